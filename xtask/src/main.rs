@@ -1,0 +1,2 @@
+//! Peerage.
+fn main() {}
