@@ -1,0 +1,166 @@
+//! `cargo xtask test`: every test there is, in groups that also run alone.
+
+use crate::Error;
+use crate::install::{self, BROWSER, CLIPPY, DRIVER, IP, NFT, Need, RUSTFMT};
+use crate::workspace::{Workspace, run, which};
+use crate::{console, isolate, package, wasm};
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+/// Tests that belong together: what they need on the machine, and how they run.
+struct Group {
+    name: &'static str,
+    needs: &'static [Need],
+    run: fn(&Workspace) -> Result<(), Error>,
+}
+
+const GROUPS: [Group; 6] = [
+    Group {
+        name: "format",
+        needs: &[RUSTFMT],
+        run: format,
+    },
+    Group {
+        name: "lint",
+        needs: &[CLIPPY, Need::WasmTarget],
+        run: lint,
+    },
+    Group {
+        name: "core",
+        needs: &[],
+        run: core,
+    },
+    Group {
+        name: "native",
+        needs: &[],
+        run: native,
+    },
+    Group {
+        name: "wasm",
+        needs: &[Need::WasmTarget, BROWSER, DRIVER, IP],
+        run: wasm,
+    },
+    Group {
+        name: "e2e",
+        needs: &[Need::WasmTarget, BROWSER, DRIVER, IP, NFT],
+        run: e2e,
+    },
+];
+
+/// `cargo xtask test [GROUP]`
+pub(crate) fn test(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
+    let groups = chosen(args)?;
+    install::install(groups.iter().flat_map(|group| group.needs))?;
+    let ws = Workspace {
+        root: ws.root.clone(),
+        target: ws.target.clone(),
+        // A log that nobody watches holds only what went wrong.
+        quiet: !stderr().is_terminal(),
+    };
+
+    let mut results = Vec::new();
+    for group in groups {
+        eprintln!("test group {}", group.name);
+        let start = Instant::now();
+        let result = (group.run)(&ws);
+        if let Err(error) = &result {
+            eprintln!("{}: {error}", group.name);
+        }
+        results.push((group.name, result.is_ok(), start.elapsed()));
+    }
+    summary(&results)
+}
+
+fn chosen(args: &[OsString]) -> Result<Vec<&'static Group>, Error> {
+    let [name] = args else {
+        return Ok(GROUPS.iter().collect());
+    };
+    let found = GROUPS.iter().find(|group| name == group.name);
+    found.map(|group| vec![group]).ok_or_else(|| {
+        let names = GROUPS.each_ref().map(|group| group.name).join(", ");
+        let name = name.display();
+        Error::Usage(format!("no test group `{name}`; expected one of: {names}"))
+    })
+}
+
+fn summary(results: &[(&str, bool, Duration)]) -> Result<(), Error> {
+    println!();
+    for (name, ok, time) in results {
+        let result = if *ok { "ok" } else { "FAILED" };
+        println!("{name:<8}  {result:<6}  {:>4} s", time.as_secs());
+    }
+    match results.iter().filter(|(_, ok, _)| !ok).count() {
+        0 => Ok(()),
+        failed => Err(Error::Failed(format!(
+            "{failed} of {} test groups failed",
+            results.len()
+        ))),
+    }
+}
+
+fn format(ws: &Workspace) -> Result<(), Error> {
+    run(&mut ws.cargo("fmt", &["--all", "--check"]))
+}
+
+fn lint(ws: &Workspace) -> Result<(), Error> {
+    let native = "--locked --workspace --exclude peerage-web --exclude peerage-wasm --all-targets";
+    let browser =
+        "--locked --target wasm32-unknown-unknown -p peerage -p peerage-wasm -p peerage-web";
+    for what in [native, browser] {
+        let args: Vec<_> = what.split(' ').chain(["--", "-D", "warnings"]).collect();
+        run(&mut ws.cargo("clippy", &args))?;
+    }
+    Ok(())
+}
+
+fn core(ws: &Workspace) -> Result<(), Error> {
+    run(&mut ws.cargo("test", &["--locked", "-p", "peerage"]))
+}
+
+fn native(ws: &Workspace) -> Result<(), Error> {
+    run(&mut ws.cargo("test", &["--locked", "-p", "peerage-relay", "-p", "xtask"]))
+}
+
+fn wasm(ws: &Workspace) -> Result<(), Error> {
+    wasm::build_tools(ws)?;
+    let isolated = isolate::cargo_option(wasm::TARGET, Some(&wasm::test_runner(ws)))?;
+    for what in [
+        ["-p", "peerage", "--lib"],
+        ["-p", "peerage-wasm", "--tests"],
+    ] {
+        let browser = ["--locked", "--target", wasm::TARGET, &isolated];
+        run(ws
+            .cargo("test", &browser)
+            .args(what)
+            .env("CHROMEDRIVER", which("chromedriver").unwrap_or_default())
+            .env(
+                "WASM_BINDGEN_TEST_WEBDRIVER_JSON",
+                ws.root.join("xtask/webdriver.json"),
+            )
+            // A test that does not say where it runs, runs in a page; all of them, in two minutes.
+            .env("WASM_BINDGEN_USE_BROWSER", "1")
+            .env("WASM_BINDGEN_TEST_TIMEOUT", "120"))?;
+    }
+    Ok(())
+}
+
+fn e2e(ws: &Workspace) -> Result<(), Error> {
+    wasm::build_tools(ws)?;
+    console::build(ws)?;
+    package::build(ws)?;
+    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
+    let isolated = isolate::cargo_option("cfg(all())", None)?;
+    let tests = [
+        "--locked",
+        "-p",
+        "peerage-tests",
+        &isolated,
+        "--",
+        "--test-threads=1",
+    ];
+    run(ws
+        .cargo("test", &tests)
+        .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
+        .env("PEERAGE_PKG", package::folder(ws)))
+}
