@@ -1,0 +1,42 @@
+//! What a node is told before it begins.
+
+use std::collections::BTreeMap;
+
+use crate::id::{Kind, Name};
+
+/// A node's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the node is. A relay keeps the names of its zone and routes for the nodes linked to it.
+    pub kind: Kind,
+    /// The name it would like; the relay makes one up for a node without a wish.
+    pub name: Option<Name>,
+    /// Whether it would rather be refused than get another name.
+    pub insist: bool,
+    /// The zone, for a relay; other nodes learn it from theirs.
+    pub zone: String,
+    /// Whether it has a relay to call, and calls again when the link is lost.
+    pub dials: bool,
+    /// Words that stand for a command here, whoever says them.
+    pub aliases: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// A node that calls a relay.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            name: None,
+            insist: false,
+            zone: String::from("local"),
+            dials: kind != Kind::Relay,
+            aliases: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with a name to ask for.
+    #[must_use]
+    pub fn named(self, name: Name) -> Self {
+        Self { name: Some(name), ..self }
+    }
+}

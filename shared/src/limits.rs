@@ -1,0 +1,105 @@
+//! Every limit of the core in one room, with its unit. What is refused or dropped beyond a limit is
+//! said where the limit is enforced.
+
+use core::time::Duration;
+
+/// Bytes of application data in one fragment: what fits a data channel of any browser with room for
+/// headers, and small enough that an urgent message waits for little.
+pub const FRAGMENT_BYTES_MAX: usize = 12 * 1024;
+/// Bytes of one message on a stream, all its fragments together.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one frame on a link.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one packet, the unit that a link carries: one or more frames.
+pub const PACKET_BYTES_MAX: usize = 256 * 1024;
+/// A packet is closed when it has grown to this many bytes; more frames go into the next one.
+pub const PACKET_BYTES_FULL: usize = 16 * 1024;
+
+/// Bytes that wait to leave on a link before sessions pause, so that what is urgent waits for little.
+pub const LINK_QUEUE_BYTES_PAUSE: usize = 64 * 1024;
+/// Bytes that wait to leave on a link before forwarded records are dropped; sessions send them again.
+pub const LINK_QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that wait to leave on a link before it is closed as overloaded: what the node itself has to
+/// say does not fit either.
+pub const LINK_QUEUE_BYTES_CLOSE: usize = 4 * 1024 * 1024;
+
+/// Records that one session keeps until they are acknowledged.
+pub const UNACKNOWLEDGED_RECORDS_MAX: usize = 4096;
+/// Bytes of records that one session keeps until they are acknowledged.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that a stream's reader grants its writer: what waits unread.
+pub const STREAM_CREDIT_BYTES: u64 = 256 * 1024;
+/// Bytes that a stream's writer may queue before `send` waits.
+pub const STREAM_QUEUE_BYTES: usize = 256 * 1024;
+/// Streams that one side may have open in a session.
+pub const STREAMS_MAX: usize = 1024;
+/// Incoming streams that wait to be accepted by one service.
+pub const BACKLOG_STREAMS_MAX: usize = 1024;
+/// Bytes of a protocol id.
+pub const PROTOCOL_BYTES_MAX: usize = 255;
+/// Events that wait for one reader; the oldest is dropped beyond.
+pub const EVENTS_MAX: usize = 1024;
+
+/// Nodes linked to one relay.
+pub const LINKS_MAX: usize = 16_384;
+/// Links of one node to the same relay: the newest is in use, the others are spares.
+pub const SPARE_LINKS_MAX: usize = 4;
+/// Routes that end at one link of a relay.
+pub const ROUTES_PER_LINK_MAX: usize = 4096;
+/// Names that a zone keeps for nodes that are away.
+pub const HELD_NAMES_MAX: usize = 16_384;
+/// The highest number tried for a name already taken: `name-2` to `name-999`.
+pub const NAME_SUFFIX_MAX: u32 = 999;
+
+/// Bytes of a session description in signalling.
+pub const SDP_BYTES_MAX: usize = 16 * 1024;
+/// Candidates that wait for their description.
+pub const CANDIDATES_MAX: usize = 32;
+/// Peers to which a tab opens a session and a direct link without being asked.
+pub const EAGER_PEERS_MAX: usize = 16;
+
+/// Bytes of a command line.
+pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of output that a caller of a command collects.
+pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Commands of other nodes that run at once.
+pub const COMMANDS_MAX: usize = 256;
+
+/// How long a new link may take to say hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a session may take to be agreed.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer to a request of the relay is awaited.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A link that has been silent this long is asked for a sign of life.
+pub const KEEPALIVE: Duration = Duration::from_secs(1);
+/// A link that has been silent this long, though asked, is dead.
+pub const SILENCE_MAX: Duration = Duration::from_millis(3000);
+/// If the machine itself was not run for this long (a suspended tab, a sleeping laptop), silence in
+/// the meantime says nothing of others.
+pub const STALL: Duration = Duration::from_millis(1500);
+/// How long an acknowledgement may wait for company.
+pub const ACK_DELAY: Duration = Duration::from_millis(20);
+/// Records after which an acknowledgement does not wait.
+pub const ACK_RECORDS: u32 = 32;
+/// The least time after which an unacknowledged record is sent again.
+pub const RESEND_MIN: Duration = Duration::from_millis(1000);
+/// The longest time between two tries of sending a record again.
+pub const RESEND_MAX: Duration = Duration::from_secs(8);
+/// How long a session without any path waits for one.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
+/// How long until a session without a path asks for a route again.
+pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a ping is awaited.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a zone keeps the name of a node that went.
+pub const NAME_GRACE: Duration = Duration::from_secs(60);
+/// How long a relay waits before it tells that a node whose link broke is gone: a node that changes
+/// its network is back sooner.
+pub const GONE_GRACE: Duration = Duration::from_secs(2);
+
+// A full packet and one more frame must fit what the other side takes.
+const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
+const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(LINK_QUEUE_BYTES_PAUSE < LINK_QUEUE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX as u64 > STREAM_CREDIT_BYTES);

@@ -1,0 +1,22 @@
+//! A node: [`Machine`] joins the layers without doing any I/O, [`Node`] is the handle that programs
+//! hold, and a [`Driver`] stands between the two and a platform's sockets and clock.
+
+mod driver;
+mod events;
+mod handle;
+mod hub;
+mod machine;
+mod neighbour;
+mod peers;
+mod session;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod uplink;
+
+pub use driver::Driver;
+pub use events::{Event, Peer, PathKind, Pong, State, StreamKey};
+pub use handle::{Events, Listener, Node};
+pub use hub::Traffic;
+pub use machine::{Machine, Output};
+pub use stream::Stream;

@@ -1,0 +1,334 @@
+//! The life of a link: greeting, frames, signs of life, the end.
+
+use bytes::Bytes;
+
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::{HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX};
+use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
+use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
+use crate::link::queue::Queue;
+use crate::link::{Frame, LinkId, Origin};
+use crate::node::events::State;
+use crate::node::machine::{Machine, Output};
+use crate::session::Via;
+
+/// One link, as this side sees it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) origin: Origin,
+    pub(super) phase: Phase,
+    pub(super) queue: Queue,
+    pub(super) writable: bool,
+    pub(super) in_ready: bool,
+    /// Peers whose session waits for room in the queue.
+    pub(super) waiting: Vec<NodeId>,
+    pub(super) since: Time,
+    heard: Time,
+    asked: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// We called, and wait for the challenge.
+    Called,
+    /// We said hello, and wait for the welcome.
+    SaidHello(Challenge, Hello),
+    /// We were called, have sent the challenge, and wait for the hello.
+    Challenged(Challenge),
+    /// A direct link that has not yet carried anything there and back.
+    Probing(NodeId),
+    /// In use, with this neighbour.
+    Up(NodeId),
+}
+
+impl Link {
+    pub(super) fn new(origin: Origin, now: Time) -> Self {
+        let phase = match origin {
+            // `greet` sends the challenge of an accepted link at once.
+            Origin::Dialled | Origin::Accepted => Phase::Called,
+            Origin::Direct(peer) => Phase::Probing(peer),
+        };
+        Self {
+            origin,
+            phase,
+            queue: Queue::default(),
+            writable: true,
+            in_ready: false,
+            waiting: Vec::new(),
+            since: now,
+            heard: now,
+            asked: false,
+        }
+    }
+
+    /// When to look after it.
+    fn due(&self) -> Time {
+        match self.phase {
+            Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_) => {
+                self.since + HELLO_TIMEOUT
+            }
+            Phase::Probing(_) => self.since + SILENCE_MAX,
+            Phase::Up(_) if self.asked => self.heard + SILENCE_MAX,
+            Phase::Up(_) => self.heard + KEEPALIVE,
+        }
+    }
+}
+
+impl Machine {
+    /// Says the first word on a new link, where it is ours to say.
+    pub(super) fn greet(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        match link.origin {
+            Origin::Dialled => {}
+            Origin::Accepted => {
+                let nonce = self.random();
+                let challenge = Challenge { id: self.id, zone: self.zone.clone(), nonce };
+                let frame = Frame::challenge(VERSIONS, &challenge);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.phase = Phase::Challenged(challenge);
+                }
+                self.tell(id, &frame);
+            }
+            Origin::Direct(_) => self.tell(id, &Frame::Control(Control::Ping)),
+        }
+    }
+
+    pub(super) fn receive_packet(&mut self, id: LinkId, packet: Bytes) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.heard = self.now;
+            link.asked = false;
+        }
+        if packet.len() > PACKET_BYTES_MAX {
+            self.refuse(id, Code::TooLarge.because(format!(
+                "expected a packet of at most {PACKET_BYTES_MAX} bytes, got {}", packet.len()
+            )));
+            return;
+        }
+        for received in Packet::new(packet) {
+            // Any frame may have ended the link.
+            if !self.links.contains_key(&id) {
+                return;
+            }
+            let result = match received {
+                Ok((frame, raw)) => self.receive_frame(id, frame, raw),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(failure) = result {
+                self.refuse(id, failure);
+                return;
+            }
+        }
+    }
+
+    fn receive_frame(&mut self, id: LinkId, frame: Frame, raw: Bytes) -> Result<(), Failure> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        match (&link.phase, link.origin, frame) {
+            (Phase::Up(_), Origin::Accepted, Frame::Record { route, payload }) => {
+                self.forward(id, route, payload, raw);
+                Ok(())
+            }
+            (Phase::Up(_), Origin::Dialled, Frame::Record { route, payload }) => {
+                if let Some(peer) = self.routes.get(&(id, route)).copied() {
+                    self.receive_payload(Via::Relayed { link: id, route }, peer, payload);
+                }
+                Ok(())
+            }
+            (
+                Phase::Up(peer) | Phase::Probing(peer),
+                Origin::Direct(_),
+                Frame::Record { route: DIRECT_ROUTE, payload },
+            ) => {
+                let peer = *peer;
+                self.receive_payload(Via::Direct { link: id }, peer, payload);
+                Ok(())
+            }
+            (Phase::Up(_) | Phase::Probing(_), _, Frame::Control(Control::Ping)) => {
+                self.tell(id, &Frame::Control(Control::Pong));
+                Ok(())
+            }
+            (Phase::Probing(peer), _, Frame::Control(Control::Pong)) => {
+                let peer = *peer;
+                link.phase = Phase::Up(peer);
+                self.path_up(peer, Via::Direct { link: id });
+                Ok(())
+            }
+            (Phase::Up(_), _, Frame::Control(Control::Pong)) => Ok(()),
+            (_, _, Frame::Control(Control::Bye)) => {
+                self.receive_bye(id);
+                Ok(())
+            }
+            (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
+                self.outputs.push_back(Output::Close(id, failure.clone()));
+                self.forget_link_quietly(id);
+                self.refused_by_relay(failure);
+                Ok(())
+            }
+            (Phase::Called, Origin::Dialled, Frame::Challenge { versions, body }) => {
+                self.answer_challenge(id, versions, &body)
+            }
+            (Phase::SaidHello(..), _, Frame::Control(Control::Welcome(welcome))) => {
+                self.receive_welcome(id, welcome)
+            }
+            (Phase::Challenged(_), _, Frame::Hello { version, body }) => {
+                self.receive_hello(id, version, &body)
+            }
+            (Phase::Up(_), Origin::Dialled, Frame::Control(control)) => {
+                self.receive_from_relay(id, control)
+            }
+            (Phase::Up(peer), Origin::Accepted, Frame::Control(control)) => {
+                let peer = *peer;
+                self.receive_from_member(id, peer, control)
+            }
+            (Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_), _, _) => {
+                Err(Code::BadMessage.because("expected the greeting of a link, got another frame"))
+            }
+            (Phase::Up(_) | Phase::Probing(_), _, _) => {
+                Err(Code::BadMessage.because("got a frame that has no place on this link"))
+            }
+        }
+    }
+
+    fn answer_challenge(
+        &mut self,
+        id: LinkId,
+        versions: (u16, u16),
+        body: &[u8],
+    ) -> Result<(), Failure> {
+        let challenge = Challenge::read(versions, body)?;
+        let nonce = self.random();
+        let (kind, name, insist) = (self.config.kind, self.config.name.clone(), self.config.insist);
+        let hello = Hello::answer(&challenge, &self.identity, kind, name, insist, nonce);
+        let frame = Frame::hello(VERSION, &hello);
+        if let Some(link) = self.links.get_mut(&id) {
+            link.phase = Phase::SaidHello(challenge, hello);
+        }
+        self.tell(id, &frame);
+        Ok(())
+    }
+
+    fn receive_welcome(&mut self, id: LinkId, welcome: Welcome) -> Result<(), Failure> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let Phase::SaidHello(challenge, hello) = &link.phase else { return Ok(()) };
+        welcome.check(challenge, hello)?;
+        let relay = challenge.id;
+        self.zone.clone_from(&challenge.zone);
+        link.phase = Phase::Up(relay);
+        self.uplink.welcomed(id, relay);
+        tracing::info!(name = %welcome.name, relay = %relay.short(), zone = self.zone, "online");
+        // The name that it has now is the one to ask for when it returns.
+        self.config.name = Some(welcome.name.clone());
+        self.set_state(State::Online(welcome.name));
+        self.replace_members(welcome.members);
+        self.reroute_all();
+        Ok(())
+    }
+
+    fn receive_bye(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let left = Code::Left.because("the node has left");
+        match (&link.phase, link.origin) {
+            (Phase::Up(member), Origin::Accepted) => {
+                let member = *member;
+                self.member_left(member, &left);
+            }
+            _ => {
+                self.outputs.push_back(Output::Close(id, left));
+                self.forget_link(id);
+            }
+        }
+    }
+
+    pub(super) fn say_bye(&mut self, id: LinkId) {
+        self.flush_with(id, &Frame::Control(Control::Bye));
+        self.outputs.push_back(Output::Close(id, Code::Left.because("the node has left")));
+        self.forget_link_quietly(id);
+    }
+
+    /// Ends a link, and says why.
+    pub(super) fn refuse(&mut self, id: LinkId, failure: Failure) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        tracing::debug!(link = id.0, %failure, "refused");
+        // What it did not take so far would only stand before the reason.
+        link.queue = Queue::default();
+        self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));
+        self.outputs.push_back(Output::Close(id, failure));
+        self.forget_link(id);
+    }
+
+    /// Sends all that waits on a link, and a last frame.
+    fn flush_with(&mut self, id: LinkId, frame: &Frame) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        // A queue too full for one more frame belongs to a link that takes nothing anyway.
+        let _ = link.queue.push(frame.encode());
+        while let Some(packet) = link.queue.next_packet() {
+            self.outputs.push_back(Output::Send(id, packet));
+        }
+    }
+
+    /// A link is no more: what went over it looks for another way.
+    pub(super) fn forget_link(&mut self, id: LinkId) {
+        let was_uplink = self.links.get(&id).is_some_and(|link| link.origin == Origin::Dialled);
+        self.forget_link_quietly(id);
+        if was_uplink {
+            self.lost_uplink("the link has ended");
+        }
+    }
+
+    pub(super) fn forget_link_quietly(&mut self, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        match (link.origin, link.phase) {
+            (Origin::Direct(peer), _) => self.path_down(peer, Via::Direct { link: id }),
+            (Origin::Dialled, _) => self.routes_down(id),
+            (Origin::Accepted, Phase::Up(member)) => self.member_link_down(member, id),
+            (Origin::Accepted, _) => {}
+        }
+        // Sessions that waited for room here may have it elsewhere.
+        link.waiting.into_iter().for_each(|peer| self.ready_peer(peer));
+    }
+
+    pub(super) fn sweep_soon(&mut self) {
+        self.sweep_at = Some(self.now);
+    }
+
+    /// Looks after every link: asks the silent for a sign of life, and ends those that give none.
+    pub(super) fn sweep(&mut self) {
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.look_after(id);
+        }
+        self.hub_time();
+        self.requests_time();
+        let due = self.links.values().map(Link::due).chain(self.hub_due()).chain(self.requests_due());
+        // Not more often than needed to be on time within a few per cent.
+        self.sweep_at = due.min().map(|due| due.max(self.now + KEEPALIVE / 20));
+    }
+
+    fn look_after(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if self.now < link.due() {
+            return;
+        }
+        match link.phase {
+            Phase::Up(_) if !link.asked => {
+                link.asked = true;
+                self.tell(id, &Frame::Control(Control::Ping));
+            }
+            Phase::Up(_) | Phase::Probing(_) => {
+                self.refuse(id, Code::TimedOut.because("the link gives no sign of life"));
+            }
+            Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_) => {
+                self.refuse(id, Code::TimedOut.because("no hello came in time"));
+            }
+        }
+    }
+
+    /// This process was asleep: the silence of others in the meantime says nothing of them.
+    pub(super) fn excuse_silence(&mut self) {
+        for link in self.links.values_mut() {
+            link.heard = self.now;
+            link.asked = false;
+        }
+        self.sweep_soon();
+    }
+}

@@ -1,0 +1,101 @@
+//! The link to the relay: when to call, and how long to wait before the next call. The waits double,
+//! and are spread at random, so that a relay that restarts is not called by everyone at once.
+
+use core::time::Duration;
+
+use rand_chacha::rand_core::RngCore;
+
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::link::LinkId;
+use crate::node::events::State;
+use crate::node::machine::{Machine, Output};
+
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// How the link to the relay stands.
+#[derive(Debug, Default)]
+pub(super) struct Uplink {
+    phase: Phase,
+    failures: u32,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    Dialling,
+    Waiting(Time),
+    Up(LinkId, NodeId),
+}
+
+impl Uplink {
+    /// The link to the relay, once it is welcome there.
+    pub(super) fn link(&self) -> Option<LinkId> {
+        match self.phase {
+            Phase::Up(link, _) => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Waiting(time) => Some(time),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.retry_at().is_some_and(|time| time <= now)
+    }
+
+    pub(super) fn retry_now(&mut self, now: Time) {
+        if let Phase::Waiting(time) = &mut self.phase {
+            *time = now;
+        }
+    }
+
+    pub(super) fn welcomed(&mut self, link: LinkId, relay: NodeId) {
+        self.phase = Phase::Up(link, relay);
+        self.failures = 0;
+    }
+}
+
+impl Machine {
+    pub(super) fn dial(&mut self) {
+        self.uplink.phase = Phase::Dialling;
+        self.outputs.push_back(Output::Dial);
+    }
+
+    /// There is no link to the relay, or no more: the next call is due after a while.
+    pub(super) fn lost_uplink(&mut self, reason: &str) {
+        if matches!(self.state, State::Closed | State::Refused(_)) || !self.config.dials {
+            return;
+        }
+        let doubled = RETRY_MIN * 2u32.saturating_pow(self.uplink.failures.min(16));
+        let spread = 0.5 + f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+        let wait = doubled.min(RETRY_MAX).mul_f64(spread);
+        tracing::info!(reason, ?wait, "no link to the relay");
+        self.uplink.failures += 1;
+        self.uplink.phase = Phase::Waiting(self.now + wait);
+        self.set_state(State::Offline);
+        self.sweep_soon();
+    }
+
+    /// The relay said no.
+    pub(super) fn refused_by_relay(&mut self, failure: Failure) {
+        let final_word = matches!(
+            failure.code,
+            Code::IncompatibleVersion | Code::Refused | Code::Unauthorised | Code::BadMessage
+        );
+        if final_word {
+            tracing::warn!(%failure, "the relay refused this node");
+            self.uplink.phase = Phase::Idle;
+            self.set_state(State::Refused(failure));
+        } else {
+            self.lost_uplink(&failure.to_string());
+        }
+    }
+}

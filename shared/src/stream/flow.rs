@@ -1,0 +1,310 @@
+//! One stream: what waits to leave, what waits to be read, and the credit that bounds both.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{Code, Failure};
+use crate::limits::{FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_BYTES, STREAM_QUEUE_BYTES};
+use crate::stream::frame::StreamFrame;
+
+/// A stream's two halves.
+#[derive(Debug)]
+pub struct Flow {
+    /// The protocol, until the stream is announced to the other side.
+    announce: Option<String>,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Set once, when both directions have ended early.
+    reset: Option<Failure>,
+    /// To be told to the other side.
+    reset_due: bool,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    queue: VecDeque<Bytes>,
+    queued_bytes: usize,
+    /// How much of the queue's first message has left.
+    offset: usize,
+    sent: u64,
+    credit: u64,
+    finish: Finish,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Finish {
+    No,
+    Due,
+    Sent,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    whole: VecDeque<Bytes>,
+    whole_bytes: u64,
+    partial: BytesMut,
+    received: u64,
+    granted: u64,
+    announced: u64,
+    finished: bool,
+}
+
+/// What a reader gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A message.
+    Message(Bytes),
+    /// Nothing yet.
+    Nothing,
+    /// There will be no more.
+    Finished,
+    /// The stream was reset.
+    Reset(Failure),
+}
+
+impl Flow {
+    /// A stream that this node opens.
+    pub fn opened(protocol: String) -> Self {
+        Self::new(Some(protocol))
+    }
+
+    /// A stream that the other node has opened.
+    pub fn accepted() -> Self {
+        Self::new(None)
+    }
+
+    fn new(announce: Option<String>) -> Self {
+        Self {
+            announce,
+            outgoing: Outgoing {
+                queue: VecDeque::new(),
+                queued_bytes: 0,
+                offset: 0,
+                sent: 0,
+                credit: STREAM_CREDIT_BYTES,
+                finish: Finish::No,
+            },
+            incoming: Incoming {
+                whole: VecDeque::new(),
+                whole_bytes: 0,
+                partial: BytesMut::new(),
+                received: 0,
+                granted: STREAM_CREDIT_BYTES,
+                announced: STREAM_CREDIT_BYTES,
+                finished: false,
+            },
+            reset: None,
+            reset_due: false,
+        }
+    }
+
+    /// Queues a message. `Ok(false)` if it must wait until the queue is shorter.
+    pub fn send(&mut self, message: &Bytes) -> Result<bool, Failure> {
+        if let Some(failure) = &self.reset {
+            return Err(failure.clone());
+        }
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(Code::TooLarge.because(format!(
+                "expected a message of at most {MESSAGE_BYTES_MAX} bytes, got {}",
+                message.len()
+            )));
+        }
+        if self.outgoing.finish != Finish::No {
+            return Err(Code::Refused.because("the stream is finished: no message can follow"));
+        }
+        if !self.has_room() {
+            return Ok(false);
+        }
+        // An empty message counts as well, so that many of them are no way around the limit.
+        self.outgoing.queued_bytes += message.len().max(1);
+        self.outgoing.queue.push_back(message.clone());
+        Ok(true)
+    }
+
+    /// Whether [`Flow::send`] takes a message.
+    pub fn has_room(&self) -> bool {
+        self.outgoing.queued_bytes < STREAM_QUEUE_BYTES
+    }
+
+    /// The next message that came.
+    pub fn read(&mut self) -> Read {
+        if let Some(message) = self.incoming.whole.pop_front() {
+            self.incoming.whole_bytes -= cost(message.len());
+            self.incoming.grant();
+            return Read::Message(message);
+        }
+        match &self.reset {
+            Some(failure) => Read::Reset(failure.clone()),
+            None if self.incoming.finished => Read::Finished,
+            None => Read::Nothing,
+        }
+    }
+
+    /// No more messages from here.
+    pub fn finish(&mut self) {
+        if self.outgoing.finish == Finish::No {
+            self.outgoing.finish = Finish::Due;
+        }
+    }
+
+    /// Ends both directions, and tells the other side unless it said so itself.
+    pub fn reset(&mut self, failure: Failure, tell: bool) {
+        if self.reset.is_none() {
+            self.reset = Some(failure);
+            self.reset_due = tell && self.announce.is_none();
+            self.announce = None;
+            self.outgoing.queue.clear();
+            self.outgoing.queued_bytes = 0;
+        }
+    }
+
+    /// Whether both directions have ended and the other side knows.
+    pub fn is_over(&self) -> bool {
+        let ended = self.outgoing.finish == Finish::Sent && self.incoming.finished;
+        (ended || self.reset.is_some()) && !self.reset_due
+    }
+
+    /// Whether it has ended early.
+    pub fn is_reset(&self) -> bool {
+        self.reset.is_some()
+    }
+
+    /// Bytes that wait to be read or completed.
+    pub fn held_bytes(&self) -> u64 {
+        self.incoming.whole_bytes + self.incoming.partial.len() as u64
+    }
+
+    /// Whether [`Flow::next_frame`] has something to say.
+    pub fn wants_to_send(&self) -> bool {
+        if self.reset.is_some() {
+            return self.reset_due;
+        }
+        self.announce.is_some()
+            || self.incoming.credit_due()
+            || self.outgoing.can_send()
+            || (self.outgoing.queue.is_empty() && self.outgoing.finish == Finish::Due)
+    }
+
+    /// The next frame to leave, with at most `room` bytes of data.
+    pub fn next_frame(&mut self, room: usize) -> Option<StreamFrame> {
+        if self.reset_due {
+            self.reset_due = false;
+            return self.reset.clone().map(StreamFrame::Reset);
+        }
+        if self.reset.is_some() {
+            return None;
+        }
+        if let Some(protocol) = self.announce.take() {
+            return Some(StreamFrame::Open(protocol));
+        }
+        if self.incoming.credit_due() {
+            self.incoming.announced = self.incoming.granted;
+            return Some(StreamFrame::Credit(self.incoming.granted));
+        }
+        if let Some(frame) = self.outgoing.next_fragment(room) {
+            return Some(frame);
+        }
+        if self.outgoing.queue.is_empty() && self.outgoing.finish == Finish::Due {
+            self.outgoing.finish = Finish::Sent;
+            return Some(StreamFrame::Finish);
+        }
+        None
+    }
+
+    /// A fragment came. The error is for the other side: it broke the rules.
+    pub fn receive(&mut self, fragment: &Bytes, last: bool) -> Result<(), Failure> {
+        if self.reset.is_some() {
+            return Ok(());
+        }
+        self.incoming.receive(fragment, last)
+    }
+
+    /// The other side sends no more.
+    pub fn receive_finish(&mut self) {
+        self.incoming.finished = true;
+    }
+
+    /// The other side takes more.
+    pub fn receive_credit(&mut self, sum: u64) {
+        self.outgoing.credit = self.outgoing.credit.max(sum);
+    }
+}
+
+impl Outgoing {
+    fn can_send(&self) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|first| self.credit - self.sent >= cost(usize::from(!first.is_empty())))
+    }
+
+    fn next_fragment(&mut self, room: usize) -> Option<StreamFrame> {
+        let first = self.queue.front()?;
+        let credit = (self.credit - self.sent).checked_sub(cost(0))?;
+        let credit = usize::try_from(credit).unwrap_or(usize::MAX);
+        let left = first.len() - self.offset;
+        let len = left.min(room).min(credit).min(FRAGMENT_BYTES_MAX);
+        if len == 0 && left > 0 {
+            return None;
+        }
+        let fragment = first.slice(self.offset..self.offset + len);
+        self.sent += cost(len);
+        self.offset += len;
+        let last = self.offset == first.len();
+        self.queued_bytes -= len;
+        if last {
+            self.queued_bytes -= usize::from(first.is_empty());
+            self.queue.pop_front();
+            self.offset = 0;
+        }
+        Some(StreamFrame::Data { fragment, last })
+    }
+}
+
+impl Incoming {
+    fn receive(&mut self, fragment: &Bytes, last: bool) -> Result<(), Failure> {
+        if self.finished {
+            return Err(Code::BadMessage.because("data after the end of the stream"));
+        }
+        self.received += cost(fragment.len());
+        if self.received > self.granted {
+            return Err(Code::BadMessage.because("more data than the credit allows"));
+        }
+        if self.partial.len() + fragment.len() > MESSAGE_BYTES_MAX {
+            return Err(Code::TooLarge.because(format!(
+                "expected a message of at most {MESSAGE_BYTES_MAX} bytes, got more"
+            )));
+        }
+        if !last {
+            self.partial.extend_from_slice(fragment);
+        } else if self.partial.is_empty() {
+            self.complete(fragment.clone());
+        } else {
+            self.partial.extend_from_slice(fragment);
+            let message = self.partial.split().freeze();
+            self.complete(message);
+        }
+        self.grant();
+        Ok(())
+    }
+
+    fn complete(&mut self, message: Bytes) {
+        self.whole_bytes += cost(message.len());
+        self.whole.push_back(message);
+    }
+
+    /// What is read, or in the making, makes room; what waits to be read does not.
+    fn grant(&mut self) {
+        let room = STREAM_CREDIT_BYTES.saturating_sub(self.whole_bytes);
+        self.granted = self.granted.max(self.received + room);
+    }
+
+    fn credit_due(&self) -> bool {
+        !self.finished && self.granted - self.announced >= STREAM_CREDIT_BYTES / 4
+    }
+}
+
+/// What a fragment of `len` bytes takes of the credit: empty ones are not free, for they take memory.
+const fn cost(len: usize) -> u64 {
+    len as u64 + 32
+}

@@ -1,0 +1,483 @@
+//! All streams of one session: who may open which, whose turn it is to send, and what came for whom.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{Code, Failure};
+use crate::limits::{FRAGMENT_BYTES_MAX, PROTOCOL_BYTES_MAX, STREAMS_MAX};
+use crate::stream::flow::{Flow, Read};
+use crate::stream::frame::{DATA_OVERHEAD_BYTES, StreamFrame};
+use crate::stream::{Protocol, StreamId};
+use crate::wire::Reader;
+
+/// Bytes that a session's streams hold unread in all before it ends as overloaded.
+const HELD_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// The streams of one session.
+#[derive(Debug)]
+pub struct Mux {
+    flows: BTreeMap<StreamId, Entry>,
+    next_own: u64,
+    next_theirs: u64,
+    own: usize,
+    theirs: usize,
+    /// Streams with something to send, in turn.
+    ready: VecDeque<StreamId>,
+    held_bytes: u64,
+    events: VecDeque<MuxEvent>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    flow: Flow,
+    in_ready: bool,
+    /// Its holder has let go of it: it disappears once it is over.
+    released: bool,
+}
+
+/// What a stream's holder should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MuxEvent {
+    /// The other node has opened a stream.
+    Incoming(StreamId, Protocol),
+    /// There is something to read: a message, the end, or a reset.
+    Readable(StreamId),
+    /// There is room to send again.
+    Writable(StreamId),
+}
+
+impl Mux {
+    /// The streams of a new session. The two nodes open even and odd ids, by their ids' order.
+    pub fn new(even: bool) -> Self {
+        Self {
+            flows: BTreeMap::new(),
+            next_own: u64::from(!even),
+            next_theirs: u64::from(even),
+            own: 0,
+            theirs: 0,
+            ready: VecDeque::new(),
+            held_bytes: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Opens a stream.
+    pub fn open(&mut self, protocol: Protocol) -> Result<StreamId, Failure> {
+        if protocol.is_empty() || protocol.len() > PROTOCOL_BYTES_MAX {
+            return Err(Code::BadMessage.because(format!(
+                "expected a protocol id of 1 to {PROTOCOL_BYTES_MAX} bytes, got {}",
+                protocol.len()
+            )));
+        }
+        if self.own >= STREAMS_MAX {
+            return Err(Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")));
+        }
+        let id = StreamId(self.next_own);
+        self.next_own += 2;
+        self.own += 1;
+        self.insert(id, Flow::opened(protocol));
+        self.schedule(id);
+        Ok(id)
+    }
+
+    /// Queues a message. `Ok(false)` if it must wait for [`MuxEvent::Writable`].
+    pub fn send(&mut self, id: StreamId, message: &Bytes) -> Result<bool, Failure> {
+        let taken = self.flow(id)?.send(message)?;
+        self.schedule(id);
+        Ok(taken)
+    }
+
+    /// The next message that came.
+    pub fn read(&mut self, id: StreamId) -> Read {
+        let Ok(flow) = self.flow(id) else { return Read::Reset(unknown()) };
+        let before = flow.held_bytes();
+        let read = flow.read();
+        let after = flow.held_bytes();
+        self.held_bytes = self.held_bytes + after - before;
+        self.schedule(id);
+        read
+    }
+
+    /// No more messages from here.
+    pub fn finish(&mut self, id: StreamId) {
+        if let Ok(flow) = self.flow(id) {
+            flow.finish();
+            self.schedule(id);
+        }
+    }
+
+    /// Ends both directions early and tells the other node why.
+    pub fn reset(&mut self, id: StreamId, failure: Failure) {
+        if let Ok(flow) = self.flow(id) {
+            flow.reset(failure, true);
+            self.events.push_back(MuxEvent::Readable(id));
+            self.schedule(id);
+            self.sweep(id);
+        }
+    }
+
+    /// The holder lets go. What is not over is reset; what is queued before a finish still leaves.
+    pub fn release(&mut self, id: StreamId) {
+        let Some(entry) = self.flows.get_mut(&id) else { return };
+        entry.released = true;
+        self.sweep(id);
+    }
+
+    /// Whether any stream has something to send.
+    pub fn wants_to_send(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Fills a record: streams take turns, a fragment each.
+    pub fn write_record(&mut self, out: &mut BytesMut) {
+        while let Some(id) = self.ready.front().copied() {
+            let used = out.len() + DATA_OVERHEAD_BYTES;
+            if used >= FRAGMENT_BYTES_MAX {
+                return;
+            }
+            self.ready.pop_front();
+            let Some(entry) = self.flows.get_mut(&id) else { continue };
+            entry.in_ready = false;
+            let had_room = entry.flow.has_room();
+            if let Some(frame) = entry.flow.next_frame(FRAGMENT_BYTES_MAX - used) {
+                frame.encode(id, out);
+            }
+            if !had_room && entry.flow.has_room() {
+                self.events.push_back(MuxEvent::Writable(id));
+            }
+            self.schedule(id);
+            self.sweep(id);
+        }
+    }
+
+    /// Takes what a record held. An error ends the session: the other node broke the rules.
+    pub fn read_record(&mut self, record: Bytes) -> Result<(), Failure> {
+        let mut reader = Reader::new(record);
+        while !reader.is_empty() {
+            let (id, frame) = StreamFrame::decode(&mut reader)?;
+            self.receive(id, frame)?;
+        }
+        Ok(())
+    }
+
+    /// What the holders of streams should know.
+    pub fn poll_event(&mut self) -> Option<MuxEvent> {
+        self.events.pop_front()
+    }
+
+    /// Ends every stream for the same reason, without telling the other node.
+    pub fn end(&mut self, failure: &Failure) {
+        let ids: Vec<_> = self.flows.keys().copied().collect();
+        for id in ids {
+            if let Some(entry) = self.flows.get_mut(&id) {
+                entry.flow.reset(failure.clone(), false);
+                self.events.push_back(MuxEvent::Readable(id));
+                self.events.push_back(MuxEvent::Writable(id));
+                self.sweep(id);
+            }
+        }
+        self.ready.clear();
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    fn receive(&mut self, id: StreamId, frame: StreamFrame) -> Result<(), Failure> {
+        if let StreamFrame::Open(protocol) = frame {
+            return self.receive_open(id, protocol);
+        }
+        let Some(entry) = self.flows.get_mut(&id) else {
+            // Of a stream that is over here already; one that never was is against the rules.
+            let known = if self.is_own(id) { self.next_own } else { self.next_theirs };
+            return if id.0 < known {
+                Ok(())
+            } else {
+                Err(Code::BadMessage.because(format!("stream {} was never opened", id.0)))
+            };
+        };
+        let before = entry.flow.held_bytes();
+        match frame {
+            StreamFrame::Data { fragment, last } => {
+                if let Err(failure) = entry.flow.receive(&fragment, last) {
+                    entry.flow.reset(failure, true);
+                }
+            }
+            StreamFrame::Finish => entry.flow.receive_finish(),
+            StreamFrame::Reset(failure) => entry.flow.reset(failure, false),
+            StreamFrame::Credit(sum) => entry.flow.receive_credit(sum),
+            StreamFrame::Open(_) => {}
+        }
+        self.held_bytes = self.held_bytes + entry.flow.held_bytes() - before;
+        if self.held_bytes > HELD_BYTES_MAX {
+            return Err(Code::Overloaded.because("too many bytes wait to be read"));
+        }
+        if entry.flow.is_reset() {
+            self.events.push_back(MuxEvent::Writable(id));
+        }
+        self.events.push_back(MuxEvent::Readable(id));
+        self.schedule(id);
+        self.sweep(id);
+        Ok(())
+    }
+
+    fn receive_open(&mut self, id: StreamId, protocol: Protocol) -> Result<(), Failure> {
+        // Ids may be skipped: a stream can end before it was announced.
+        if self.is_own(id) || id.0 < self.next_theirs {
+            return Err(Code::BadMessage.because(format!(
+                "expected stream {} or one after it to be opened, got {}",
+                self.next_theirs, id.0
+            )));
+        }
+        self.next_theirs = id.0.saturating_add(2);
+        self.theirs += 1;
+        self.insert(id, Flow::accepted());
+        if self.theirs > STREAMS_MAX {
+            self.reset(id, Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")));
+            self.release(id);
+        } else {
+            self.events.push_back(MuxEvent::Incoming(id, protocol));
+        }
+        Ok(())
+    }
+
+    fn is_own(&self, id: StreamId) -> bool {
+        id.0 % 2 == self.next_own % 2
+    }
+
+    fn insert(&mut self, id: StreamId, flow: Flow) {
+        self.flows.insert(id, Entry { flow, in_ready: false, released: false });
+    }
+
+    fn flow(&mut self, id: StreamId) -> Result<&mut Flow, Failure> {
+        self.flows.get_mut(&id).map(|entry| &mut entry.flow).ok_or_else(unknown)
+    }
+
+    fn schedule(&mut self, id: StreamId) {
+        if let Some(entry) = self.flows.get_mut(&id)
+            && entry.flow.wants_to_send()
+            && !entry.in_ready
+        {
+            entry.in_ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Removes a stream that is over and that nobody holds.
+    fn sweep(&mut self, id: StreamId) {
+        let over = |entry: &Entry| entry.released && entry.flow.is_over();
+        if !self.flows.get(&id).is_some_and(over) {
+            return;
+        }
+        if let Some(entry) = self.flows.remove(&id) {
+            self.held_bytes -= entry.flow.held_bytes();
+            if self.is_own(id) {
+                self.own -= 1;
+            } else {
+                self.theirs -= 1;
+            }
+        }
+    }
+}
+
+fn unknown() -> Failure {
+    Code::Cancelled.because("the stream is no more")
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::limits::{MESSAGE_BYTES_MAX, STREAM_CREDIT_BYTES, STREAM_QUEUE_BYTES};
+
+    /// Two ends that exchange records until both are silent.
+    struct Pair(Mux, Mux);
+
+    impl Pair {
+        fn new() -> Self {
+            Self(Mux::new(true), Mux::new(false))
+        }
+
+        fn exchange(&mut self) {
+            while self.0.wants_to_send() || self.1.wants_to_send() {
+                transfer(&mut self.0, &mut self.1);
+                transfer(&mut self.1, &mut self.0);
+            }
+        }
+
+        fn opened(&mut self) -> StreamId {
+            let id = self.0.open("test/1".into()).unwrap();
+            self.exchange();
+            id
+        }
+    }
+
+    fn transfer(from: &mut Mux, to: &mut Mux) {
+        let mut record = BytesMut::new();
+        from.write_record(&mut record);
+        assert!(record.len() <= FRAGMENT_BYTES_MAX + DATA_OVERHEAD_BYTES);
+        to.read_record(record.freeze()).unwrap();
+    }
+
+    fn events(mux: &mut Mux) -> Vec<MuxEvent> {
+        std::iter::from_fn(|| mux.poll_event()).collect()
+    }
+
+    fn message(n: usize) -> Bytes {
+        Bytes::from((0..n).map(|i| i as u8).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_stream_carries_messages_both_ways_and_ends() {
+        let mut pair = Pair::new();
+        let id = pair.opened();
+        assert_eq!(events(&mut pair.1), [MuxEvent::Incoming(id, "test/1".into())]);
+        pair.0.send(id, &message(3)).unwrap();
+        pair.1.send(id, &message(5)).unwrap();
+        pair.0.finish(id);
+        pair.1.finish(id);
+        pair.exchange();
+        assert_eq!(pair.1.read(id), Read::Message(message(3)));
+        assert_eq!(pair.1.read(id), Read::Finished);
+        assert_eq!(pair.0.read(id), Read::Message(message(5)));
+        pair.0.release(id);
+        pair.1.release(id);
+        assert!(pair.0.is_empty() && pair.1.is_empty());
+    }
+
+    #[test]
+    fn messages_of_every_size_arrive_whole() {
+        let mut pair = Pair::new();
+        let id = pair.opened();
+        for size in [0, 1, FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MAX + 1, MESSAGE_BYTES_MAX] {
+            assert!(pair.0.send(id, &message(size)).unwrap());
+            pair.exchange();
+            assert_eq!(pair.1.read(id), Read::Message(message(size)), "{size}");
+            pair.exchange();
+        }
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_is_too_large() {
+        let mut pair = Pair::new();
+        let id = pair.opened();
+        let failure = pair.0.send(id, &message(MESSAGE_BYTES_MAX + 1)).unwrap_err();
+        assert_eq!(failure.code, Code::TooLarge);
+    }
+
+    #[test]
+    fn a_slow_reader_stops_its_writer_and_nobody_else() {
+        let mut pair = Pair::new();
+        let (slow, quick) = (pair.opened(), pair.opened());
+        let mut sent = 0;
+        while pair.0.send(slow, &message(10_000)).unwrap() {
+            pair.exchange();
+            sent += 1;
+            assert!(sent < 1000, "the writer is never stopped");
+        }
+        assert!(pair.1.held_bytes <= STREAM_CREDIT_BYTES);
+        pair.0.send(quick, &message(10)).unwrap();
+        pair.exchange();
+        assert_eq!(pair.1.read(quick), Read::Message(message(10)));
+        for _ in 0..sent {
+            assert_eq!(pair.1.read(slow), Read::Message(message(10_000)));
+            pair.exchange();
+        }
+        assert!(events(&mut pair.0).contains(&MuxEvent::Writable(slow)));
+        assert_eq!(pair.1.held_bytes, 0);
+    }
+
+    #[test]
+    fn many_small_messages_are_bounded_as_well() {
+        let mut pair = Pair::new();
+        let id = pair.opened();
+        let mut sent = 0usize;
+        while pair.0.send(id, &Bytes::new()).unwrap() {
+            pair.exchange();
+            sent += 1;
+            assert!(sent < 2 * STREAM_QUEUE_BYTES, "the writer is never stopped");
+        }
+        assert!(pair.1.held_bytes <= STREAM_CREDIT_BYTES);
+    }
+
+    #[test]
+    fn a_big_message_does_not_hold_up_a_small_one_on_another_stream() {
+        let mut pair = Pair::new();
+        let (big, small) = (pair.opened(), pair.opened());
+        pair.0.send(big, &message(MESSAGE_BYTES_MAX)).unwrap();
+        transfer(&mut pair.0, &mut pair.1);
+        pair.0.send(small, &message(1)).unwrap();
+        transfer(&mut pair.0, &mut pair.1);
+        transfer(&mut pair.0, &mut pair.1);
+        assert_eq!(pair.1.read(small), Read::Message(message(1)));
+        assert_eq!(pair.1.read(big), Read::Nothing);
+    }
+
+    #[test]
+    fn a_reset_reaches_the_reader_after_what_it_has_already() {
+        let mut pair = Pair::new();
+        let id = pair.opened();
+        pair.0.send(id, &message(1)).unwrap();
+        pair.exchange();
+        pair.0.reset(id, Code::Cancelled.because("enough"));
+        pair.exchange();
+        assert_eq!(pair.1.read(id), Read::Message(message(1)));
+        assert_eq!(pair.1.read(id), Read::Reset(Code::Cancelled.because("enough")));
+        assert!(pair.1.send(id, &message(1)).is_err());
+    }
+
+    #[test]
+    fn a_reset_before_the_stream_was_announced_says_nothing() {
+        let mut pair = Pair::new();
+        let id = pair.0.open("test/1".into()).unwrap();
+        pair.0.reset(id, Code::Cancelled.because("enough"));
+        pair.0.release(id);
+        assert!(pair.0.is_empty());
+        let next = pair.opened();
+        assert_eq!(events(&mut pair.1), [MuxEvent::Incoming(next, "test/1".into())]);
+    }
+
+    #[test]
+    fn one_node_cannot_open_streams_without_end() {
+        let mut pair = Pair::new();
+        for _ in 0..STREAMS_MAX {
+            pair.0.open("test/1".into()).unwrap();
+        }
+        assert_eq!(pair.0.open("test/1".into()).unwrap_err().code, Code::Overloaded);
+        let first = StreamId(0);
+        pair.0.reset(first, Code::Cancelled.because("enough"));
+        pair.0.release(first);
+        assert!(pair.0.open("test/1".into()).is_ok());
+    }
+
+    #[test]
+    fn frames_against_the_rules_end_the_session_or_the_stream() {
+        let frame = |id: u64, frame: StreamFrame| {
+            let mut out = BytesMut::new();
+            frame.encode(StreamId(id), &mut out);
+            out.freeze()
+        };
+        let mut mux = Mux::new(true);
+        assert!(mux.read_record(frame(1, StreamFrame::Finish)).is_err(), "never opened");
+        assert!(mux.read_record(frame(0, StreamFrame::Open("x".into()))).is_err(), "ours to open");
+        assert!(mux.read_record(frame(1, StreamFrame::Open("x".into()))).is_ok());
+        assert!(mux.read_record(frame(1, StreamFrame::Open("x".into()))).is_err(), "twice");
+        let fragment = Bytes::from(vec![0; FRAGMENT_BYTES_MAX]);
+        for _ in 0..100 {
+            let data = StreamFrame::Data { fragment: fragment.clone(), last: true };
+            mux.read_record(frame(1, data)).unwrap();
+        }
+        assert!(mux.held_bytes <= STREAM_CREDIT_BYTES, "credit is enforced");
+        while let Read::Message(_) = mux.read(StreamId(1)) {}
+        assert!(matches!(mux.read(StreamId(1)), Read::Reset(f) if f.code == Code::BadMessage));
+    }
+}
