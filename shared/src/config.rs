@@ -37,6 +37,9 @@ impl Config {
     /// The same, with a name to ask for.
     #[must_use]
     pub fn named(self, name: Name) -> Self {
-        Self { name: Some(name), ..self }
+        Self {
+            name: Some(name),
+            ..self
+        }
     }
 }

@@ -95,7 +95,11 @@ impl Code {
 
     /// This failure, told in words.
     pub fn because(self, message: impl Into<String>) -> Failure {
-        Failure { code: self, message: message.into(), peer: None }
+        Failure {
+            code: self,
+            message: message.into(),
+            peer: None,
+        }
     }
 
     /// Its number on the wire.
@@ -105,7 +109,10 @@ impl Code {
 
     /// The code of a number on the wire; one that this version does not know reads as `Refused`.
     pub fn from_number(number: u64) -> Self {
-        usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied()).unwrap_or(Self::Refused)
+        usize::try_from(number)
+            .ok()
+            .and_then(|n| Self::ALL.get(n).copied())
+            .unwrap_or(Self::Refused)
     }
 }
 
@@ -169,7 +176,11 @@ mod tests {
     fn codes_are_kebab_case_and_distinct() {
         let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
         assert_eq!(names.len(), Code::ALL.len());
-        assert!(names.iter().all(|n| n.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+        assert!(
+            names
+                .iter()
+                .all(|n| n.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        );
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl NodeId {
     /// Whether `signature` is this node's, over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.key().is_some_and(|key| {
-            key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+            key.verify_strict(message, &Signature::from_bytes(signature))
+                .is_ok()
         })
     }
 
@@ -54,7 +55,9 @@ impl NodeId {
     }
 
     fn key(&self) -> Option<VerifyingKey> {
-        VerifyingKey::from_bytes(&self.0).ok().filter(|key| !key.is_weak())
+        VerifyingKey::from_bytes(&self.0)
+            .ok()
+            .filter(|key| !key.is_weak())
     }
 }
 
@@ -145,7 +148,9 @@ impl Name {
     pub fn descends_from(&self, base: &Self) -> bool {
         self == base
             || self.0.rsplit_once('-').is_some_and(|(_, number)| {
-                number.parse().is_ok_and(|number| *self == base.numbered(number))
+                number
+                    .parse()
+                    .is_ok_and(|number| *self == base.numbered(number))
             })
     }
 }
@@ -162,7 +167,9 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let valid = text.len() <= NAME_CHARS_MAX
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
             && text.parse::<NodeId>().is_err();
         if valid {
             Ok(Self(text.to_owned()))
@@ -183,10 +190,7 @@ impl<C> Encode<C> for Name {
 }
 
 impl<'b, C> Decode<'b, C> for Name {
-    fn decode(
-        d: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         d.str()?.parse().map_err(minicbor::decode::Error::message)
     }
 }
@@ -244,7 +248,15 @@ mod tests {
 
     #[test]
     fn text_that_is_no_id_is_refused() {
-        for text in ["", "a", "B", &"a".repeat(51), &"a".repeat(53), &"1".repeat(52), "ä"] {
+        for text in [
+            "",
+            "a",
+            "B",
+            &"a".repeat(51),
+            &"a".repeat(53),
+            &"1".repeat(52),
+            "ä",
+        ] {
             assert!(text.parse::<NodeId>().is_err(), "{text}");
         }
     }
@@ -263,7 +275,10 @@ mod tests {
     fn both_halves_of_the_agreement_key_belong_together() {
         let a = identity(3);
         let public = VerifyingKey::from_bytes(a.id().as_bytes()).unwrap();
-        assert_eq!(a.id().agreement_key(), Some(public.to_montgomery().to_bytes()));
+        assert_eq!(
+            a.id().agreement_key(),
+            Some(public.to_montgomery().to_bytes())
+        );
     }
 
     #[test]
@@ -272,7 +287,18 @@ mod tests {
             assert!(good.parse::<Name>().is_ok(), "{good}");
         }
         let id = identity(1).id().to_string();
-        for bad in ["", "-a", ".", "a b", "a@b", "*", "ä", "a/b", &"x".repeat(64), &id] {
+        for bad in [
+            "",
+            "-a",
+            ".",
+            "a b",
+            "a@b",
+            "*",
+            "ä",
+            "a/b",
+            &"x".repeat(64),
+            &id,
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
     }

@@ -18,23 +18,23 @@
 //! link       two neighbouring processes: frames, hello
 //! ```
 
-//pub mod config;
+pub mod config;
 pub mod error;
 pub mod id;
 pub mod limits;
 pub mod link;
-//pub mod log;
-//pub mod node;
+pub mod log;
+pub mod node;
 pub mod routing;
 //pub mod service;
 pub mod session;
 pub mod stream;
 pub mod wire;
 
-//pub use config::Config;
+pub use config::Config;
 pub use error::{Code, Failure};
 pub use id::{Identity, Kind, Name, NodeId};
-//pub use node::{Node, Peer, PathKind};
+pub use node::{Node, PathKind, Peer};
 
 /// A point in time: how long after an origin that the platform chooses and keeps. Only differences
 /// have a meaning, and it never runs backwards.

@@ -75,8 +75,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub const KEEPALIVE: Duration = Duration::from_secs(1);
 /// A link that has been silent this long, though asked, is dead.
 pub const SILENCE_MAX: Duration = Duration::from_millis(3000);
-/// If the machine itself was not run for this long (a suspended tab, a sleeping laptop), silence in
-/// the meantime says nothing of others.
+/// If the machine was run this much later than it asked to be (a suspended tab, a sleeping laptop),
+/// silence in the meantime says nothing of others.
 pub const STALL: Duration = Duration::from_millis(1500);
 /// How long an acknowledgement may wait for company.
 pub const ACK_DELAY: Duration = Duration::from_millis(20);
@@ -97,6 +97,8 @@ pub const NAME_GRACE: Duration = Duration::from_secs(60);
 /// How long a relay waits before it tells that a node whose link broke is gone: a node that changes
 /// its network is back sooner.
 pub const GONE_GRACE: Duration = Duration::from_secs(2);
+/// How long a node waits for the others to return to a relay that has begun anew.
+pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);

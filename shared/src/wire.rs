@@ -72,7 +72,10 @@ impl Reader {
     /// Takes `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Result<Bytes, DecodeError> {
         if self.0.len() < len {
-            return Err(DecodeError::Truncated { expected: len, got: self.0.len() });
+            return Err(DecodeError::Truncated {
+                expected: len,
+                got: self.0.len(),
+            });
         }
         Ok(self.0.split_to(len))
     }
@@ -89,7 +92,8 @@ impl Reader {
 
     /// Takes four bytes, the most significant first.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.bytes(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        self.bytes(4)
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 
     /// Takes what [`put_varint`] wrote.
@@ -111,7 +115,10 @@ impl Reader {
                 });
             }
         }
-        Err(DecodeError::Unexpected { expected: "an integer of 64 bits", got: value })
+        Err(DecodeError::Unexpected {
+            expected: "an integer of 64 bits",
+            got: value,
+        })
     }
 
     /// Takes a length and as many bytes, `max` at the most.
@@ -150,12 +157,16 @@ pub fn from_cbor<'b, T: minicbor::Decode<'b, ()>>(
     expected: &'static str,
 ) -> Result<T, DecodeError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let value = decoder
-        .decode()
-        .map_err(|e| DecodeError::Cbor { expected, reason: e.to_string() })?;
+    let value = decoder.decode().map_err(|e| DecodeError::Cbor {
+        expected,
+        reason: e.to_string(),
+    })?;
     match bytes.len() - decoder.position() {
         0 => Ok(value),
-        got => Err(DecodeError::Cbor { expected, reason: format!("{got} bytes too many") }),
+        got => Err(DecodeError::Cbor {
+            expected,
+            reason: format!("{got} bytes too many"),
+        }),
     }
 }
 
@@ -188,7 +199,8 @@ mod tests {
     fn a_varint_past_64_bits_is_refused() {
         let eleven = Bytes::from_static(&[0xff; 11]);
         assert!(Reader::new(eleven).varint().is_err());
-        let overflow = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]);
+        let overflow =
+            Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]);
         assert!(Reader::new(overflow).varint().is_err());
     }
 
@@ -197,13 +209,25 @@ mod tests {
         let mut out = BytesMut::new();
         put_varint(&mut out, 1 << 40);
         let error = Reader::new(out.freeze()).chunk(100);
-        assert_eq!(error, Err(DecodeError::TooLarge { max: 100, got: 1 << 40 }));
+        assert_eq!(
+            error,
+            Err(DecodeError::TooLarge {
+                max: 100,
+                got: 1 << 40
+            })
+        );
     }
 
     #[test]
     fn a_truncated_field_says_what_was_missing() {
         let error = Reader::new(Bytes::from_static(&[1, 2])).u32();
-        assert_eq!(error, Err(DecodeError::Truncated { expected: 4, got: 2 }));
+        assert_eq!(
+            error,
+            Err(DecodeError::Truncated {
+                expected: 4,
+                got: 2
+            })
+        );
     }
 
     #[test]

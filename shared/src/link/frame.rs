@@ -188,12 +188,18 @@ pub struct Member {
 impl Frame {
     /// The hello of this version.
     pub fn hello(version: u16, hello: &Hello) -> Self {
-        Self::Hello { version, body: to_cbor(hello) }
+        Self::Hello {
+            version,
+            body: to_cbor(hello),
+        }
     }
 
     /// The challenge of one that speaks these versions.
     pub fn challenge(versions: (u16, u16), challenge: &Challenge) -> Self {
-        Self::Challenge { versions, body: to_cbor(challenge) }
+        Self::Challenge {
+            versions,
+            body: to_cbor(challenge),
+        }
     }
 
     /// The frame with its length before it, as it stands in a packet.
@@ -210,7 +216,10 @@ impl Frame {
                 out = start(CONTROL, body.len());
                 out.put_slice(&body);
             }
-            Self::Challenge { versions: (from, to), body } => {
+            Self::Challenge {
+                versions: (from, to),
+                body,
+            } => {
                 out = start(CHALLENGE, 4 + body.len());
                 out.put_u16(*from);
                 out.put_u16(*to);
@@ -228,15 +237,19 @@ impl Frame {
     fn decode(body: Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         match reader.u8()? {
-            RECORD => {
-                Ok(Self::Record { route: RouteHandle(reader.u32()?), payload: reader.rest() })
-            }
+            RECORD => Ok(Self::Record {
+                route: RouteHandle(reader.u32()?),
+                payload: reader.rest(),
+            }),
             CONTROL => Ok(Self::Control(from_cbor(&reader.rest(), "a control frame")?)),
             CHALLENGE => Ok(Self::Challenge {
                 versions: (reader.u16()?, reader.u16()?),
                 body: reader.rest(),
             }),
-            HELLO => Ok(Self::Hello { version: reader.u16()?, body: reader.rest() }),
+            HELLO => Ok(Self::Hello {
+                version: reader.u16()?,
+                body: reader.rest(),
+            }),
             got => Err(DecodeError::Unexpected {
                 expected: "a frame of kind 0 to 3",
                 got: u64::from(got),

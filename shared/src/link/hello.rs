@@ -87,7 +87,14 @@ impl Hello {
     ) -> Self {
         let id = identity.id();
         let signature = identity.sign(&transcript(CALLER_DOMAIN, challenge, id, &nonce));
-        Self { id, kind, name, insist, nonce, signature }
+        Self {
+            id,
+            kind,
+            name,
+            insist,
+            nonce,
+            signature,
+        }
     }
 
     /// Reads and checks what a caller answered to `challenge`.
@@ -115,7 +122,12 @@ impl Challenge {
 impl Welcome {
     /// The accepting side's proof of its id to the caller who said `hello`.
     pub fn sign(identity: &Identity, challenge: &Challenge, hello: &Hello) -> [u8; 64] {
-        identity.sign(&transcript(ACCEPTER_DOMAIN, challenge, hello.id, &hello.nonce))
+        identity.sign(&transcript(
+            ACCEPTER_DOMAIN,
+            challenge,
+            hello.id,
+            &hello.nonce,
+        ))
     }
 
     /// Checks that proof.
@@ -143,7 +155,14 @@ fn check_version((from, to): (u16, u16)) -> Result<(), Failure> {
 fn transcript(domain: &[u8], challenge: &Challenge, caller: NodeId, nonce: &[u8; 32]) -> Vec<u8> {
     let zone = challenge.zone.as_bytes();
     let mut out = Vec::with_capacity(domain.len() + 8 + zone.len() + 4 * 32);
-    for part in [domain, zone, challenge.id.as_bytes(), &challenge.nonce, caller.as_bytes(), nonce] {
+    for part in [
+        domain,
+        zone,
+        challenge.id.as_bytes(),
+        &challenge.nonce,
+        caller.as_bytes(),
+        nonce,
+    ] {
         out.extend((part.len() as u32).to_be_bytes());
         out.extend(part);
     }
@@ -159,7 +178,11 @@ mod tests {
     use crate::wire::to_cbor;
 
     fn challenge(relay: &Identity) -> Challenge {
-        Challenge { id: relay.id(), zone: "home".into(), nonce: [7; 32] }
+        Challenge {
+            id: relay.id(),
+            zone: "home".into(),
+            nonce: [7; 32],
+        }
     }
 
     fn hello(challenge: &Challenge, caller: &Identity) -> Hello {
@@ -168,10 +191,16 @@ mod tests {
 
     #[test]
     fn both_sides_prove_who_they_are() {
-        let (relay, caller) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[2; 32]));
+        let (relay, caller) = (
+            Identity::from_secret(&[1; 32]),
+            Identity::from_secret(&[2; 32]),
+        );
         let challenge = challenge(&relay);
         let hello = hello(&challenge, &caller);
-        assert_eq!(Hello::check(VERSION, &to_cbor(&hello), &challenge), Ok(hello.clone()));
+        assert_eq!(
+            Hello::check(VERSION, &to_cbor(&hello), &challenge),
+            Ok(hello.clone())
+        );
         let welcome = Welcome {
             name: "a".parse().unwrap(),
             members: Vec::new(),
@@ -182,7 +211,10 @@ mod tests {
 
     #[test]
     fn a_claimed_id_without_its_key_is_unauthorised() {
-        let (relay, thief) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[3; 32]));
+        let (relay, thief) = (
+            Identity::from_secret(&[1; 32]),
+            Identity::from_secret(&[3; 32]),
+        );
         let challenge = challenge(&relay);
         let mut hello = hello(&challenge, &thief);
         hello.id = Identity::from_secret(&[2; 32]).id();
@@ -192,12 +224,24 @@ mod tests {
 
     #[test]
     fn a_hello_to_another_challenge_is_unauthorised() {
-        let (relay, caller) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[2; 32]));
+        let (relay, caller) = (
+            Identity::from_secret(&[1; 32]),
+            Identity::from_secret(&[2; 32]),
+        );
         let old = hello(&challenge(&relay), &caller);
         for changed in [
-            Challenge { nonce: [8; 32], ..challenge(&relay) },
-            Challenge { zone: "work".into(), ..challenge(&relay) },
-            Challenge { id: caller.id(), ..challenge(&relay) },
+            Challenge {
+                nonce: [8; 32],
+                ..challenge(&relay)
+            },
+            Challenge {
+                zone: "work".into(),
+                ..challenge(&relay)
+            },
+            Challenge {
+                id: caller.id(),
+                ..challenge(&relay)
+            },
         ] {
             let failure = Hello::check(VERSION, &to_cbor(&old), &changed).unwrap_err();
             assert_eq!(failure.code, Code::Unauthorised);
@@ -206,12 +250,22 @@ mod tests {
 
     #[test]
     fn a_relay_that_cannot_sign_for_its_id_is_not_believed() {
-        let (relay, caller) = (Identity::from_secret(&[1; 32]), Identity::from_secret(&[2; 32]));
+        let (relay, caller) = (
+            Identity::from_secret(&[1; 32]),
+            Identity::from_secret(&[2; 32]),
+        );
         let challenge = challenge(&relay);
         let hello = hello(&challenge, &caller);
         let signature = Welcome::sign(&caller, &challenge, &hello);
-        let welcome = Welcome { name: "a".parse().unwrap(), members: Vec::new(), signature };
-        assert_eq!(welcome.check(&challenge, &hello).unwrap_err().code, Code::Unauthorised);
+        let welcome = Welcome {
+            name: "a".parse().unwrap(),
+            members: Vec::new(),
+            signature,
+        };
+        assert_eq!(
+            welcome.check(&challenge, &hello).unwrap_err().code,
+            Code::Unauthorised
+        );
     }
 
     #[test]

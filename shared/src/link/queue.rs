@@ -49,12 +49,20 @@ impl Queue {
     /// Takes the next packet, if anything waits. A single frame leaves as it is, without a copy.
     pub fn next_packet(&mut self) -> Option<Bytes> {
         let first = self.take()?;
-        if self.frames.front().is_none_or(|next| first.len() + next.len() > PACKET_BYTES_FULL) {
+        if self
+            .frames
+            .front()
+            .is_none_or(|next| first.len() + next.len() > PACKET_BYTES_FULL)
+        {
             return Some(first);
         }
         let mut packet = BytesMut::with_capacity(PACKET_BYTES_FULL.min(first.len() + self.bytes));
         packet.extend_from_slice(&first);
-        while self.frames.front().is_some_and(|f| packet.len() + f.len() <= PACKET_BYTES_FULL) {
+        while self
+            .frames
+            .front()
+            .is_some_and(|f| packet.len() + f.len() <= PACKET_BYTES_FULL)
+        {
             packet.extend_from_slice(&self.take()?);
         }
         Some(packet.freeze())
@@ -102,7 +110,9 @@ mod tests {
         for _ in 0..5 {
             queue.push(Bytes::from(vec![0; 6000])).unwrap();
         }
-        let packets: Vec<usize> = std::iter::from_fn(|| queue.next_packet()).map(|p| p.len()).collect();
+        let packets: Vec<usize> = std::iter::from_fn(|| queue.next_packet())
+            .map(|p| p.len())
+            .collect();
         assert_eq!(packets, [12_000, 12_000, 6000]);
     }
 

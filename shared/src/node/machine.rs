@@ -27,6 +27,7 @@ use crate::node::hub::Hub;
 use crate::node::neighbour::Link;
 use crate::node::session::PeerState;
 use crate::node::uplink::Uplink;
+use crate::stream::Mux;
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,9 +63,13 @@ pub struct Machine {
 
     /// Everyone in the zone but this node.
     pub(super) members: BTreeMap<NodeId, Member>,
+    /// Members that a relay does not know after it has begun anew, and when they count as gone.
+    pub(super) missing: BTreeMap<NodeId, Time>,
     pub(super) peers: BTreeMap<NodeId, PeerState>,
     /// Peers whose session may have records to send, in turn.
     pub(super) ready_peers: VecDeque<NodeId>,
+    /// Streams of sessions that have ended, by the session's serial number.
+    pub(super) ended: BTreeMap<u64, Mux>,
     pub(super) timers: BTreeSet<(Time, NodeId)>,
     /// Whose records come along which route.
     pub(super) routes: HashMap<(LinkId, RouteHandle), NodeId>,
@@ -94,8 +99,10 @@ impl Machine {
             ready_links: VecDeque::new(),
             sweep_at: None,
             members: BTreeMap::new(),
+            missing: BTreeMap::new(),
             peers: BTreeMap::new(),
             ready_peers: VecDeque::new(),
+            ended: BTreeMap::new(),
             timers: BTreeSet::new(),
             routes: HashMap::new(),
             protocols: BTreeSet::new(),
@@ -132,13 +139,19 @@ impl Machine {
 
     /// Everyone else in the zone.
     pub fn peers(&self) -> Vec<Peer> {
-        self.members.values().map(|member| self.peer(member)).collect()
+        self.members
+            .values()
+            .map(|member| self.peer(member))
+            .collect()
     }
 
     /// When [`Machine::handle_time`] must be called at the latest.
     pub fn deadline(&self) -> Option<Time> {
         let timer = self.timers.first().map(|(time, _)| *time);
-        [timer, self.sweep_at, self.uplink.retry_at()].into_iter().flatten().min()
+        [timer, self.sweep_at, self.uplink.retry_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A link has come to be.
@@ -147,7 +160,10 @@ impl Machine {
         let link = Link::new(origin, self.now);
         if self.links.len() >= LINKS_MAX || self.state == State::Closed {
             self.links.insert(id, link);
-            self.refuse(id, Code::Overloaded.because(format!("{LINKS_MAX} links are in use")));
+            self.refuse(
+                id,
+                Code::Overloaded.because(format!("{LINKS_MAX} links are in use")),
+            );
             return;
         }
         self.links.insert(id, link);
@@ -193,7 +209,9 @@ impl Machine {
     /// Time has passed.
     pub fn handle_time(&mut self, now: Time) {
         debug_assert!(now >= self.now, "time runs backwards");
-        let slept = now.saturating_sub(self.now) >= STALL;
+        let slept = self
+            .deadline()
+            .is_some_and(|deadline| now >= deadline + STALL);
         self.now = now;
         if slept {
             self.excuse_silence();
@@ -251,12 +269,16 @@ impl Machine {
                 continue;
             }
             let id = self.ready_links.pop_front()?;
-            let Some(link) = self.links.get_mut(&id) else { continue };
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
             link.in_ready = false;
             if !link.writable {
                 continue;
             }
-            let Some(packet) = link.queue.next_packet() else { continue };
+            let Some(packet) = link.queue.next_packet() else {
+                continue;
+            };
             if link.queue.has_room() {
                 let waiting = std::mem::take(&mut link.waiting);
                 waiting.into_iter().for_each(|peer| self.ready_peer(peer));
@@ -307,9 +329,14 @@ impl Machine {
     }
 
     pub(super) fn tell_encoded(&mut self, id: LinkId, frame: Bytes) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if link.queue.push(frame).is_err() {
-            self.refuse(id, Code::Overloaded.because("the link takes less than is to be said"));
+            self.refuse(
+                id,
+                Code::Overloaded.because("the link takes less than is to be said"),
+            );
             return;
         }
         self.ready_link(id);

@@ -14,9 +14,11 @@ mod stream;
 mod tests;
 mod uplink;
 
-pub use driver::Driver;
-pub use events::{Event, Peer, PathKind, Pong, State, StreamKey};
+pub use driver::{Action, Driver, Input};
+pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
+pub(crate) use handle::timeout;
 pub use handle::{Events, Listener, Node};
 pub use hub::Traffic;
 pub use machine::{Machine, Output};
+pub use peers::Resolution;
 pub use stream::Stream;

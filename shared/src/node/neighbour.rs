@@ -79,12 +79,18 @@ impl Link {
 impl Machine {
     /// Says the first word on a new link, where it is ours to say.
     pub(super) fn greet(&mut self, id: LinkId) {
-        let Some(link) = self.links.get(&id) else { return };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
         match link.origin {
             Origin::Dialled => {}
             Origin::Accepted => {
                 let nonce = self.random();
-                let challenge = Challenge { id: self.id, zone: self.zone.clone(), nonce };
+                let challenge = Challenge {
+                    id: self.id,
+                    zone: self.zone.clone(),
+                    nonce,
+                };
                 let frame = Frame::challenge(VERSIONS, &challenge);
                 if let Some(link) = self.links.get_mut(&id) {
                     link.phase = Phase::Challenged(challenge);
@@ -101,9 +107,13 @@ impl Machine {
             link.asked = false;
         }
         if packet.len() > PACKET_BYTES_MAX {
-            self.refuse(id, Code::TooLarge.because(format!(
-                "expected a packet of at most {PACKET_BYTES_MAX} bytes, got {}", packet.len()
-            )));
+            self.refuse(
+                id,
+                Code::TooLarge.because(format!(
+                    "expected a packet of at most {PACKET_BYTES_MAX} bytes, got {}",
+                    packet.len()
+                )),
+            );
             return;
         }
         for received in Packet::new(packet) {
@@ -123,7 +133,9 @@ impl Machine {
     }
 
     fn receive_frame(&mut self, id: LinkId, frame: Frame, raw: Bytes) -> Result<(), Failure> {
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
         match (&link.phase, link.origin, frame) {
             (Phase::Up(_), Origin::Accepted, Frame::Record { route, payload }) => {
                 self.forward(id, route, payload, raw);
@@ -138,7 +150,10 @@ impl Machine {
             (
                 Phase::Up(peer) | Phase::Probing(peer),
                 Origin::Direct(_),
-                Frame::Record { route: DIRECT_ROUTE, payload },
+                Frame::Record {
+                    route: DIRECT_ROUTE,
+                    payload,
+                },
             ) => {
                 let peer = *peer;
                 self.receive_payload(Via::Direct { link: id }, peer, payload);
@@ -198,7 +213,11 @@ impl Machine {
     ) -> Result<(), Failure> {
         let challenge = Challenge::read(versions, body)?;
         let nonce = self.random();
-        let (kind, name, insist) = (self.config.kind, self.config.name.clone(), self.config.insist);
+        let (kind, name, insist) = (
+            self.config.kind,
+            self.config.name.clone(),
+            self.config.insist,
+        );
         let hello = Hello::answer(&challenge, &self.identity, kind, name, insist, nonce);
         let frame = Frame::hello(VERSION, &hello);
         if let Some(link) = self.links.get_mut(&id) {
@@ -209,13 +228,17 @@ impl Machine {
     }
 
     fn receive_welcome(&mut self, id: LinkId, welcome: Welcome) -> Result<(), Failure> {
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        let Phase::SaidHello(challenge, hello) = &link.phase else { return Ok(()) };
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        let Phase::SaidHello(challenge, hello) = &link.phase else {
+            return Ok(());
+        };
         welcome.check(challenge, hello)?;
         let relay = challenge.id;
         self.zone.clone_from(&challenge.zone);
         link.phase = Phase::Up(relay);
-        self.uplink.welcomed(id, relay);
+        self.uplink.welcomed(id);
         tracing::info!(name = %welcome.name, relay = %relay.short(), zone = self.zone, "online");
         // The name that it has now is the one to ask for when it returns.
         self.config.name = Some(welcome.name.clone());
@@ -226,7 +249,9 @@ impl Machine {
     }
 
     fn receive_bye(&mut self, id: LinkId) {
-        let Some(link) = self.links.get(&id) else { return };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
         let left = Code::Left.because("the node has left");
         match (&link.phase, link.origin) {
             (Phase::Up(member), Origin::Accepted) => {
@@ -242,13 +267,16 @@ impl Machine {
 
     pub(super) fn say_bye(&mut self, id: LinkId) {
         self.flush_with(id, &Frame::Control(Control::Bye));
-        self.outputs.push_back(Output::Close(id, Code::Left.because("the node has left")));
+        self.outputs
+            .push_back(Output::Close(id, Code::Left.because("the node has left")));
         self.forget_link_quietly(id);
     }
 
     /// Ends a link, and says why.
     pub(super) fn refuse(&mut self, id: LinkId, failure: Failure) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         tracing::debug!(link = id.0, %failure, "refused");
         // What it did not take so far would only stand before the reason.
         link.queue = Queue::default();
@@ -259,7 +287,9 @@ impl Machine {
 
     /// Sends all that waits on a link, and a last frame.
     fn flush_with(&mut self, id: LinkId, frame: &Frame) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         // A queue too full for one more frame belongs to a link that takes nothing anyway.
         let _ = link.queue.push(frame.encode());
         while let Some(packet) = link.queue.next_packet() {
@@ -269,7 +299,10 @@ impl Machine {
 
     /// A link is no more: what went over it looks for another way.
     pub(super) fn forget_link(&mut self, id: LinkId) {
-        let was_uplink = self.links.get(&id).is_some_and(|link| link.origin == Origin::Dialled);
+        let was_uplink = self
+            .links
+            .get(&id)
+            .is_some_and(|link| link.origin == Origin::Dialled);
         self.forget_link_quietly(id);
         if was_uplink {
             self.lost_uplink("the link has ended");
@@ -277,7 +310,9 @@ impl Machine {
     }
 
     pub(super) fn forget_link_quietly(&mut self, id: LinkId) {
-        let Some(link) = self.links.remove(&id) else { return };
+        let Some(link) = self.links.remove(&id) else {
+            return;
+        };
         match (link.origin, link.phase) {
             (Origin::Direct(peer), _) => self.path_down(peer, Via::Direct { link: id }),
             (Origin::Dialled, _) => self.routes_down(id),
@@ -285,7 +320,9 @@ impl Machine {
             (Origin::Accepted, _) => {}
         }
         // Sessions that waited for room here may have it elsewhere.
-        link.waiting.into_iter().for_each(|peer| self.ready_peer(peer));
+        link.waiting
+            .into_iter()
+            .for_each(|peer| self.ready_peer(peer));
     }
 
     pub(super) fn sweep_soon(&mut self) {
@@ -299,13 +336,20 @@ impl Machine {
         }
         self.hub_time();
         self.requests_time();
-        let due = self.links.values().map(Link::due).chain(self.hub_due()).chain(self.requests_due());
+        let due = self
+            .links
+            .values()
+            .map(Link::due)
+            .chain(self.hub_due())
+            .chain(self.requests_due());
         // Not more often than needed to be on time within a few per cent.
         self.sweep_at = due.min().map(|due| due.max(self.now + KEEPALIVE / 20));
     }
 
     fn look_after(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if self.now < link.due() {
             return;
         }

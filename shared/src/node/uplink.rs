@@ -7,7 +7,7 @@ use rand_chacha::rand_core::RngCore;
 
 use crate::Time;
 use crate::error::{Code, Failure};
-use crate::id::NodeId;
+
 use crate::link::LinkId;
 use crate::node::events::State;
 use crate::node::machine::{Machine, Output};
@@ -28,14 +28,14 @@ enum Phase {
     Idle,
     Dialling,
     Waiting(Time),
-    Up(LinkId, NodeId),
+    Up(LinkId),
 }
 
 impl Uplink {
     /// The link to the relay, once it is welcome there.
     pub(super) fn link(&self) -> Option<LinkId> {
         match self.phase {
-            Phase::Up(link, _) => Some(link),
+            Phase::Up(link) => Some(link),
             _ => None,
         }
     }
@@ -57,8 +57,8 @@ impl Uplink {
         }
     }
 
-    pub(super) fn welcomed(&mut self, link: LinkId, relay: NodeId) {
-        self.phase = Phase::Up(link, relay);
+    pub(super) fn welcomed(&mut self, link: LinkId) {
+        self.phase = Phase::Up(link);
         self.failures = 0;
     }
 }

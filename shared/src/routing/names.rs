@@ -53,8 +53,14 @@ impl Names {
     /// The node went: it keeps its name for the grace time.
     pub fn release(&mut self, id: NodeId, now: Time) {
         self.expire(now);
-        let held = self.by_name.values().filter(|h| h.free_at.is_some()).count();
-        let Some(name) = self.by_id.get(&id) else { return };
+        let held = self
+            .by_name
+            .values()
+            .filter(|h| h.free_at.is_some())
+            .count();
+        let Some(name) = self.by_id.get(&id) else {
+            return;
+        };
         if held >= HELD_NAMES_MAX {
             self.by_name.remove(name);
             self.by_id.remove(&id);
@@ -83,7 +89,11 @@ impl Names {
     }
 
     fn numbered_or_same(&self, wish: &Name, id: NodeId) -> Result<Name, Failure> {
-        if self.is_free_for(wish, id) { Ok(wish.clone()) } else { self.numbered(wish, id) }
+        if self.is_free_for(wish, id) {
+            Ok(wish.clone())
+        } else {
+            self.numbered(wish, id)
+        }
     }
 
     fn assign(&mut self, id: NodeId, name: &Name) {
@@ -92,7 +102,8 @@ impl Names {
         {
             self.by_name.remove(&old);
         }
-        self.by_name.insert(name.clone(), Holder { id, free_at: None });
+        self.by_name
+            .insert(name.clone(), Holder { id, free_at: None });
     }
 
     fn expire(&mut self, now: Time) {
@@ -110,7 +121,8 @@ impl Names {
 fn default_name(id: NodeId) -> Name {
     let name = format!("node-{}", id.short());
     // Base32 is made of letters and digits only; the fallback spares an `unwrap`.
-    name.parse().unwrap_or_else(|_| unreachable!("base32 is a name: {name}"))
+    name.parse()
+        .unwrap_or_else(|_| unreachable!("base32 is a name: {name}"))
 }
 
 #[cfg(test)]
@@ -131,7 +143,10 @@ mod tests {
     }
 
     fn claim(names: &mut Names, n: u8, wish: &str) -> String {
-        names.claim(id(n), name(wish), false, NOW).unwrap().to_string()
+        names
+            .claim(id(n), name(wish), false, NOW)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -150,7 +165,13 @@ mod tests {
         let failure = names.claim(id(2), name("screen"), true, NOW).unwrap_err();
         assert_eq!(failure.code, Code::Refused);
         assert_eq!(failure.peer.as_deref(), Some("screen"));
-        assert_eq!(names.claim(id(1), name("screen"), true, NOW).unwrap().as_str(), "screen");
+        assert_eq!(
+            names
+                .claim(id(1), name("screen"), true, NOW)
+                .unwrap()
+                .as_str(),
+            "screen"
+        );
     }
 
     #[test]
@@ -162,7 +183,10 @@ mod tests {
         names.release(id(2), NOW);
         assert_eq!(claim(&mut names, 3, "screen"), "screen-3");
         assert_eq!(claim(&mut names, 2, "screen"), "screen-2");
-        assert_eq!(names.claim(id(1), None, false, NOW).unwrap().as_str(), "screen");
+        assert_eq!(
+            names.claim(id(1), None, false, NOW).unwrap().as_str(),
+            "screen"
+        );
     }
 
     #[test]
@@ -171,8 +195,20 @@ mod tests {
         claim(&mut names, 1, "screen");
         names.release(id(1), NOW);
         let later = NOW + NAME_GRACE;
-        assert_eq!(names.claim(id(2), name("screen"), true, later).unwrap().as_str(), "screen");
-        assert_eq!(names.claim(id(1), name("screen"), false, later).unwrap().as_str(), "screen-2");
+        assert_eq!(
+            names
+                .claim(id(2), name("screen"), true, later)
+                .unwrap()
+                .as_str(),
+            "screen"
+        );
+        assert_eq!(
+            names
+                .claim(id(1), name("screen"), false, later)
+                .unwrap()
+                .as_str(),
+            "screen-2"
+        );
     }
 
     #[test]
@@ -198,7 +234,9 @@ mod tests {
         for n in 0..NAME_SUFFIX_MAX {
             let mut bytes = [0; 32];
             bytes[..4].copy_from_slice(&n.to_be_bytes());
-            names.claim(NodeId::from_bytes(bytes), name("x"), false, NOW).unwrap();
+            names
+                .claim(NodeId::from_bytes(bytes), name("x"), false, NOW)
+                .unwrap();
         }
         let failure = names.claim(id(9), name("x"), false, NOW).unwrap_err();
         assert_eq!(failure.code, Code::Overloaded);

@@ -42,9 +42,10 @@ impl Routes {
     /// Makes a route.
     pub fn open(&mut self, opener: End, target: End) -> Result<RouteHandle, TooManyRoutes> {
         let full = |end| match end {
-            End::Link(link) => {
-                self.per_link.get(&link).is_some_and(|routes| routes.len() >= ROUTES_PER_LINK_MAX)
-            }
+            End::Link(link) => self
+                .per_link
+                .get(&link)
+                .is_some_and(|routes| routes.len() >= ROUTES_PER_LINK_MAX),
             End::Here(_) => false,
         };
         if full(opener) || full(target) {
@@ -84,7 +85,10 @@ impl Routes {
         let handles = self.per_link.remove(&link).unwrap_or_default();
         handles
             .into_iter()
-            .filter_map(|handle| self.close(handle, End::Link(link)).map(|other| (handle, other)))
+            .filter_map(|handle| {
+                self.close(handle, End::Link(link))
+                    .map(|other| (handle, other))
+            })
             .collect()
     }
 
@@ -110,7 +114,9 @@ impl Routes {
     }
 
     fn remove(&mut self, handle: RouteHandle) {
-        let Some(route) = self.routes.remove(&handle) else { return };
+        let Some(route) = self.routes.remove(&handle) else {
+            return;
+        };
         for end in [route.opener, route.target] {
             if let End::Link(link) = end
                 && let Some(routes) = self.per_link.get_mut(&link)

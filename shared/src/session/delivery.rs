@@ -87,7 +87,11 @@ impl Sender {
             self.resend_end = end + 1;
         }
         self.kept_bytes += record.len();
-        self.kept.push_back(Kept { record, sent: now, again: false });
+        self.kept.push_back(Kept {
+            record,
+            sent: now,
+            again: false,
+        });
     }
 
     /// The next record to send again, if any is.
@@ -122,7 +126,9 @@ impl Sender {
         }
         let progress = ack.next > self.first;
         while self.first < ack.next {
-            let Some(kept) = self.kept.pop_front() else { break };
+            let Some(kept) = self.kept.pop_front() else {
+                break;
+            };
             self.first += 1;
             self.kept_bytes -= kept.record.len();
             if self.first == ack.next && !kept.again {
@@ -176,7 +182,10 @@ impl Sender {
     /// Sends a hole again, unless its first record has left only just now.
     fn fill_hole(&mut self, missing: u64, now: Time) {
         let patience = self.round_trip.unwrap_or(RESEND_MIN) * 2 + ACK_DELAY;
-        let recent = self.kept.front().is_some_and(|kept| now < kept.sent + patience);
+        let recent = self
+            .kept
+            .front()
+            .is_some_and(|kept| now < kept.sent + patience);
         if !recent {
             self.send_again(self.first, self.first.saturating_add(missing));
         }
@@ -238,8 +247,15 @@ impl Receiver {
 
     /// What to tell the sender.
     pub fn ack(&self) -> Ack {
-        let missing = self.early.keys().next().map_or(0, |first| first - self.next);
-        Ack { next: self.next, missing }
+        let missing = self
+            .early
+            .keys()
+            .next()
+            .map_or(0, |first| first - self.next);
+        Ack {
+            next: self.next,
+            missing,
+        }
     }
 
     /// When the sender must be told at the latest.
@@ -270,7 +286,11 @@ impl Seen {
     pub fn is_new(&mut self, number: u64) -> bool {
         if number >= self.next {
             let ahead = number - self.next + 1;
-            self.bits = if ahead < 128 { self.bits << ahead | 1 } else { 1 };
+            self.bits = if ahead < 128 {
+                self.bits << ahead | 1
+            } else {
+                1
+            };
             self.next = number + 1;
             return true;
         }
@@ -352,7 +372,13 @@ mod tests {
     #[test]
     fn what_is_not_acknowledged_goes_again_after_a_path_is_lost() {
         let mut sender = sender_with(5);
-        sender.acknowledge(Ack { next: 2, missing: 0 }, NOW);
+        sender.acknowledge(
+            Ack {
+                next: 2,
+                missing: 0,
+            },
+            NOW,
+        );
         assert!(resent(&mut sender).is_empty());
         sender.rewind(NOW);
         assert_eq!(resent(&mut sender), [record(2), record(3), record(4)]);
@@ -377,16 +403,31 @@ mod tests {
         sender.handle_time(due);
         assert_eq!(resent(&mut sender), [record(0)]);
         assert!(sender.deadline().unwrap() > due + RESEND_MIN);
-        sender.acknowledge(Ack { next: 1, missing: 0 }, due);
+        sender.acknowledge(
+            Ack {
+                next: 1,
+                missing: 0,
+            },
+            due,
+        );
         assert_eq!(resent(&mut sender), [record(1), record(2)]);
-        sender.acknowledge(Ack { next: 3, missing: 0 }, due);
+        sender.acknowledge(
+            Ack {
+                next: 3,
+                missing: 0,
+            },
+            due,
+        );
         assert_eq!(sender.deadline(), None);
     }
 
     #[test]
     fn a_hole_goes_again_once_it_is_old() {
         let mut sender = sender_with(6);
-        let ack = Ack { next: 1, missing: 2 };
+        let ack = Ack {
+            next: 1,
+            missing: 2,
+        };
         sender.acknowledge(ack, NOW);
         assert!(resent(&mut sender).is_empty());
         sender.acknowledge(ack, NOW + RESEND_MIN * 3);
@@ -396,9 +437,18 @@ mod tests {
     #[test]
     fn an_acknowledgement_of_what_was_never_sent_counts_for_nothing() {
         let mut sender = sender_with(2);
-        sender.acknowledge(Ack { next: 9, missing: u64::MAX }, NOW);
+        sender.acknowledge(
+            Ack {
+                next: 9,
+                missing: u64::MAX,
+            },
+            NOW,
+        );
         assert_eq!(sender.unacknowledged(), 2);
-        let ack = Ack { next: 1, missing: u64::MAX };
+        let ack = Ack {
+            next: 1,
+            missing: u64::MAX,
+        };
         sender.acknowledge(ack, NOW);
         sender.acknowledge(ack, NOW + RESEND_MAX);
         assert_eq!(resent(&mut sender), [record(1)]);
@@ -433,7 +483,11 @@ mod tests {
     #[test]
     fn everything_arrives_once_and_in_order_over_any_channel() {
         for seed in 0..100 {
-            assert_eq!(run_lossy(seed), (0..200).map(record).collect::<Vec<_>>(), "seed {seed}");
+            assert_eq!(
+                run_lossy(seed),
+                (0..200).map(record).collect::<Vec<_>>(),
+                "seed {seed}"
+            );
         }
     }
 
@@ -445,7 +499,10 @@ mod tests {
         let mut wire: Vec<(u64, Bytes)> = Vec::new();
         while out.len() < 200 {
             now += Time::from_millis(20);
-            assert!(now < Time::from_secs(20_000), "no progress with seed {seed}");
+            assert!(
+                now < Time::from_secs(20_000),
+                "no progress with seed {seed}"
+            );
             if rng.next_u32() % 200 == 0 {
                 sender.rewind(now);
             }

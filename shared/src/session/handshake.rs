@@ -52,7 +52,10 @@ pub struct Caller(Box<HandshakeState>);
 
 impl Caller {
     /// Begins; gives the first message.
-    pub fn start(context: Context<'_>, rng: ChaCha20Rng) -> Result<(Self, Vec<u8>), HandshakeError> {
+    pub fn start(
+        context: Context<'_>,
+        rng: ChaCha20Rng,
+    ) -> Result<(Self, Vec<u8>), HandshakeError> {
         let key = agreement_key(context.peer)?;
         let secret = context.identity.agreement_secret();
         let prologue = context.prologue(context.identity.id(), context.peer);
@@ -89,11 +92,15 @@ pub fn answer(
     let key = agreement_key(context.peer)?;
     let secret = context.identity.agreement_secret();
     let prologue = context.prologue(context.peer, context.identity.id());
-    let mut state =
-        builder(rng)?.local_private_key(&secret)?.prologue(&prologue)?.build_responder()?;
+    let mut state = builder(rng)?
+        .local_private_key(&secret)?
+        .prologue(&prologue)?
+        .build_responder()?;
     state.read_message(first, &mut [])?;
     if state.get_remote_static() != Some(&key) {
-        return Err(HandshakeError::NotTheCaller { expected: context.peer });
+        return Err(HandshakeError::NotTheCaller {
+            expected: context.peer,
+        });
     }
     let mut message = vec![0; MESSAGE_BYTES_MAX];
     let len = state.write_message(&[], &mut message)?;
@@ -168,7 +175,11 @@ mod tests {
     }
 
     fn context<'a>(identity: &'a Identity, peer: &Identity, zone: &'a str) -> Context<'a> {
-        Context { identity, peer: peer.id(), zone }
+        Context {
+            identity,
+            peer: peer.id(),
+            zone,
+        }
     }
 
     #[test]
@@ -206,7 +217,10 @@ mod tests {
         for i in 0..first.len() {
             let mut changed = first.clone();
             changed[i] ^= 1;
-            assert!(answer(context(&b, &a, "z"), &changed, rng(2)).is_err(), "byte {i}");
+            assert!(
+                answer(context(&b, &a, "z"), &changed, rng(2)).is_err(),
+                "byte {i}"
+            );
         }
         let (_, second) = answer(context(&b, &a, "z"), &first, rng(2)).unwrap();
         for i in 0..second.len() {
@@ -228,7 +242,14 @@ mod tests {
     #[test]
     fn an_id_that_is_no_key_is_named() {
         let a = identity(1);
-        let context = Context { identity: &a, peer: NodeId::from_bytes([0; 32]), zone: "z" };
-        assert!(matches!(Caller::start(context, rng(1)), Err(HandshakeError::BadId(_))));
+        let context = Context {
+            identity: &a,
+            peer: NodeId::from_bytes([0; 32]),
+            zone: "z",
+        };
+        assert!(matches!(
+            Caller::start(context, rng(1)),
+            Err(HandshakeError::BadId(_))
+        ));
     }
 }

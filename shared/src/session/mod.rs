@@ -56,18 +56,29 @@ impl Payload {
         let whole = bytes.clone();
         let mut reader = Reader::new(bytes);
         Ok(match reader.u8()? {
-            FIRST => Self::First { version: reader.u8()?, noise: reader.rest() },
+            FIRST => Self::First {
+                version: reader.u8()?,
+                noise: reader.rest(),
+            },
             SECOND => Self::Second(reader.rest()),
             NOTICE => Self::Notice(Code::from_number(u64::from(reader.u8()?))),
             kind @ (RELIABLE | UNRELIABLE) => {
                 let number = reader.varint()?;
                 let body = reader.rest();
                 let header = whole.len() - body.len();
-                Self::Record(record::Sealed { reliable: kind == RELIABLE, number, whole, header })
+                Self::Record(record::Sealed {
+                    reliable: kind == RELIABLE,
+                    number,
+                    whole,
+                    header,
+                })
             }
             got => {
                 let expected = "a session payload of kind 1 to 5";
-                return Err(DecodeError::Unexpected { expected, got: u64::from(got) });
+                return Err(DecodeError::Unexpected {
+                    expected,
+                    got: u64::from(got),
+                });
             }
         })
     }

@@ -113,7 +113,10 @@ mod tests {
 
     use super::*;
 
-    const RELAYED: Via = Via::Relayed { link: LinkId(1), route: RouteHandle(7) };
+    const RELAYED: Via = Via::Relayed {
+        link: LinkId(1),
+        route: RouteHandle(7),
+    };
     const DIRECT: Via = Via::Direct { link: LinkId(2) };
 
     #[test]
@@ -140,7 +143,10 @@ mod tests {
 
     #[test]
     fn a_newer_route_replaces_the_older_one() {
-        let newer = Via::Relayed { link: LinkId(3), route: RouteHandle(1) };
+        let newer = Via::Relayed {
+            link: LinkId(3),
+            route: RouteHandle(1),
+        };
         let mut paths = Paths::default();
         paths.add(RELAYED);
         assert_eq!(paths.add(newer), Moved::Yes);

@@ -45,16 +45,26 @@ impl Keys {
 
     /// Seals `plain` under `number`, which must not have been used for other bytes.
     pub fn seal(&self, reliable: bool, number: u64, plain: &[u8]) -> Sealed {
-        assert!(number <= NUMBER_MAX, "2^62 records are more than a session ever sends");
+        assert!(
+            number <= NUMBER_MAX,
+            "2^62 records are more than a session ever sends"
+        );
         let mut out = BytesMut::with_capacity(SEAL_BYTES + plain.len());
         out.put_u8(if reliable { RELIABLE } else { UNRELIABLE });
         put_varint(&mut out, number);
         let header = out.len();
         out.resize(header + plain.len() + TAG_BYTES, 0);
         // Fails for a message beyond 64 KiB only; what is left is zeros, which nobody can open.
-        let sealed = self.0.write_message(nonce(reliable, number), plain, &mut out[header..]);
+        let sealed = self
+            .0
+            .write_message(nonce(reliable, number), plain, &mut out[header..]);
         debug_assert!(sealed.is_ok());
-        Sealed { reliable, number, whole: out.freeze(), header }
+        Sealed {
+            reliable,
+            number,
+            whole: out.freeze(),
+            header,
+        }
     }
 
     /// Opens a record.
@@ -65,7 +75,10 @@ impl Keys {
         let body = &sealed.whole[sealed.header..];
         let mut plain = BytesMut::zeroed(body.len());
         let nonce = nonce(sealed.reliable, sealed.number);
-        let len = self.0.read_message(nonce, body, &mut plain).map_err(|_| NotOurs)?;
+        let len = self
+            .0
+            .read_message(nonce, body, &mut plain)
+            .map_err(|_| NotOurs)?;
         plain.truncate(len);
         Ok(plain.freeze())
     }
@@ -78,5 +91,9 @@ impl core::fmt::Debug for Keys {
 }
 
 fn nonce(reliable: bool, number: u64) -> u64 {
-    if reliable { number } else { number | UNRELIABLE_NONCE }
+    if reliable {
+        number
+    } else {
+        number | UNRELIABLE_NONCE
+    }
 }

@@ -91,7 +91,10 @@ impl Transport {
         if !sealed.reliable && !self.seen.is_new(sealed.number) {
             return Ok(Opened::Again);
         }
-        let ack = Ack { next: reader.varint()?, missing: reader.varint()? };
+        let ack = Ack {
+            next: reader.varint()?,
+            missing: reader.varint()?,
+        };
         self.sender.acknowledge(ack, now);
         if sealed.reliable {
             self.receiver.insert(sealed.number, reader.rest(), now);
@@ -143,7 +146,9 @@ impl Transport {
 
     /// Whether the other side must be told now what is here.
     pub fn owes_ack(&self, now: Time) -> bool {
-        self.receiver.deadline().is_some_and(|deadline| deadline <= now)
+        self.receiver
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
     }
 
     /// What to do at `now`.
@@ -153,7 +158,10 @@ impl Transport {
 
     /// When [`Transport::handle_time`] or an acknowledgement is due.
     pub fn deadline(&self) -> Option<Time> {
-        [self.sender.deadline(), self.receiver.deadline()].into_iter().flatten().min()
+        [self.sender.deadline(), self.receiver.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The smoothed time from sending a record to its acknowledgement.
@@ -212,7 +220,10 @@ impl Remark {
             }
             got => {
                 let expected = "a remark of kind 0 to 3";
-                return Err(DecodeError::Unexpected { expected, got: u64::from(got) });
+                return Err(DecodeError::Unexpected {
+                    expected,
+                    got: u64::from(got),
+                });
             }
         })
     }

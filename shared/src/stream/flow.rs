@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
-use crate::limits::{FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_BYTES, STREAM_QUEUE_BYTES};
+use crate::limits::{
+    FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_BYTES, STREAM_QUEUE_BYTES,
+};
 use crate::stream::frame::StreamFrame;
 
 /// A stream's two halves.
@@ -48,6 +50,8 @@ struct Incoming {
     granted: u64,
     announced: u64,
     finished: bool,
+    /// Nobody reads any more.
+    discard: bool,
 }
 
 /// What a reader gets.
@@ -93,6 +97,7 @@ impl Flow {
                 granted: STREAM_CREDIT_BYTES,
                 announced: STREAM_CREDIT_BYTES,
                 finished: false,
+                discard: false,
             },
             reset: None,
             reset_due: false,
@@ -163,6 +168,19 @@ impl Flow {
     pub fn is_over(&self) -> bool {
         let ended = self.outgoing.finish == Finish::Sent && self.incoming.finished;
         (ended || self.reset.is_some()) && !self.reset_due
+    }
+
+    /// Whether no more messages are to be sent.
+    pub fn is_finished(&self) -> bool {
+        self.outgoing.finish != Finish::No
+    }
+
+    /// What comes from now on is of no interest.
+    pub fn discard(&mut self) {
+        self.incoming.whole.clear();
+        self.incoming.whole_bytes = 0;
+        self.incoming.discard = true;
+        self.incoming.grant();
     }
 
     /// Whether it has ended early.
@@ -289,8 +307,10 @@ impl Incoming {
     }
 
     fn complete(&mut self, message: Bytes) {
-        self.whole_bytes += cost(message.len());
-        self.whole.push_back(message);
+        if !self.discard {
+            self.whole_bytes += cost(message.len());
+            self.whole.push_back(message);
+        }
     }
 
     /// What is read, or in the making, makes room; what waits to be read does not.

@@ -93,7 +93,10 @@ impl StreamFrame {
             CREDIT => Self::Credit(reader.varint()?),
             got => {
                 let expected = "a stream frame of kind 0 to 5";
-                return Err(DecodeError::Unexpected { expected, got: u64::from(got) });
+                return Err(DecodeError::Unexpected {
+                    expected,
+                    got: u64::from(got),
+                });
             }
         };
         Ok((stream, frame))
@@ -118,8 +121,14 @@ mod tests {
     fn every_frame_comes_back() {
         let frames = [
             StreamFrame::Open("acme/robot/2".into()),
-            StreamFrame::Data { fragment: Bytes::from_static(b"abc"), last: true },
-            StreamFrame::Data { fragment: Bytes::new(), last: false },
+            StreamFrame::Data {
+                fragment: Bytes::from_static(b"abc"),
+                last: true,
+            },
+            StreamFrame::Data {
+                fragment: Bytes::new(),
+                last: false,
+            },
             StreamFrame::Finish,
             StreamFrame::Reset(Code::Cancelled.because("enough")),
             StreamFrame::Credit(1 << 40),
@@ -142,7 +151,10 @@ mod tests {
         StreamFrame::Reset(Code::Gone.because("reason")).encode(StreamId(300), &mut out);
         let whole = out.freeze();
         for len in 0..whole.len() {
-            assert!(StreamFrame::decode(&mut Reader::new(whole.slice(..len))).is_err(), "{len}");
+            assert!(
+                StreamFrame::decode(&mut Reader::new(whole.slice(..len))).is_err(),
+                "{len}"
+            );
         }
     }
 }

@@ -90,7 +90,9 @@ impl Mux {
 
     /// The next message that came.
     pub fn read(&mut self, id: StreamId) -> Read {
-        let Ok(flow) = self.flow(id) else { return Read::Reset(unknown()) };
+        let Ok(flow) = self.flow(id) else {
+            return Read::Reset(unknown());
+        };
         let before = flow.held_bytes();
         let read = flow.read();
         let after = flow.held_bytes();
@@ -117,9 +119,28 @@ impl Mux {
         }
     }
 
-    /// The holder lets go. What is not over is reset; what is queued before a finish still leaves.
+    /// The holder lets go. A stream that it has finished goes on until all is said; what still comes
+    /// is thrown away. One that it has not finished is reset.
+    pub fn abandon(&mut self, id: StreamId, failure: Failure) {
+        if let Ok(flow) = self.flow(id) {
+            let before = flow.held_bytes();
+            if flow.is_finished() {
+                flow.discard();
+            } else {
+                flow.reset(failure, true);
+            }
+            let after = flow.held_bytes();
+            self.held_bytes = self.held_bytes + after - before;
+            self.schedule(id);
+            self.release(id);
+        }
+    }
+
+    /// The holder lets go of a stream that it has finished or reset.
     pub fn release(&mut self, id: StreamId) {
-        let Some(entry) = self.flows.get_mut(&id) else { return };
+        let Some(entry) = self.flows.get_mut(&id) else {
+            return;
+        };
         entry.released = true;
         self.sweep(id);
     }
@@ -137,7 +158,9 @@ impl Mux {
                 return;
             }
             self.ready.pop_front();
-            let Some(entry) = self.flows.get_mut(&id) else { continue };
+            let Some(entry) = self.flows.get_mut(&id) else {
+                continue;
+            };
             entry.in_ready = false;
             let had_room = entry.flow.has_room();
             if let Some(frame) = entry.flow.next_frame(FRAGMENT_BYTES_MAX - used) {
@@ -196,7 +219,11 @@ impl Mux {
         }
         let Some(entry) = self.flows.get_mut(&id) else {
             // Of a stream that is over here already; one that never was is against the rules.
-            let known = if self.is_own(id) { self.next_own } else { self.next_theirs };
+            let known = if self.is_own(id) {
+                self.next_own
+            } else {
+                self.next_theirs
+            };
             return if id.0 < known {
                 Ok(())
             } else {
@@ -240,7 +267,10 @@ impl Mux {
         self.theirs += 1;
         self.insert(id, Flow::accepted());
         if self.theirs > STREAMS_MAX {
-            self.reset(id, Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")));
+            self.reset(
+                id,
+                Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")),
+            );
             self.release(id);
         } else {
             self.events.push_back(MuxEvent::Incoming(id, protocol));
@@ -253,11 +283,21 @@ impl Mux {
     }
 
     fn insert(&mut self, id: StreamId, flow: Flow) {
-        self.flows.insert(id, Entry { flow, in_ready: false, released: false });
+        self.flows.insert(
+            id,
+            Entry {
+                flow,
+                in_ready: false,
+                released: false,
+            },
+        );
     }
 
     fn flow(&mut self, id: StreamId) -> Result<&mut Flow, Failure> {
-        self.flows.get_mut(&id).map(|entry| &mut entry.flow).ok_or_else(unknown)
+        self.flows
+            .get_mut(&id)
+            .map(|entry| &mut entry.flow)
+            .ok_or_else(unknown)
     }
 
     fn schedule(&mut self, id: StreamId) {
@@ -340,7 +380,10 @@ mod tests {
     fn a_stream_carries_messages_both_ways_and_ends() {
         let mut pair = Pair::new();
         let id = pair.opened();
-        assert_eq!(events(&mut pair.1), [MuxEvent::Incoming(id, "test/1".into())]);
+        assert_eq!(
+            events(&mut pair.1),
+            [MuxEvent::Incoming(id, "test/1".into())]
+        );
         pair.0.send(id, &message(3)).unwrap();
         pair.1.send(id, &message(5)).unwrap();
         pair.0.finish(id);
@@ -358,7 +401,13 @@ mod tests {
     fn messages_of_every_size_arrive_whole() {
         let mut pair = Pair::new();
         let id = pair.opened();
-        for size in [0, 1, FRAGMENT_BYTES_MAX, FRAGMENT_BYTES_MAX + 1, MESSAGE_BYTES_MAX] {
+        for size in [
+            0,
+            1,
+            FRAGMENT_BYTES_MAX,
+            FRAGMENT_BYTES_MAX + 1,
+            MESSAGE_BYTES_MAX,
+        ] {
             assert!(pair.0.send(id, &message(size)).unwrap());
             pair.exchange();
             assert_eq!(pair.1.read(id), Read::Message(message(size)), "{size}");
@@ -370,7 +419,10 @@ mod tests {
     fn a_message_beyond_the_limit_is_too_large() {
         let mut pair = Pair::new();
         let id = pair.opened();
-        let failure = pair.0.send(id, &message(MESSAGE_BYTES_MAX + 1)).unwrap_err();
+        let failure = pair
+            .0
+            .send(id, &message(MESSAGE_BYTES_MAX + 1))
+            .unwrap_err();
         assert_eq!(failure.code, Code::TooLarge);
     }
 
@@ -431,7 +483,10 @@ mod tests {
         pair.0.reset(id, Code::Cancelled.because("enough"));
         pair.exchange();
         assert_eq!(pair.1.read(id), Read::Message(message(1)));
-        assert_eq!(pair.1.read(id), Read::Reset(Code::Cancelled.because("enough")));
+        assert_eq!(
+            pair.1.read(id),
+            Read::Reset(Code::Cancelled.because("enough"))
+        );
         assert!(pair.1.send(id, &message(1)).is_err());
     }
 
@@ -443,7 +498,10 @@ mod tests {
         pair.0.release(id);
         assert!(pair.0.is_empty());
         let next = pair.opened();
-        assert_eq!(events(&mut pair.1), [MuxEvent::Incoming(next, "test/1".into())]);
+        assert_eq!(
+            events(&mut pair.1),
+            [MuxEvent::Incoming(next, "test/1".into())]
+        );
     }
 
     #[test]
@@ -452,7 +510,10 @@ mod tests {
         for _ in 0..STREAMS_MAX {
             pair.0.open("test/1".into()).unwrap();
         }
-        assert_eq!(pair.0.open("test/1".into()).unwrap_err().code, Code::Overloaded);
+        assert_eq!(
+            pair.0.open("test/1".into()).unwrap_err().code,
+            Code::Overloaded
+        );
         let first = StreamId(0);
         pair.0.reset(first, Code::Cancelled.because("enough"));
         pair.0.release(first);
@@ -467,13 +528,30 @@ mod tests {
             out.freeze()
         };
         let mut mux = Mux::new(true);
-        assert!(mux.read_record(frame(1, StreamFrame::Finish)).is_err(), "never opened");
-        assert!(mux.read_record(frame(0, StreamFrame::Open("x".into()))).is_err(), "ours to open");
-        assert!(mux.read_record(frame(1, StreamFrame::Open("x".into()))).is_ok());
-        assert!(mux.read_record(frame(1, StreamFrame::Open("x".into()))).is_err(), "twice");
+        assert!(
+            mux.read_record(frame(1, StreamFrame::Finish)).is_err(),
+            "never opened"
+        );
+        assert!(
+            mux.read_record(frame(0, StreamFrame::Open("x".into())))
+                .is_err(),
+            "ours to open"
+        );
+        assert!(
+            mux.read_record(frame(1, StreamFrame::Open("x".into())))
+                .is_ok()
+        );
+        assert!(
+            mux.read_record(frame(1, StreamFrame::Open("x".into())))
+                .is_err(),
+            "twice"
+        );
         let fragment = Bytes::from(vec![0; FRAGMENT_BYTES_MAX]);
         for _ in 0..100 {
-            let data = StreamFrame::Data { fragment: fragment.clone(), last: true };
+            let data = StreamFrame::Data {
+                fragment: fragment.clone(),
+                last: true,
+            };
             mux.read_record(frame(1, data)).unwrap();
         }
         assert!(mux.held_bytes <= STREAM_CREDIT_BYTES, "credit is enforced");

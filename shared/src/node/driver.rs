@@ -1,0 +1,114 @@
+//! Between a node and its platform. The platform's loop is the same everywhere: tell the driver what
+//! happened, do what it says, and come back at the deadline at the latest.
+
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Time;
+use crate::config::Config;
+use crate::id::Identity;
+use crate::link::{LinkId, Origin};
+use crate::node::events::State;
+use crate::node::handle::{Node, Shared};
+use crate::node::machine::{Machine, Output};
+
+/// The platform's side of a node. The node goes on for as long as somebody runs this.
+pub struct Driver(Arc<Shared>);
+
+/// What happened outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A link has come to be.
+    LinkUp(LinkId, Origin),
+    /// The relay could not be called, and why.
+    DialFailed(String),
+    /// A packet came.
+    Packet(LinkId, Bytes),
+    /// The link takes packets, or takes none for now.
+    Writable(LinkId, bool),
+    /// The link has ended, and why.
+    LinkDown(LinkId, String),
+    /// The relay may be reachable again.
+    Online,
+}
+
+/// What the platform is to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Call the relay.
+    Dial,
+    /// Send a packet.
+    Send(LinkId, Bytes),
+    /// End a link after what was sent before; the reason's name goes along where the transport has
+    /// room for one.
+    Close(LinkId, crate::Failure),
+    /// The node has left, and nothing more is to be done.
+    Finish,
+}
+
+impl Driver {
+    /// A node and its driver, at the time `now`. All its random numbers come from `seed`.
+    pub fn new(config: Config, identity: Identity, seed: [u8; 32], now: Time) -> (Node, Self) {
+        let shared = Arc::new(Shared::new(Machine::new(config, identity, seed, now)));
+        (Node(Arc::clone(&shared)), Self(shared))
+    }
+
+    /// Tells what happened.
+    pub fn handle(&self, now: Time, input: Input) {
+        let mut inner = self.0.lock();
+        let machine = &mut inner.machine;
+        match input {
+            Input::LinkUp(id, origin) => machine.handle_link_up(now, id, origin),
+            Input::DialFailed(reason) => machine.handle_dial_failed(now, &reason),
+            Input::Packet(id, packet) => machine.handle_packet(now, id, packet),
+            Input::Writable(id, writable) => machine.handle_writable(now, id, writable),
+            Input::LinkDown(id, reason) => machine.handle_link_down(now, id, &reason),
+            Input::Online => machine.handle_online(now),
+        }
+    }
+
+    /// The next thing to do. Pending until something happens, or until [`Driver::deadline`].
+    pub fn poll_action(&self, now: Time, cx: &Context<'_>) -> Poll<Action> {
+        let mut inner = self.0.lock();
+        inner.machine.handle_time(now);
+        inner.run_timers(now);
+        if let Some(output) = inner.poll_output() {
+            return Poll::Ready(match output {
+                Output::Dial => Action::Dial,
+                Output::Send(id, packet) => Action::Send(id, packet),
+                Output::Close(id, failure) => Action::Close(id, failure),
+                Output::Event(_) => return Poll::Pending,
+            });
+        }
+        if *inner.machine.state() == State::Closed {
+            return Poll::Ready(Action::Finish);
+        }
+        inner.driver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// When [`Driver::poll_action`] must be called again at the latest.
+    pub fn deadline(&self) -> Option<Time> {
+        let inner = self.0.lock();
+        let timers = inner.timers.values().filter_map(|timer| timer.due).min();
+        [inner.machine.deadline(), timers]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl super::handle::Inner {
+    fn run_timers(&mut self, now: Time) {
+        self.timers.retain(|_, timer| {
+            let due = *timer.due.get_or_insert(now + timer.duration);
+            let over = due <= now;
+            if over && let Some(waker) = timer.waker.take() {
+                waker.wake();
+            }
+            !over
+        });
+    }
+}

@@ -1,0 +1,471 @@
+//! The handle that programs hold. It needs no particular runtime: every wait is a plain future, woken
+//! by the [`Driver`](super::Driver), which the platform runs beside it.
+
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::Stream as FuturesStream;
+
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::{Kind, Name, NodeId};
+use crate::limits::{BACKLOG_STREAMS_MAX, EVENTS_MAX};
+use crate::node::events::{Event, Peer, Pong, State, StreamKey};
+use crate::node::machine::{Machine, Output};
+use crate::node::peers::Resolution;
+use crate::node::stream::Stream;
+
+/// A node that runs. Clones are the same node.
+#[derive(Clone)]
+pub struct Node(pub(super) Arc<Shared>);
+
+/// Streams of one protocol that other nodes open.
+pub struct Listener {
+    node: Node,
+    protocol: String,
+}
+
+/// What happens at a node, from the moment of asking. A reader that is too slow loses the oldest.
+pub struct Events {
+    node: Node,
+    id: u64,
+}
+
+impl Node {
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.lock().machine.id()
+    }
+
+    /// The name that it has in its zone, once it is online.
+    pub fn name(&self) -> Option<Name> {
+        self.lock().machine.name().cloned()
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.lock().machine.config.kind
+    }
+
+    /// How it stands with its relay.
+    pub fn state(&self) -> State {
+        self.lock().machine.state().clone()
+    }
+
+    /// Everyone else in the zone.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.lock().machine.peers()
+    }
+
+    /// What this relay has forwarded.
+    pub fn traffic(&self) -> crate::node::Traffic {
+        self.lock().machine.traffic()
+    }
+
+    /// How many links a node has to this relay, and how long it has been here.
+    pub fn presence(&self, id: NodeId) -> (usize, Option<Time>) {
+        let inner = self.lock();
+        let (links, since) = inner.machine.presence(id);
+        (
+            links,
+            since.map(|since| inner.machine.now.saturating_sub(since)),
+        )
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
+        let mut inner = self.lock();
+        inner.serial += 1;
+        let id = inner.serial;
+        inner.subscribers.insert(id, Queue::default());
+        Events {
+            node: self.clone(),
+            id,
+        }
+    }
+
+    /// Waits until the node is online.
+    ///
+    /// # Errors
+    /// Why it will not be, or, if `patient` is false, why the first try failed.
+    pub async fn online(&self, patient: bool) -> Result<Name, Failure> {
+        let mut events = self.events();
+        loop {
+            match self.state() {
+                State::Online(name) => return Ok(name),
+                State::Refused(failure) => return Err(failure),
+                State::Closed => return Err(Code::Left.because("this node has left")),
+                State::Offline if !patient => {
+                    return Err(Code::Unreachable.because("the relay cannot be reached"));
+                }
+                State::Connecting | State::Offline => {}
+            }
+            events.next().await;
+        }
+    }
+
+    /// Who is meant by a name, an id, or the beginning of an id. `None` means this node itself.
+    ///
+    /// # Errors
+    /// `unknown-name` if nobody is.
+    pub async fn resolve(&self, text: &str) -> Result<Option<NodeId>, Failure> {
+        let resolution = self.act(|machine| machine.resolve(text));
+        let request = match resolution {
+            Resolution::Here => return Ok(None),
+            Resolution::Known(id) => return Ok(Some(id)),
+            Resolution::Unknown(failure) => return Err(failure),
+            Resolution::Asked(request) => request,
+        };
+        let answer = self
+            .answer(|inner| &mut inner.resolves, u64::from(request))
+            .await;
+        answer.map(Some).map_err(|failure| failure.of(text))
+    }
+
+    /// Opens a stream of `protocol` to `peer`. What is sent on it waits for the session; if the node
+    /// does not speak the protocol, the first read tells.
+    ///
+    /// # Errors
+    /// Why there can be no session.
+    pub fn open(&self, peer: NodeId, protocol: &str) -> Result<Stream, Failure> {
+        let key = self.act(|machine| machine.open(peer, protocol))?;
+        Ok(Stream::new(self.clone(), key, protocol))
+    }
+
+    /// Makes sure that there is a session with `peer`, or one being agreed on.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub fn connect(&self, peer: NodeId) -> Result<(), Failure> {
+        self.act(|machine| machine.connect(peer))
+    }
+
+    /// Answers for `protocol` from now on. The last listener for a protocol counts.
+    pub fn listen(&self, protocol: &str) -> Listener {
+        let mut inner = self.lock();
+        inner.machine.listen(protocol);
+        inner
+            .listeners
+            .insert(protocol.to_owned(), Queue::default());
+        Listener {
+            node: self.clone(),
+            protocol: protocol.to_owned(),
+        }
+    }
+
+    /// How long the way to `peer` and back is, and which way that is.
+    ///
+    /// # Errors
+    /// `timed-out`, or why there is no session.
+    pub async fn ping(&self, peer: NodeId) -> Result<Pong, Failure> {
+        let id = self.act(|machine| machine.ping(peer))?;
+        self.answer(|inner| &mut inner.pings, id).await
+    }
+
+    /// Waits for `duration`, by the clock of whoever runs the node.
+    pub async fn sleep(&self, duration: Time) {
+        let mut timer: Option<u64> = None;
+        poll_fn(|cx| {
+            let mut inner = self.lock();
+            let id = *timer.get_or_insert_with(|| {
+                inner.serial += 1;
+                let id = inner.serial;
+                inner.timers.insert(
+                    id,
+                    Timer {
+                        due: None,
+                        duration,
+                        waker: None,
+                    },
+                );
+                inner.wake_driver();
+                id
+            });
+            match inner.timers.get_mut(&id) {
+                None => Poll::Ready(()),
+                Some(timer) => {
+                    timer.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Tells that the relay may be reachable again: a call that waits is made now.
+    pub fn retry_now(&self) {
+        self.act(|machine| {
+            let now = machine.now;
+            machine.handle_online(now);
+        });
+    }
+
+    /// Leaves: every session learns it, and every stream here ends. To leave is immediate; the last
+    /// words are on their way once the driver has run.
+    pub fn close(&self) {
+        self.act(Machine::close);
+    }
+
+    /// Does something with the machine, and lets the driver see to what follows.
+    pub(super) fn act<T>(&self, action: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut inner = self.lock();
+        let result = action(&mut inner.machine);
+        inner.wake_driver();
+        result
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock()
+    }
+
+    async fn answer<T>(
+        &self,
+        table: fn(&mut Inner) -> &mut Answers<T>,
+        id: u64,
+    ) -> Result<T, Failure> {
+        poll_fn(|cx| {
+            let mut inner = self.lock();
+            match table(&mut inner).remove(&id) {
+                Some(Answer::Here(answer)) => Poll::Ready(answer),
+                Some(Answer::Awaited(_)) | None => {
+                    table(&mut inner).insert(id, Answer::Awaited(cx.waker().clone()));
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl core::fmt::Debug for Node {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Node({:?})", self.id())
+    }
+}
+
+impl Listener {
+    /// The next stream that another node opens; `None` once this node has left, or somebody else
+    /// answers for the protocol.
+    pub async fn accept(&mut self) -> Option<Stream> {
+        poll_fn(|cx| {
+            let mut inner = self.node.lock();
+            if *inner.machine.state() == State::Closed {
+                return Poll::Ready(None);
+            }
+            match inner.listeners.get_mut(&self.protocol) {
+                None => Poll::Ready(None),
+                Some(queue) => queue.poll(cx).map(Some),
+            }
+        })
+        .await
+        .map(|key| Stream::new(self.node.clone(), key, &self.protocol))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut inner = self.node.lock();
+        inner.machine.unlisten(&self.protocol);
+        inner.listeners.remove(&self.protocol);
+    }
+}
+
+impl Events {
+    /// The next event.
+    pub async fn next(&mut self) -> Event {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Event> {
+        let mut inner = self.node.lock();
+        inner
+            .subscribers
+            .get_mut(&self.id)
+            .map_or(Poll::Pending, |queue| queue.poll(cx))
+    }
+}
+
+impl FuturesStream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(cx).map(Some)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.node.lock().subscribers.remove(&self.id);
+    }
+}
+
+/// What the handles and the driver of one node share.
+pub(super) struct Shared(Mutex<Inner>);
+
+pub(super) struct Inner {
+    pub(super) machine: Machine,
+    pub(super) driver: Option<Waker>,
+    pub(super) readers: HashMap<StreamKey, Waker>,
+    pub(super) writers: HashMap<StreamKey, Waker>,
+    pub(super) timers: BTreeMap<u64, Timer>,
+    listeners: HashMap<String, Queue<StreamKey>>,
+    subscribers: BTreeMap<u64, Queue<Event>>,
+    resolves: Answers<NodeId>,
+    pings: Answers<Pong>,
+    serial: u64,
+}
+
+/// A wait of [`Node::sleep`]; its end is known once the driver has seen it.
+pub(super) struct Timer {
+    pub(super) due: Option<Time>,
+    pub(super) duration: Time,
+    pub(super) waker: Option<Waker>,
+}
+
+type Answers<T> = HashMap<u64, Answer<T>>;
+
+enum Answer<T> {
+    Awaited(Waker),
+    Here(Result<T, Failure>),
+}
+
+/// Things that wait for one reader.
+struct Queue<T> {
+    items: VecDeque<T>,
+    reader: Option<Waker>,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            items: VecDeque::new(),
+            reader: None,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if let Some(item) = self.items.pop_front() {
+            return Poll::Ready(item);
+        }
+        self.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn push(&mut self, item: T) {
+        self.items.push_back(item);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(machine: Machine) -> Self {
+        Self(Mutex::new(Inner {
+            machine,
+            driver: None,
+            readers: HashMap::new(),
+            writers: HashMap::new(),
+            timers: BTreeMap::new(),
+            listeners: HashMap::new(),
+            subscribers: BTreeMap::new(),
+            resolves: HashMap::new(),
+            pings: HashMap::new(),
+            serial: 0,
+        }))
+    }
+
+    /// A panic elsewhere leaves the machine as it was between two calls, so it may go on.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    pub(super) fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// The next thing to do outside; what concerns the handles is done on the way.
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
+        loop {
+            match self.machine.poll_output()? {
+                Output::Event(event) => self.dispatch(event),
+                output => return Some(output),
+            }
+        }
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Readable(key) => wake(&mut self.readers, key),
+            Event::Writable(key) => wake(&mut self.writers, key),
+            Event::Incoming(key, protocol) => self.incoming(key, &protocol),
+            Event::Resolved(request, answer) => put(&mut self.resolves, u64::from(request), answer),
+            Event::Pong(id, answer) => put(&mut self.pings, id, answer),
+            event => {
+                if event == Event::State(State::Closed) {
+                    self.wake_listeners();
+                }
+                for queue in self.subscribers.values_mut() {
+                    if queue.items.len() >= EVENTS_MAX {
+                        queue.items.pop_front();
+                    }
+                    queue.push(event.clone());
+                }
+            }
+        }
+    }
+
+    fn incoming(&mut self, key: StreamKey, protocol: &str) {
+        match self.listeners.get_mut(protocol) {
+            Some(queue) if queue.items.len() < BACKLOG_STREAMS_MAX => queue.push(key),
+            _ => {
+                self.machine
+                    .reset(key, Code::Overloaded.because("too many streams wait here"));
+                self.machine.release(key);
+            }
+        }
+    }
+
+    fn wake_listeners(&mut self) {
+        for queue in self.listeners.values_mut() {
+            if let Some(reader) = queue.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+}
+
+fn wake(wakers: &mut HashMap<StreamKey, Waker>, key: StreamKey) {
+    if let Some(waker) = wakers.remove(&key) {
+        waker.wake();
+    }
+}
+
+fn put<T>(answers: &mut Answers<T>, id: u64, answer: Result<T, Failure>) {
+    if let Some(Answer::Awaited(waker)) = answers.insert(id, Answer::Here(answer)) {
+        waker.wake();
+    }
+}
+
+/// Runs `future` for `duration` at the most, by the node's clock.
+pub(crate) async fn timeout<T>(
+    node: &Node,
+    duration: Time,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let sleep = core::pin::pin!(node.sleep(duration));
+    let future = core::pin::pin!(future);
+    match futures_util::future::select(future, sleep).await {
+        futures_util::future::Either::Left((value, _)) => Some(value),
+        futures_util::future::Either::Right(((), _)) => None,
+    }
+}

@@ -1,0 +1,147 @@
+//! What a node keeps for each other node: the session with it, and the handshakes under way.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+use crate::Time;
+use crate::id::NodeId;
+use crate::limits::FRAGMENT_BYTES_MAX;
+use crate::node::events::{PathKind, StreamKey};
+use crate::session::handshake::Caller;
+use crate::session::transport::{Remark, Transport};
+use crate::session::{Paths, Via};
+use crate::stream::{Mux, StreamId};
+
+/// Remarks that wait to be sent; more are not worth it.
+const REMARKS_MAX: usize = 16;
+
+/// Everything about one other node.
+#[derive(Debug, Default)]
+pub(super) struct PeerState {
+    pub(super) session: Option<Session>,
+    pub(super) calling: Option<Calling>,
+    pub(super) answering: Option<Answering>,
+    pub(super) in_ready: bool,
+    /// Where this peer stands in the machine's timers.
+    pub(super) timer: Option<Time>,
+    /// When to look for a route again.
+    pub(super) reroute_at: Option<Time>,
+    /// The relay has told that the node went; what still works is the direct link.
+    pub(super) away: Option<crate::error::Code>,
+    /// When the last notice went to it, which are few.
+    pub(super) noticed: Option<Time>,
+}
+
+/// A session, from the first wish for it to its end.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) serial: u64,
+    /// `None` until keys are agreed on; streams may be opened before.
+    pub(super) transport: Option<Transport>,
+    pub(super) mux: Mux,
+    pub(super) paths: Paths,
+    pub(super) shown_path: Option<PathKind>,
+    pub(super) pathless_since: Option<Time>,
+    remarks: VecDeque<Remark>,
+}
+
+/// A handshake that this node has begun.
+#[derive(Debug)]
+pub(super) struct Calling {
+    pub(super) caller: Caller,
+    pub(super) deadline: Time,
+}
+
+/// A handshake that the other node has begun. It counts once a record under its keys arrives, for
+/// only then the first message was no copy of an old one.
+#[derive(Debug)]
+pub(super) struct Answering {
+    pub(super) transport: Transport,
+    pub(super) deadline: Time,
+}
+
+impl PeerState {
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Time> {
+        let session = self.session.as_ref();
+        [
+            // Without a path nothing can be sent, so nothing is overdue.
+            session
+                .filter(|s| s.paths.active().is_some())
+                .and_then(Session::due),
+            session
+                .and_then(|s| s.pathless_since)
+                .map(|t| t + crate::limits::RESUME_WINDOW),
+            self.calling.as_ref().map(|c| c.deadline),
+            self.answering.as_ref().map(|a| a.deadline),
+            self.reroute_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether nothing is known that is worth keeping.
+    pub(super) fn is_empty(&self) -> bool {
+        self.session.is_none() && self.calling.is_none() && self.answering.is_none()
+    }
+}
+
+impl Session {
+    pub(super) fn new(serial: u64, own: NodeId, peer: NodeId, now: Time) -> Self {
+        Self {
+            serial,
+            transport: None,
+            mux: Mux::new(own < peer),
+            paths: Paths::default(),
+            shown_path: None,
+            pathless_since: Some(now),
+            remarks: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn key(&self, peer: NodeId, stream: StreamId) -> StreamKey {
+        StreamKey {
+            peer,
+            session: self.serial,
+            stream,
+        }
+    }
+
+    pub(super) fn remark(&mut self, remark: Remark) {
+        if self.remarks.len() < REMARKS_MAX {
+            self.remarks.push_back(remark);
+        }
+    }
+
+    /// The way that the next record takes, if there are keys and there is a way.
+    pub(super) fn way(&self) -> Option<Via> {
+        self.transport.as_ref().and(self.paths.active())
+    }
+
+    /// The next record to send.
+    pub(super) fn next_record(&mut self, now: Time) -> Option<bytes::Bytes> {
+        let transport = self.transport.as_mut()?;
+        if let Some(remark) = self.remarks.pop_front() {
+            return Some(transport.seal_remark(&remark));
+        }
+        if let Some(again) = transport.resend(now) {
+            return Some(again);
+        }
+        if self.mux.wants_to_send() && transport.has_room() {
+            let mut frames = BytesMut::with_capacity(FRAGMENT_BYTES_MAX.min(1024));
+            self.mux.write_record(&mut frames);
+            if !frames.is_empty() {
+                return Some(transport.seal(&frames, now));
+            }
+        }
+        transport
+            .owes_ack(now)
+            .then(|| transport.seal_remark(&Remark::Ack))
+    }
+
+    fn due(&self) -> Option<Time> {
+        self.transport.as_ref().and_then(Transport::deadline)
+    }
+}

@@ -1,0 +1,107 @@
+//! A stream, as a program holds it: messages in both directions, in order.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::node::events::StreamKey;
+use crate::node::handle::Node;
+use crate::stream::flow::Read;
+
+/// One conversation with another node. Dropped before it is finished, it is reset as cancelled.
+pub struct Stream {
+    node: Node,
+    key: StreamKey,
+    protocol: String,
+}
+
+impl Stream {
+    pub(super) fn new(node: Node, key: StreamKey, protocol: &str) -> Self {
+        Self {
+            node,
+            key,
+            protocol: protocol.to_owned(),
+        }
+    }
+
+    /// The other node.
+    pub fn peer(&self) -> NodeId {
+        self.key.peer
+    }
+
+    /// What is spoken on it.
+    pub fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// Sends a message, once there is room for it.
+    ///
+    /// # Errors
+    /// Why the stream has ended.
+    pub async fn send(&self, message: Bytes) -> Result<(), Failure> {
+        poll_fn(|cx| {
+            let mut inner = self.node.lock();
+            match inner.machine.send(self.key, &message) {
+                Ok(true) => {
+                    inner.wake_driver();
+                    Poll::Ready(Ok(()))
+                }
+                Ok(false) => {
+                    inner.writers.insert(self.key, cx.waker().clone());
+                    Poll::Pending
+                }
+                Err(failure) => Poll::Ready(Err(failure)),
+            }
+        })
+        .await
+    }
+
+    /// The next message; `None` once the other side has finished.
+    ///
+    /// # Errors
+    /// Why the stream has ended early.
+    pub async fn recv(&self) -> Result<Option<Bytes>, Failure> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`Stream::recv`], to be polled.
+    pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        let mut inner = self.node.lock();
+        match inner.machine.read(self.key) {
+            Read::Message(message) => {
+                inner.wake_driver();
+                Poll::Ready(Ok(Some(message)))
+            }
+            Read::Finished => Poll::Ready(Ok(None)),
+            Read::Reset(failure) => Poll::Ready(Err(failure)),
+            Read::Nothing => {
+                inner.readers.insert(self.key, cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// No more messages from here. What was sent still arrives.
+    pub fn finish(&self) {
+        self.node.act(|machine| machine.finish(self.key));
+    }
+
+    /// Ends both directions now, and tells the other side why.
+    pub fn reset(&self, failure: Failure) {
+        self.node.act(|machine| machine.reset(self.key, failure));
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut inner = self.node.lock();
+        inner.readers.remove(&self.key);
+        inner.writers.remove(&self.key);
+        let machine = &mut inner.machine;
+        machine.abandon(self.key, Code::Cancelled.because("the stream was dropped"));
+        inner.wake_driver();
+    }
+}
