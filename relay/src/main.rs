@@ -1,2 +1,8 @@
-//! Peerage.
-fn main() {}
+//! The program `peerage`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    peerage_relay::cli::main().await
+}

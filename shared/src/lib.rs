@@ -26,7 +26,7 @@ pub mod link;
 pub mod log;
 pub mod node;
 pub mod routing;
-//pub mod service;
+pub mod service;
 pub mod session;
 pub mod stream;
 pub mod wire;

@@ -37,6 +37,16 @@ pub(crate) fn write_tree(folder: &Path, tree: &Tree) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes a folder with everything in it, if it is there.
+pub(crate) fn remove_tree(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove", folder, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn collect(folder: &Path, inside: &Path, tree: &mut Tree) -> Result<(), Error> {
     let here = folder.join(inside);
     let entries = match fs::read_dir(&here) {
@@ -87,6 +97,6 @@ mod tests {
 
         assert_eq!(read_tree(&folder).unwrap(), tree(&["same", "deep/new"]));
         assert_eq!(written().unwrap(), before, "an unchanged file was written");
-        fs::remove_dir_all(&folder).unwrap();
+        remove_tree(&folder).unwrap();
     }
 }

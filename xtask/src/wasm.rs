@@ -1,7 +1,7 @@
 //! A crate of ours as a JavaScript module: cargo compiles it, wasm-bindgen makes the module.
 
-use crate::Error;
 use crate::workspace::{Workspace, run};
+use crate::{Error, files};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -47,6 +47,8 @@ pub(crate) fn bind(ws: &Workspace, module: &Module, flags: &[&str]) -> Result<Pa
         .join(module.artifact)
         .with_extension("wasm");
     let folder = ws.target.join("modules").join(module.name);
+    // What an older build left here is not part of this module.
+    files::remove_tree(&folder)?;
     run(Command::new(ws.target.join("tool/wbg"))
         .arg(input)
         .args(["--target", "web", "--out-name", module.name, "--out-dir"])

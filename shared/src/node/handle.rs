@@ -1,7 +1,7 @@
 //! The handle that programs hold. It needs no particular runtime: every wait is a plain future, woken
 //! by the [`Driver`](super::Driver), which the platform runs beside it.
 
-use core::future::{Future, poll_fn};
+use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -453,19 +453,5 @@ fn wake(wakers: &mut HashMap<StreamKey, Waker>, key: StreamKey) {
 fn put<T>(answers: &mut Answers<T>, id: u64, answer: Result<T, Failure>) {
     if let Some(Answer::Awaited(waker)) = answers.insert(id, Answer::Here(answer)) {
         waker.wake();
-    }
-}
-
-/// Runs `future` for `duration` at the most, by the node's clock.
-pub(crate) async fn timeout<T>(
-    node: &Node,
-    duration: Time,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let sleep = core::pin::pin!(node.sleep(duration));
-    let future = core::pin::pin!(future);
-    match futures_util::future::select(future, sleep).await {
-        futures_util::future::Either::Left((value, _)) => Some(value),
-        futures_util::future::Either::Right(((), _)) => None,
     }
 }

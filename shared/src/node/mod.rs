@@ -16,7 +16,6 @@ mod uplink;
 
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
-pub(crate) use handle::timeout;
 pub use handle::{Events, Listener, Node};
 pub use hub::Traffic;
 pub use machine::{Machine, Output};

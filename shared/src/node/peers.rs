@@ -151,6 +151,14 @@ impl Machine {
         read
     }
 
+    /// Why a stream has ended early, if it has.
+    pub fn failure(&mut self, key: StreamKey) -> Option<Failure> {
+        match self.streams_of(key) {
+            Some(mux) => mux.failure(key.stream),
+            None => Some(no_stream()),
+        }
+    }
+
     /// No more messages on this stream from here.
     pub fn finish(&mut self, key: StreamKey) {
         if let Some(mux) = self.streams_of(key) {

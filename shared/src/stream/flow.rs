@@ -183,6 +183,11 @@ impl Flow {
         self.incoming.grant();
     }
 
+    /// Why it has ended early, if it has.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.reset.as_ref()
+    }
+
     /// Whether it has ended early.
     pub fn is_reset(&self) -> bool {
         self.reset.is_some()

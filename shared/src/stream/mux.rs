@@ -101,6 +101,13 @@ impl Mux {
         read
     }
 
+    /// Why a stream has ended early, if it has.
+    pub fn failure(&self, id: StreamId) -> Option<Failure> {
+        self.flows
+            .get(&id)
+            .map_or_else(|| Some(unknown()), |entry| entry.flow.failure().cloned())
+    }
+
     /// No more messages from here.
     pub fn finish(&mut self, id: StreamId) {
         if let Ok(flow) = self.flow(id) {

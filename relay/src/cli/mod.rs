@@ -1,0 +1,111 @@
+//! The command line: `peerage relay` and `peerage peer`.
+
+mod peer;
+mod relay;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use peerage::Name;
+use url::Url;
+
+use crate::JoinError;
+use crate::config::ConfigError;
+
+/// Peerage: a full network peer, in a browser tab and everywhere else.
+#[derive(Parser)]
+#[command(name = "peerage", version, about)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a relay: the primary of a mesh, with the console at its address.
+    Relay(relay::Args),
+    /// Run a peer: an interactive prompt, or one command.
+    Peer(peer::Args),
+}
+
+/// Runs what the arguments say.
+pub async fn main() -> ExitCode {
+    log_to_stderr();
+    let result = match Args::parse().task {
+        Task::Relay(args) => relay::run(args).await,
+        Task::Peer(args) => peer::run(args).await,
+    };
+    result.unwrap_or_else(|error| {
+        complain(&format!("peerage: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Why a task could not be done.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("cannot serve: {0}")]
+    Serve(std::io::Error),
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    #[error("{0}")]
+    Name(#[from] peerage::id::NameError),
+    #[error("the relay's address `{text}` is not a ws: URL: {source}")]
+    Relay {
+        text: String,
+        source: url::ParseError,
+    },
+    #[error("cannot read from the terminal: {0}")]
+    Terminal(#[from] rustyline::error::ReadlineError),
+}
+
+type Outcome = Result<ExitCode, CliError>;
+
+/// Options that every node has.
+#[derive(clap::Args)]
+struct Common {
+    /// A configuration file, in JSON.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The name to ask for.
+    #[arg(long)]
+    name: Option<String>,
+}
+
+fn name_of(option: Option<String>, file: Option<String>) -> Result<Option<Name>, CliError> {
+    Ok(option.or(file).map(|name| name.parse()).transpose()?)
+}
+
+fn parse_url(text: &str) -> Result<Url, CliError> {
+    Url::parse(text).map_err(|source| CliError::Relay {
+        text: text.to_owned(),
+        source,
+    })
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PEERAGE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Writes a line for the user. A reader that has gone needs none.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

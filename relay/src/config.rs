@@ -1,0 +1,120 @@
+//! The configuration file: JSON, with a clear word on what is wrong in it and where.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// What a file may say. All of it is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct FileConfig {
+    /// The node's name.
+    pub name: Option<String>,
+    /// Where a relay listens, address and port.
+    pub listen: Option<SocketAddr>,
+    /// The relays that a peer calls, by their `ws:` addresses. The first is used.
+    pub relays: Vec<String>,
+    /// Origins, besides the relay's own, whose pages may link to it.
+    pub origins: Vec<String>,
+    /// Aliases: words that stand for a command at this node.
+    pub commands: BTreeMap<String, String>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{file}: {source}")]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Something in it is not as expected.
+    #[error("{file}: at `{path}`: {reason}")]
+    Invalid {
+        /// Which file.
+        file: PathBuf,
+        /// Where in it.
+        path: String,
+        /// What was expected and what is there.
+        reason: String,
+    },
+}
+
+impl FileConfig {
+    /// Reads a file; no file is an empty one.
+    ///
+    /// # Errors
+    /// The file, the path inside it, and what was expected.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(file) = file else {
+            return Ok(Self::default());
+        };
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            file: file.into(),
+            source,
+        })?;
+        Self::parse(file, &text)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let invalid = |path: String, reason: String| ConfigError::Invalid {
+            file: file.into(),
+            path,
+            reason,
+        };
+        let config = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
+        json.end()
+            .map_err(|error| invalid(".".into(), error.to_string()))?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<FileConfig, String> {
+        FileConfig::parse(Path::new("peer.json"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_may_say_all_or_nothing() {
+        assert_eq!(parse("{}"), Ok(FileConfig::default()));
+        let config = parse(r#"{"name":"b","listen":"127.0.0.1:1","commands":{"add":"calc 1+2"}}"#);
+        assert_eq!(config.unwrap().commands["add"], "calc 1+2");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_file_path_and_expectation() {
+        for (text, words) in [
+            (r#"{"nmae":"b"}"#, ["peer.json", "nmae", "expected one of"]),
+            (
+                r#"{"commands":{"add":3}}"#,
+                ["commands.add", "integer `3`", "expected a string"],
+            ),
+            (
+                r#"{"listen":"here"}"#,
+                ["listen", "invalid socket address", "peer.json"],
+            ),
+            (
+                r#"{"relays":["ws://x",7]}"#,
+                ["relays[1]", "expected a string", "peer.json"],
+            ),
+            (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
+            ("{", ["peer.json", "EOF", "line 1"]),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                words.iter().all(|word| error.contains(word)),
+                "{text}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Peerage's native runtime: it lends the core tokio's sockets and clock, serves a relay's web side,
+//! and is the program `peerage`.
+
+pub mod cli;
+pub mod config;
+pub mod link;
+pub mod runtime;
+pub mod web;
+
+use std::collections::BTreeMap;
+
+use peerage::node::Node;
+use peerage::service::command::Commands;
+use peerage::{Config, Failure};
+use url::Url;
+
+pub use runtime::Runtime;
+
+/// A node with its commands, online at a relay, and the runtime to wait for once it is closed.
+///
+/// # Errors
+/// Why the relay cannot be reached, or does not want the node.
+pub async fn join(
+    config: Config,
+    relay: Url,
+    aliases: BTreeMap<String, String>,
+) -> Result<(Commands, Runtime), JoinError> {
+    let (node, runtime) = Runtime::start(config, Some(relay))?;
+    let commands = serve_commands(node, aliases);
+    if let Err(failure) = commands.node().online(false).await {
+        commands.node().close();
+        runtime.finished().await;
+        return Err(failure.into());
+    }
+    Ok((commands, runtime))
+}
+
+/// The commands of a node, open to the others.
+pub fn serve_commands(node: Node, aliases: BTreeMap<String, String>) -> Commands {
+    let commands = Commands::new(node, aliases);
+    let serving = commands.clone();
+    tokio::spawn(async move { serving.serve().await });
+    commands
+}
+
+/// Why a node is not online.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoEntropy(#[from] getrandom::Error),
+    /// The relay cannot be reached, or does not want the node.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}

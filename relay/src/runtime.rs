@@ -1,0 +1,180 @@
+//! The loop that runs a node under tokio: what links tell goes into the driver, and what the driver
+//! says is done.
+
+use std::collections::HashMap;
+use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use peerage::link::{LinkId, Origin};
+use peerage::node::{Action, Driver, Input, Node};
+use peerage::{Config, Identity};
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+use crate::JoinError;
+use crate::link::{Outbox, websocket};
+
+/// Inputs that wait for the loop: links stop reading beyond.
+const INPUTS_MAX: usize = 1024;
+/// Inputs taken before what follows from them is done.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// A running node, as its links see it.
+#[derive(Clone)]
+pub struct Runtime {
+    inputs: mpsc::Sender<Told>,
+    next_link: Arc<AtomicU64>,
+    finished: watch::Receiver<bool>,
+}
+
+/// What the loop is told.
+pub(crate) enum Told {
+    /// Something of a link or the relay.
+    Input(Input),
+    /// A link, with the way to send on it.
+    Link(LinkId, Origin, Outbox),
+}
+
+impl Runtime {
+    /// Starts a node that calls `relay`, if there is one.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn start(config: Config, relay: Option<Url>) -> Result<(Node, Self), JoinError> {
+        let identity = Identity::from_secret(&random()?);
+        let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
+        let (inputs, received) = mpsc::channel(INPUTS_MAX);
+        let (done, finished) = watch::channel(false);
+        let runtime = Self {
+            inputs,
+            next_link: Arc::default(),
+            finished,
+        };
+        let the_loop = Loop {
+            driver,
+            relay,
+            runtime: runtime.clone(),
+            outboxes: HashMap::new(),
+            start: Instant::now(),
+        };
+        tokio::spawn(async move {
+            the_loop.run(received).await;
+            // Nobody may be waiting.
+            let _ = done.send(true);
+        });
+        Ok((node, runtime))
+    }
+
+    /// Waits until the node has left and said its last words.
+    pub async fn finished(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+    }
+
+    pub(crate) fn new_link(&self) -> LinkId {
+        LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Tells the loop. `false` if it is no more.
+    pub(crate) async fn tell(&self, told: Told) -> bool {
+        self.inputs.send(told).await.is_ok()
+    }
+}
+
+struct Loop {
+    driver: Driver,
+    relay: Option<Url>,
+    runtime: Runtime,
+    outboxes: HashMap<LinkId, Outbox>,
+    start: Instant,
+}
+
+impl Loop {
+    async fn run(mut self, mut received: mpsc::Receiver<Told>) {
+        let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
+        loop {
+            let deadline = self.driver.deadline();
+            tokio::select! {
+                biased;
+                action = poll_fn(|cx| self.driver.poll_action(self.start.elapsed(), cx)) => {
+                    if !self.act(action) {
+                        return;
+                    }
+                }
+                _ = received.recv_many(&mut batch, INPUTS_AT_ONCE) => {
+                    batch.drain(..).for_each(|told| self.hear(told));
+                }
+                () = sleep_until(self.start, deadline) => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, told: Told) {
+        let now = self.start.elapsed();
+        match told {
+            Told::Input(input) => {
+                if let Input::LinkDown(link, _) = &input {
+                    self.outboxes.remove(link);
+                }
+                self.driver.handle(now, input);
+            }
+            Told::Link(link, origin, outbox) => {
+                self.outboxes.insert(link, outbox);
+                self.driver.handle(now, Input::LinkUp(link, origin));
+            }
+        }
+    }
+
+    /// Does what the driver says; `false` if that was the last.
+    fn act(&mut self, action: Action) -> bool {
+        match action {
+            Action::Dial => self.dial(),
+            Action::Send(link, packet) => {
+                if self
+                    .outboxes
+                    .get(&link)
+                    .is_some_and(|outbox| outbox.send(packet))
+                {
+                    self.driver
+                        .handle(self.start.elapsed(), Input::Writable(link, false));
+                }
+            }
+            Action::Close(link, failure) => {
+                if let Some(outbox) = self.outboxes.remove(&link) {
+                    outbox.close(failure);
+                }
+            }
+            Action::Finish => return false,
+        }
+        true
+    }
+
+    fn dial(&self) {
+        let runtime = self.runtime.clone();
+        let relay = self.relay.clone();
+        tokio::spawn(async move {
+            let result = match relay {
+                Some(url) => websocket::dial(&runtime, &url).await,
+                None => Err(String::from("no relay is configured")),
+            };
+            if let Err(reason) = result {
+                runtime.tell(Told::Input(Input::DialFailed(reason))).await;
+            }
+        });
+    }
+}
+
+async fn sleep_until(start: Instant, deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until((start + deadline).into()).await,
+        None => pending().await,
+    }
+}
+
+fn random() -> Result<[u8; 32], getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

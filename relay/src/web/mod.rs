@@ -1,0 +1,142 @@
+//! The relay over HTTP: the mesh socket, the console, and what programs ask.
+
+pub mod console;
+pub mod origin;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use peerage::node::Node;
+use serde::Serialize;
+
+use crate::link::websocket::{
+    self, MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
+};
+use crate::runtime::Runtime;
+use origin::Origins;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct Web {
+    /// The relay's node.
+    pub node: Node,
+    /// Its links.
+    pub runtime: Runtime,
+    /// Whose pages may call.
+    pub origins: Arc<Origins>,
+}
+
+/// All routes.
+pub fn router(web: Web) -> Router {
+    Router::new()
+        .route("/mesh", any(mesh))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/traffic", get(traffic))
+        .fallback(console::serve)
+        .with_state(web)
+}
+
+/// Serves until `stop` is ready.
+///
+/// # Errors
+/// What the system says of the socket.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    web: Web,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let app = router(web).into_make_service_with_connect_info::<SocketAddr>();
+    // Small frames must not wait for one another.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |socket| {
+        // A socket that has ended already is found out at its first use.
+        let _ = socket.set_nodelay(true);
+    });
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+async fn mesh(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    if let Err(refusal) = web.origins.check(&headers) {
+        tracing::warn!(%refusal, "refused a page's call");
+        let body = Json(Refusal {
+            code: "refused",
+            message: refusal.to_string(),
+        });
+        return (StatusCode::FORBIDDEN, body).into_response();
+    }
+    match upgrade {
+        Ok(upgrade) => upgrade
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(WRITE_BUFFER_BYTES)
+            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+            .max_message_size(MESSAGE_BYTES_MAX)
+            .max_frame_size(MESSAGE_BYTES_MAX)
+            .on_upgrade(|socket| websocket::accept(web.runtime, socket)),
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    code: &'static str,
+    message: String,
+}
+
+/// A node, as `GET /api/v1/nodes` tells of it.
+#[derive(Serialize)]
+struct NodeView {
+    id: String,
+    name: String,
+    kind: &'static str,
+    /// Its links to this relay.
+    links: usize,
+    /// Seconds since it is here.
+    since_s: f64,
+    /// Milliseconds there and back, if this relay has a session with it.
+    rtt_ms: Option<f64>,
+}
+
+async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
+    let views = web.node.peers().into_iter().map(|peer| {
+        let (links, since) = web.node.presence(peer.id);
+        NodeView {
+            id: peer.id.to_string(),
+            name: peer.name.to_string(),
+            kind: peer.kind.as_str(),
+            links,
+            since_s: since.unwrap_or_default().as_secs_f64(),
+            rtt_ms: peer.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+        }
+    });
+    Json(views.collect())
+}
+
+/// What this relay has forwarded, as `GET /api/v1/traffic` tells.
+#[derive(Serialize)]
+struct TrafficView {
+    forwarded_records: u64,
+    forwarded_bytes: u64,
+    dropped_records: u64,
+    routes: usize,
+}
+
+async fn traffic(State(web): State<Web>) -> Json<TrafficView> {
+    let traffic = web.node.traffic();
+    Json(TrafficView {
+        forwarded_records: traffic.forwarded_records,
+        forwarded_bytes: traffic.forwarded_bytes,
+        dropped_records: traffic.dropped_records,
+        routes: traffic.routes,
+    })
+}
