@@ -1,1 +1,13 @@
-//! Peerage.
+//! The node in a browser tab: the core with a tab's WebSocket, WebRTC, clock and random numbers, and
+//! the surface that JavaScript sees. The same crate is the npm package and a Rust library.
+
+mod direct;
+mod driver;
+mod error;
+mod identity;
+pub mod log;
+mod node;
+mod platform;
+mod websocket;
+
+pub use node::Node;

@@ -1,3 +1,4 @@
 //! Services: protocols on streams. The built-in ones are registered exactly as a user's own would be.
 
 pub mod command;
+pub mod signal;

@@ -1,0 +1,18 @@
+//! Signalling: how two browsers agree on a direct link, inside their encrypted session, so that a
+//! relay sees neither a description nor an address. [`negotiation`] decides, by the "perfect
+//! negotiation" pattern of the WebRTC specification (W3C WebRTC 1.0, section 10.7), so that both
+//! sides may begin at once; the browser's connection itself is in the runtime.
+//!
+//! ```text
+//! stream `peerage/signal/1`, one by each side; a new one begins a new attempt
+//!   opener → other   descriptions and candidates, as they come
+//! ```
+
+pub mod negotiation;
+pub mod wire;
+
+pub use negotiation::{Decision, Negotiation};
+pub use wire::Signal;
+
+/// The protocol's id.
+pub const PROTOCOL: &str = "peerage/signal/1";

@@ -1,0 +1,329 @@
+//! The node as JavaScript holds it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use gloo::events::EventListener;
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use peerage::error::Code;
+use peerage::id::Kind;
+use peerage::node::{Driver, Event};
+use peerage::service::command::{Call, Commands, Status};
+use peerage::{Config, Failure, Identity, Name, Peer};
+use send_wrapper::SendWrapper;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use web_sys::{CustomEvent, CustomEventInit, EventTarget};
+
+use crate::driver::Inputs;
+use crate::error::to_js;
+use crate::platform::{Clock, js_text, random, window};
+use crate::{direct, identity, log};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+export interface JoinOptions { relay: string; name?: string; insist?: boolean }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
+export interface CommandResult { status: number; output: string }
+export interface CommandOutput { write(text: string): void }
+export type CommandHandler = (args: string[], out: CommandOutput) => number | void | Promise<number | void>;
+export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
+  | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
+export interface PeerageError extends Error { code: Code; peer?: string }
+"#;
+
+#[wasm_bindgen]
+extern "C" {
+    /// What `Node.join` is told.
+    #[wasm_bindgen(typescript_type = "JoinOptions")]
+    pub type JoinOptions;
+    /// A list of peers.
+    #[wasm_bindgen(typescript_type = "Peer[]")]
+    pub type Peers;
+    /// The promise of a command's result.
+    #[wasm_bindgen(typescript_type = "Promise<CommandResult>")]
+    pub type CommandPromise;
+    /// A command written in JavaScript.
+    #[wasm_bindgen(typescript_type = "CommandHandler")]
+    pub type CommandHandler;
+}
+
+/// A node in this tab. Clones are the same node.
+#[wasm_bindgen]
+#[derive(Clone)]
+pub struct Node {
+    commands: Commands,
+    target: EventTarget,
+    inputs: Inputs,
+    held: Rc<RefCell<Held>>,
+}
+
+/// What ends with the node.
+struct Held {
+    release: Option<Function>,
+    /// Listens for as long as it is held.
+    page: Vec<EventListener>,
+}
+
+#[wasm_bindgen]
+impl Node {
+    /// Joins the mesh of a relay.
+    ///
+    /// # Errors
+    /// A `PeerageError`: why the relay cannot be reached, or does not want the node.
+    pub async fn join(options: JoinOptions) -> Result<Self, JsValue> {
+        let options: JsValue = options.into();
+        let text = |key: &str| {
+            Reflect::get(&options, &key.into())
+                .ok()
+                .and_then(|v| v.as_string())
+        };
+        let relay = text("relay").ok_or_else(|| {
+            to_js(&Code::BadMessage.because("expected { relay: \"ws://…/mesh\" }"))
+        })?;
+        let name = text("name").map(|name| name.parse::<Name>()).transpose();
+        let name = name.map_err(|error| to_js(&Code::BadMessage.because(error.to_string())))?;
+        let insist = Reflect::get(&options, &"insist".into()).is_ok_and(|v| v.is_truthy());
+        Self::start(&relay, name, insist)
+            .await
+            .map_err(|failure| to_js(&failure))
+    }
+
+    /// This node's id.
+    #[wasm_bindgen(getter)]
+    pub fn id(&self) -> String {
+        self.commands.node().id().to_string()
+    }
+
+    /// The name that it has in its zone.
+    #[wasm_bindgen(getter)]
+    pub fn name(&self) -> Option<String> {
+        self.commands.node().name().map(|name| name.to_string())
+    }
+
+    /// How it stands with its relay: `connecting`, `online`, `offline`, `refused` or `closed`.
+    #[wasm_bindgen(getter)]
+    pub fn state(&self) -> String {
+        self.commands.node().state().as_str().to_owned()
+    }
+
+    /// Everyone else in the zone.
+    pub fn peers(&self) -> Peers {
+        let peers: Array = self
+            .commands
+            .node()
+            .peers()
+            .iter()
+            .map(peer_object)
+            .collect();
+        JsValue::from(peers).unchecked_into()
+    }
+
+    /// Runs a command line, here or at its `@target`.
+    pub fn run(&self, line: String) -> CommandPromise {
+        let commands = self.commands.clone();
+        let promise = future_to_promise(async move {
+            let outcome = commands
+                .run(&line)
+                .await
+                .map_err(|failure| to_js(&failure))?;
+            Ok(object(&[
+                ("status", outcome.status.0.into()),
+                ("output", outcome.output.into()),
+            ]))
+        });
+        JsValue::from(promise).unchecked_into()
+    }
+
+    /// Offers a command to everyone, under this name. It gets its arguments as words, and an object
+    /// with `write`; it returns its exit status, or nothing for 0, or a promise of that.
+    pub fn command(&self, name: &str, handler: CommandHandler) -> Result<(), JsValue> {
+        let handler: Function = JsValue::from(handler).dyn_into().map_err(|_| {
+            to_js(&Code::BadMessage.because("expected a function as a command's handler"))
+        })?;
+        let handler = SendWrapper::new(handler);
+        self.commands.register(
+            name,
+            &format!("{name}: a command of the page"),
+            move |call| SendWrapper::new(call_handler(handler.clone(), call)),
+        );
+        Ok(())
+    }
+
+    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `state` or `log`; the news is in the event's
+    /// `detail`.
+    #[wasm_bindgen(js_name = addEventListener)]
+    pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
+        self.target.add_event_listener_with_callback(kind, listener)
+    }
+
+    /// Listens no more.
+    #[wasm_bindgen(js_name = removeEventListener)]
+    pub fn remove_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
+        self.target
+            .remove_event_listener_with_callback(kind, listener)
+    }
+
+    /// Leaves: the others learn it at once.
+    pub async fn close(&self) {
+        self.leave();
+    }
+}
+
+impl Node {
+    /// Joins the mesh of the relay at `relay`, a `ws:` address.
+    ///
+    /// # Errors
+    /// Why the relay cannot be reached, or does not want the node.
+    pub async fn start(relay: &str, name: Option<Name>, insist: bool) -> Result<Self, Failure> {
+        log::install();
+        let slot = name.as_ref().map_or("", Name::as_str);
+        let identity::Held { secret, release } = identity::obtain(slot).await?;
+        let clock = Clock::new()?;
+        let config = Config {
+            name,
+            insist,
+            ..Config::new(Kind::Browser)
+        };
+        let identity = Identity::from_secret(&secret);
+        let (node, driver) = Driver::new(config, identity, random()?, clock.now());
+        let inputs = Inputs::new(driver, clock, relay.to_owned());
+        spawn_local(inputs.clone().run());
+        let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
+        let target = EventTarget::new().map_err(|error| Code::Refused.because(js_text(&error)))?;
+        let held = Rc::new(RefCell::new(Held {
+            release,
+            page: Vec::new(),
+        }));
+        let this = Self {
+            commands,
+            target,
+            inputs,
+            held,
+        };
+        this.listen_to_page()?;
+        if let Err(failure) = node.online(false).await {
+            this.leave();
+            return Err(failure);
+        }
+        let serving = this.commands.clone();
+        spawn_local(async move { serving.serve().await });
+        spawn_local(direct::run(node, this.inputs.clone()));
+        spawn_local(this.clone().tell_events());
+        this.tell_log();
+        Ok(this)
+    }
+
+    /// The node's commands, and by them the node itself.
+    pub fn commands(&self) -> Commands {
+        self.commands.clone()
+    }
+
+    fn leave(&self) {
+        self.commands.node().close();
+        // The last words must leave now: a page that is being closed has no later.
+        self.inputs.act_all();
+        if let Some(release) = self.held.borrow_mut().release.take() {
+            // The browser's own function: it does not throw.
+            let _ = release.call0(&JsValue::NULL);
+        }
+    }
+
+    fn listen_to_page(&self) -> Result<(), Failure> {
+        let window = window()?;
+        let leaving = self.clone();
+        let online = self.clone();
+        let listeners = vec![
+            EventListener::new(&window, "pagehide", move |_| leaving.leave()),
+            EventListener::new(&window, "online", move |_| {
+                online.commands.node().retry_now()
+            }),
+        ];
+        self.held.borrow_mut().page = listeners;
+        Ok(())
+    }
+
+    async fn tell_events(self) {
+        let mut events = self.commands.node().events();
+        loop {
+            match events.next().await {
+                Event::PeerJoin(peer) => self.dispatch("peerjoin", &peer_object(&peer)),
+                Event::PathChange(peer) => self.dispatch("pathchange", &peer_object(&peer)),
+                Event::PeerLeave(peer, failure) => {
+                    let detail = peer_object(&peer);
+                    set(&detail, "reason", &failure.code.as_str().into());
+                    self.dispatch("peerleave", &detail);
+                }
+                Event::State(state) => {
+                    self.dispatch("state", &object(&[("state", state.as_str().into())]));
+                    if state == peerage::node::State::Closed {
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tell_log(&self) {
+        let this = self.clone();
+        log::watch(move |line| {
+            let detail = object(&[
+                ("level", line.level.into()),
+                ("target", line.target.as_str().into()),
+                ("text", line.text.as_str().into()),
+            ]);
+            this.dispatch("log", &detail);
+        });
+    }
+
+    fn dispatch(&self, kind: &str, detail: &JsValue) {
+        let init = CustomEventInit::new();
+        init.set_detail(detail);
+        if let Ok(event) = CustomEvent::new_with_event_init_dict(kind, &init) {
+            // What a listener throws is reported by the browser.
+            let _ = self.target.dispatch_event(&event);
+        }
+    }
+}
+
+async fn call_handler(handler: SendWrapper<Function>, call: Call) -> Status {
+    let words: Array = call.args.split_whitespace().map(JsValue::from).collect();
+    let out = call.out.clone();
+    let write = Closure::<dyn Fn(String)>::new(move |text: String| out.write(&text));
+    let output = object(&[("write", write.as_ref().clone())]);
+    let returned = match handler.call2(&JsValue::NULL, &words, &output) {
+        Ok(value) => JsFuture::from(Promise::resolve(&value)).await,
+        Err(error) => Err(error),
+    };
+    match returned {
+        Ok(value) => Status(value.as_f64().unwrap_or_default().clamp(0.0, 255.0) as u8),
+        Err(error) => call.end(Status::FAILED, js_text(&error)),
+    }
+}
+
+fn peer_object(peer: &Peer) -> JsValue {
+    let rtt = peer.rtt.map_or(JsValue::UNDEFINED, |rtt| {
+        (rtt.as_secs_f64() * 1000.0).into()
+    });
+    object(&[
+        ("id", peer.id.to_string().into()),
+        ("name", peer.name.as_str().into()),
+        ("kind", peer.kind.as_str().into()),
+        ("path", peer.path.as_str().into()),
+        ("rtt", rtt),
+    ])
+}
+
+fn object(entries: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new().into();
+    entries
+        .iter()
+        .for_each(|(key, value)| set(&object, key, value));
+    object
+}
+
+fn set(object: &JsValue, key: &str, value: &JsValue) {
+    // Setting a property of a fresh object does not fail.
+    let _ = Reflect::set(object, &key.into(), value);
+}

@@ -1,0 +1,55 @@
+//! The link to the relay: the browser's own WebSocket.
+
+use gloo::events::EventListener;
+use js_sys::{ArrayBuffer, Uint8Array};
+use peerage::link::{LinkId, Origin};
+use peerage::node::Input;
+use wasm_bindgen::prelude::*;
+use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+
+use crate::driver::{Inputs, Socket};
+use crate::platform::js_text;
+
+/// Calls the relay. What happens comes in as inputs; the socket lives with its listeners.
+pub(crate) fn dial(inputs: &Inputs, id: LinkId, url: &str) -> Result<Socket, String> {
+    let socket = WebSocket::new(url).map_err(|error| js_text(&error))?;
+    socket.set_binary_type(BinaryType::Arraybuffer);
+    let opened = inputs.clone();
+    let received = inputs.clone();
+    let ended = inputs.clone();
+    let was_open = std::rc::Rc::new(std::cell::Cell::new(false));
+    let is_open = was_open.clone();
+    let listeners = vec![
+        EventListener::new(&socket, "open", move |_| {
+            is_open.set(true);
+            opened.tell(Input::LinkUp(id, Origin::Dialled));
+        }),
+        EventListener::new(&socket, "message", move |event| {
+            if let Some(event) = event.dyn_ref::<MessageEvent>() {
+                received.tell(Input::Packet(id, packet_of(event)));
+            }
+        }),
+        EventListener::new(&socket, "close", move |event| {
+            let reason = event
+                .dyn_ref::<CloseEvent>()
+                .map(CloseEvent::reason)
+                .unwrap_or_default();
+            let input = if was_open.get() {
+                Input::LinkDown(id, reason)
+            } else {
+                Input::DialFailed(String::from("the relay does not answer"))
+            };
+            ended.tell(input);
+        }),
+    ];
+    Ok(Socket::WebSocket(socket, listeners))
+}
+
+/// The bytes of a message; of a text, which the core refuses, as well.
+pub(crate) fn packet_of(event: &MessageEvent) -> bytes::Bytes {
+    let data = event.data();
+    match data.dyn_into::<ArrayBuffer>() {
+        Ok(buffer) => Uint8Array::new(&buffer).to_vec().into(),
+        Err(other) => other.as_string().unwrap_or_default().into(),
+    }
+}
