@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// How often a test looks whether what it waits for has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often it looks before it gives up: a machine under load is slow, not wrong.
-const LOOKS_MAX: usize = 1200;
+const LOOKS_MAX: usize = 600;
 
 /// A relay process, which ends with this.
 pub struct Relay {
@@ -91,16 +91,20 @@ impl Browsers {
             .local_addr()
             .unwrap()
             .port();
+        let address = format!("127.0.0.1:{port}");
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let address = format!("127.0.0.1:{port}");
+        let browsers = Self { process, address };
         for _ in 0..LOOKS_MAX {
-            if tokio::net::TcpStream::connect(&address).await.is_ok() {
-                return Self { process, address };
+            if tokio::net::TcpStream::connect(&browsers.address)
+                .await
+                .is_ok()
+            {
+                return browsers;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

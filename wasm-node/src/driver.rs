@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use gloo::events::EventListener;
 use gloo::timers::future::TimeoutFuture;
 use peerage::Time;
@@ -92,37 +93,31 @@ impl Inputs {
 
     /// Runs the node until it has left.
     pub(crate) async fn run(self) {
-        loop {
-            let mut alive = true;
-            let mut first = true;
-            let acting = poll_fn(|cx| {
-                self.0.waker.replace(cx.waker().clone());
-                alive = self.act(cx);
-                let again = std::mem::replace(&mut first, false) && alive;
-                if again {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
+        let mut timer: Option<TimeoutFuture> = None;
+        poll_fn(|cx| {
+            self.0.waker.replace(cx.waker().clone());
+            loop {
+                if !self.act(cx) {
+                    return Poll::Ready(());
                 }
-            });
-            match self.timer() {
-                Some(timer) => {
-                    futures_util::future::select(acting, timer).await;
+                // A timer wakes this task when it is dropped, so one that is right must stay.
+                let due = self.0.driver.deadline();
+                if timer.is_none() || self.0.timer.get() != due {
+                    self.0.timer.set(due);
+                    timer = due.map(|due| self.timer(due));
                 }
-                None => acting.await,
+                match timer.as_mut().map(|timer| timer.poll_unpin(cx)) {
+                    Some(Poll::Ready(())) => timer = None,
+                    Some(Poll::Pending) | None => return Poll::Pending,
+                }
             }
-            if !alive {
-                return;
-            }
-        }
+        })
+        .await;
     }
 
-    /// A timer for the driver's deadline.
-    fn timer(&self) -> Option<TimeoutFuture> {
-        let due = self.0.driver.deadline();
-        self.0.timer.set(due);
-        let wait = due?.saturating_sub(self.0.clock.now());
-        Some(TimeoutFuture::new(wait.as_millis().min(60_000) as u32 + 1))
+    fn timer(&self, due: Time) -> TimeoutFuture {
+        let wait = due.saturating_sub(self.0.clock.now());
+        TimeoutFuture::new(wait.as_millis().min(60_000) as u32 + 1)
     }
 
     fn act(&self, cx: &Context<'_>) -> bool {

@@ -3,6 +3,7 @@
 
 use core::cell::RefCell;
 use core::fmt::{self, Write};
+use std::rc::Rc;
 use std::sync::Once;
 
 use tracing::field::{Field, Visit};
@@ -20,14 +21,16 @@ pub struct Line {
     pub text: String,
 }
 
+type Watcher = Rc<dyn Fn(&Line)>;
+
 thread_local! {
-    static WATCHERS: RefCell<Vec<std::rc::Rc<dyn Fn(&Line)>>> = RefCell::default();
+    static WATCHERS: RefCell<Vec<Watcher>> = RefCell::default();
 }
 
 /// Calls `watcher` with each event from now on.
 pub fn watch(watcher: impl Fn(&Line) + 'static) {
     install();
-    WATCHERS.with_borrow_mut(|watchers| watchers.push(std::rc::Rc::new(watcher)));
+    WATCHERS.with_borrow_mut(|watchers| watchers.push(Rc::new(watcher)));
 }
 
 /// Makes this the tab's log, once.

@@ -165,8 +165,9 @@ impl Node {
     }
 
     /// Leaves: the others learn it at once.
-    pub async fn close(&self) {
+    pub fn close(&self) -> Promise {
         self.leave();
+        Promise::resolve(&JsValue::UNDEFINED)
     }
 }
 

@@ -279,7 +279,7 @@ impl Events {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Event> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Event> {
         let mut inner = self.node.lock();
         inner
             .subscribers
@@ -291,7 +291,7 @@ impl Events {
 impl FuturesStream for Events {
     type Item = Event;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         self.poll(cx).map(Some)
     }
 }
