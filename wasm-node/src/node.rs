@@ -274,7 +274,9 @@ impl Node {
                 ("target", line.target.as_str().into()),
                 ("text", line.text.as_str().into()),
             ]);
-            this.dispatch("log", &detail);
+            // The node is at work while it logs; a listener may want to ask it something.
+            let this = this.clone();
+            spawn_local(async move { this.dispatch("log", &detail) });
         });
     }
 
