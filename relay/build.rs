@@ -1,7 +1,6 @@
 //! Has the crate built again when the console's files have changed or come to be: what is embedded is
 //! known only when it is there.
 
-#[expect(clippy::print_stdout, reason = "this is how cargo is told")]
 fn main() {
     println!("cargo::rerun-if-changed=../web/dist");
 }
