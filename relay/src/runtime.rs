@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use peerage::link::{LinkId, Origin};
 use peerage::node::{Action, Driver, Input, Node};
 use peerage::{Config, Identity};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
 use crate::JoinError;
@@ -18,6 +19,8 @@ use crate::link::{Outbox, websocket};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
+/// Bytes of packets that wait for the loop: links take turns beyond.
+const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Inputs taken before what follows from them is done.
 const INPUTS_AT_ONCE: usize = 256;
 
@@ -25,6 +28,7 @@ const INPUTS_AT_ONCE: usize = 256;
 #[derive(Clone)]
 pub struct Runtime {
     inputs: mpsc::Sender<Told>,
+    input_room: Arc<Semaphore>,
     next_link: Arc<AtomicU64>,
     finished: watch::Receiver<bool>,
 }
@@ -49,6 +53,7 @@ impl Runtime {
         let (done, finished) = watch::channel(false);
         let runtime = Self {
             inputs,
+            input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
             finished,
         };
@@ -75,6 +80,16 @@ impl Runtime {
 
     pub(crate) fn new_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Tells the loop of a packet, once there is room for it. `false` if the loop is no more.
+    pub(crate) async fn tell_packet(&self, id: LinkId, packet: Bytes) -> bool {
+        let bytes = packet.len().min(INPUT_BYTES_MAX) as u32;
+        if let Ok(room) = self.input_room.acquire_many(bytes).await {
+            // The loop gives it back.
+            room.forget();
+        }
+        self.tell(Told::Input(Input::Packet(id, packet))).await
     }
 
     /// Tells the loop. `false` if it is no more.
@@ -115,8 +130,13 @@ impl Loop {
         let now = self.start.elapsed();
         match told {
             Told::Input(input) => {
-                if let Input::LinkDown(link, _) = &input {
-                    self.outboxes.remove(link);
+                match &input {
+                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::Packet(_, packet) => {
+                        let room = &self.runtime.input_room;
+                        room.add_permits(packet.len().min(INPUT_BYTES_MAX));
+                    }
+                    _ => {}
                 }
                 self.driver.handle(now, input);
             }

@@ -92,6 +92,8 @@ pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the `sleep` command waits at the most.
+pub const SLEEP_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long a zone keeps the name of a node that went.
 pub const NAME_GRACE: Duration = Duration::from_secs(60);
 /// How long a relay waits before it tells that a node whose link broke is gone: a node that changes

@@ -119,7 +119,18 @@ fn core(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
-    run(&mut ws.cargo("test", &["--locked", "-p", "peerage-relay", "-p", "xtask"]))
+    run(&mut ws.cargo("test", &["--locked", "-p", "peerage-relay", "-p", "xtask"]))?;
+    processes(ws, &["--test", "processes", "--test", "hostile"])
+}
+
+/// Tests of `tests/`, with the relay that they start.
+fn processes(ws: &Workspace, what: &[&str]) -> Result<(), Error> {
+    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
+    let args = [&["--locked", "-p", "peerage-tests"], what].concat();
+    run(ws
+        .cargo("test", &args)
+        .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
+        .env("PEERAGE_PKG", package::folder(ws)))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -149,18 +160,9 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     console::build(ws)?;
     package::build(ws)?;
-    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
-    let tests = [
-        "--locked",
-        "-p",
-        "peerage-tests",
-        &isolated,
-        "--",
-        "--test-threads=1",
-    ];
-    run(ws
-        .cargo("test", &tests)
-        .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
-        .env("PEERAGE_PKG", package::folder(ws)))
+    processes(
+        ws,
+        &["--test", "browsers", &isolated, "--", "--test-threads=1"],
+    )
 }

@@ -107,7 +107,7 @@ where
             Err(error) => return Code::Gone.because(error.to_string()),
         };
         if let Some(packet) = packet
-            && !runtime.tell(Told::Input(Input::Packet(id, packet))).await
+            && !runtime.tell_packet(id, packet).await
         {
             break;
         }

@@ -1,13 +1,14 @@
 //! The relay over HTTP: the mesh socket, the console, and what programs ask.
 
 pub mod console;
+mod metrics;
 pub mod origin;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -37,7 +38,7 @@ pub fn router(web: Web) -> Router {
         .route("/mesh", any(mesh))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
-        .route("/api/v1/traffic", get(traffic))
+        .route("/metrics", get(metrics))
         .fallback(console::serve)
         .with_state(web)
 }
@@ -122,21 +123,7 @@ async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
     Json(views.collect())
 }
 
-/// What this relay has forwarded, as `GET /api/v1/traffic` tells.
-#[derive(Serialize)]
-struct TrafficView {
-    forwarded_records: u64,
-    forwarded_bytes: u64,
-    dropped_records: u64,
-    routes: usize,
-}
-
-async fn traffic(State(web): State<Web>) -> Json<TrafficView> {
-    let traffic = web.node.traffic();
-    Json(TrafficView {
-        forwarded_records: traffic.forwarded_records,
-        forwarded_bytes: traffic.forwarded_bytes,
-        dropped_records: traffic.dropped_records,
-        routes: traffic.routes,
-    })
+async fn metrics(State(web): State<Web>) -> impl IntoResponse {
+    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (format, metrics::render(&web.node))
 }

@@ -2,9 +2,11 @@
 
 use core::fmt::Write;
 
+use crate::limits::SLEEP_MAX;
 use crate::node::Node;
 use crate::service::command::line::split_word;
 use crate::service::command::{Call, Commands, Status};
+use crate::{Failure, Time};
 
 /// Registers them.
 pub(super) fn register(commands: &Commands) {
@@ -28,6 +30,7 @@ pub(super) fn register(commands: &Commands) {
         "ping @NAME: the time there and back, and by which path",
         ping,
     );
+    commands.register("sleep", "sleep SECONDS: waits", sleep);
 }
 
 async fn calc(call: Call) -> Status {
@@ -162,7 +165,7 @@ async fn ping(call: Call) -> Status {
     }
 }
 
-async fn ping_by_name(node: &Node, target: &str) -> Result<String, crate::Failure> {
+async fn ping_by_name(node: &Node, target: &str) -> Result<String, Failure> {
     let Some(peer) = node.resolve(target).await? else {
         return Ok(format!("{target} is this node itself"));
     };
@@ -170,7 +173,16 @@ async fn ping_by_name(node: &Node, target: &str) -> Result<String, crate::Failur
     Ok(format!("{target}: {} {}", millis(pong.rtt), pong.path))
 }
 
-fn millis(time: crate::Time) -> String {
+async fn sleep(call: Call) -> Status {
+    let seconds = call.args.trim().parse().map(Time::try_from_secs_f64);
+    let Ok(Ok(duration)) = seconds else {
+        return call.end(Status::USAGE, "expected sleep SECONDS, such as sleep 0.5");
+    };
+    call.node().sleep(duration.min(SLEEP_MAX)).await;
+    Status::OK
+}
+
+fn millis(time: Time) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 

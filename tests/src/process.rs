@@ -1,0 +1,211 @@
+//! Processes of the program `peerage`.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::until;
+
+/// A relay process, which ends with this.
+pub struct Relay {
+    process: Child,
+    /// Address and port.
+    pub address: String,
+}
+
+impl Relay {
+    /// Starts a relay at `address`; port 0 is any that is free.
+    pub fn start(address: &str) -> Self {
+        Self::with(&["--listen", address])
+    }
+
+    /// Starts one with a configuration file that says this.
+    pub fn configured(config: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("relay.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        Self::with(&[
+            "--listen",
+            "127.0.0.1:0",
+            "--config",
+            file.to_str().unwrap(),
+        ])
+    }
+
+    fn with(args: &[&str]) -> Self {
+        let mut process = Command::new(program())
+            .arg("relay")
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .split('/')
+            .nth(2)
+            .expect("the relay says where it is")
+            .to_owned();
+        Self { process, address }
+    }
+
+    /// The mesh socket's address.
+    pub fn mesh(&self) -> String {
+        format!("ws://{}/mesh", self.address)
+    }
+
+    /// The console's address, for a tab that wants this name.
+    pub fn console(&self, name: &str) -> String {
+        format!("http://{}/?name={name}", self.address)
+    }
+
+    /// Ends the process without a word.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Status and body of what it answers to a GET with these headers.
+    pub async fn get(&self, path: &str, headers: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(&self.address).await.unwrap();
+        let host = &self.address;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    /// A number of its `/metrics`.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let (_, text) = self.get("/metrics", "").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.trim().parse().unwrap()
+    }
+
+    /// How many bytes it has forwarded.
+    pub async fn forwarded_bytes(&self) -> u64 {
+        self.metric("peerage_forwarded_bytes_total").await
+    }
+
+    /// Waits until a node of this name is here, or is not.
+    pub async fn until_here(&self, name: &str, here: bool) {
+        let quoted = format!("\"name\":\"{name}\"");
+        until(&format!("{name} is here: {here}"), async || {
+            self.get("/api/v1/nodes", "").await.1.contains(&quoted) == here
+        })
+        .await;
+    }
+
+    /// The most memory that the process has held so far, in bytes (Linux).
+    pub fn peak_bytes(&self) -> u64 {
+        let file = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(file).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Runs one command by a peer of its own: `peerage peer -c COMMAND`.
+    pub fn run(&self, command: &str, options: &[&str]) -> Ran {
+        let mut args = vec!["peer", "-c", command];
+        args.extend(options);
+        if !options.contains(&"--relay") {
+            args.extend(["--relay", "URL"]);
+        }
+        let mesh = self.mesh();
+        if let Some(url) = args.iter_mut().find(|arg| **arg == "URL") {
+            *url = &mesh;
+        }
+        Ran::of(&args)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What came of a process of the program.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output, without the last line feed.
+    pub output: String,
+    /// Standard error.
+    pub complaint: String,
+}
+
+impl Ran {
+    /// Runs the program to its end.
+    pub fn of(args: &[&str]) -> Self {
+        let output = Command::new(program()).args(args).output().unwrap();
+        Self {
+            status: output.status.code().unwrap(),
+            output: String::from_utf8(output.stdout).unwrap().trim_end().into(),
+            complaint: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A peer with a prompt, which leaves when this is dropped.
+pub struct Peer {
+    process: Child,
+    prompt: Option<ChildStdin>,
+    _folder: TempDir,
+}
+
+impl Peer {
+    /// Starts a peer of this name, with this configuration, and waits until it is in the mesh.
+    pub async fn start(relay: &Relay, name: &str, config: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("peer.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let mut process = Command::new(program())
+            .args(["peer", "--name", name, "--relay", &relay.mesh(), "--config"])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let prompt = process.stdin.take();
+        relay.until_here(name, true).await;
+        Self {
+            process,
+            prompt,
+            _folder: folder,
+        }
+    }
+
+    /// Ends the prompt's input, at which the peer leaves; its exit status.
+    pub fn leave(mut self) -> i32 {
+        self.prompt = None;
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn program() -> OsString {
+    std::env::var_os("PEERAGE_BIN").expect("run this by `cargo xtask test`")
+}
