@@ -118,7 +118,7 @@ impl Relay {
     }
 
     /// Runs one command by a peer of its own: `peerage peer -c COMMAND`.
-    pub fn run(&self, command: &str, options: &[&str]) -> Ran {
+    pub async fn run(&self, command: &str, options: &[&str]) -> Ran {
         let mut args = vec!["peer", "-c", command];
         args.extend(options);
         if !options.contains(&"--relay") {
@@ -128,7 +128,7 @@ impl Relay {
         if let Some(url) = args.iter_mut().find(|arg| **arg == "URL") {
             *url = &mesh;
         }
-        Ran::of(&args)
+        Ran::of(&args).await
     }
 }
 
@@ -153,8 +153,11 @@ pub struct Ran {
 
 impl Ran {
     /// Runs the program to its end.
-    pub fn of(args: &[&str]) -> Self {
-        let output = Command::new(program()).args(args).output().unwrap();
+    pub async fn of(args: &[&str]) -> Self {
+        let mut command = Command::new(program());
+        command.args(args);
+        let ran = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = ran.unwrap().unwrap();
         Self {
             status: output.status.code().unwrap(),
             output: String::from_utf8(output.stdout).unwrap().trim_end().into(),

@@ -174,7 +174,7 @@ async fn tabs_and_native_peers_run_commands_on_each_other() {
         json!([["B", "native", "relayed"], ["relay", "relay", "relayed"]])
     );
     tab.ask("peerage.command('title', async (args, out) => { out.write(args.join('+')); return 7; }); return 0").await;
-    let ran = relay.run("title a b @left", &[]);
+    let ran = relay.run("title a b @left", &[]).await;
     assert_eq!((ran.status, ran.output.as_str()), (7, "a+b"));
     assert_eq!(tab.run("sleep 3600 @nobody").await["code"], "unknown-name");
     tab.ask("window.ended = peerage.run('sleep 3600 @B').catch(e => [e.name, e.code, e.peer]); return 0").await;
@@ -196,15 +196,19 @@ async fn the_relay_forwards_what_it_cannot_read() {
     until_direct(&left, &right).await;
     // A native peer has no direct path, so all that is said goes through the relay.
     let mesh = format!("ws://{}/mesh", recorder.address);
-    let ran = relay.run(
-        "echo quite a secret @left",
-        &["--relay", &mesh, "--name", "B"],
-    );
+    let ran = relay
+        .run(
+            "echo quite a secret @left",
+            &["--relay", &mesh, "--name", "B"],
+        )
+        .await;
     assert_eq!(ran.output, "quite a secret");
-    let ran = relay.run(
-        "calc 123456789*1000 @right",
-        &["--relay", &mesh, "--name", "B"],
-    );
+    let ran = relay
+        .run(
+            "calc 123456789*1000 @right",
+            &["--relay", &mesh, "--name", "B"],
+        )
+        .await;
     assert_eq!(ran.output, "123456789000");
 
     let recorded = recorder.messages();

@@ -29,21 +29,21 @@ async fn peers_run_commands_on_each_other_and_exit_with_their_status() {
         ("foo @B", 127, "unknown command `foo`"),
         ("calc 2*3", 0, "6"),
     ] {
-        let ran = relay.run(command, &[]);
+        let ran = relay.run(command, &[]).await;
         assert_eq!(ran.status, status, "{command}: {ran:?}");
         assert!(ran.output.contains(output), "{command}: {ran:?}");
     }
-    let ping = relay.run("ping @B", &[]);
+    let ping = relay.run("ping @B", &[]).await;
     assert!(
         ping.output.starts_with("B: ") && ping.output.ends_with("ms relayed"),
         "{ping:?}"
     );
-    let peers = relay.run("peers", &[]);
+    let peers = relay.run("peers", &[]).await;
     assert!(
         peers.output.contains("B  native") && peers.output.contains("relay  relay"),
         "{peers:?}"
     );
-    assert_eq!(relay.run("calc 1+1 @relay", &[]).output, "2");
+    assert_eq!(relay.run("calc 1+1 @relay", &[]).await.output, "2");
     assert_eq!(b.leave(), 0);
     relay.until_here("B", false).await;
 }
@@ -51,9 +51,9 @@ async fn peers_run_commands_on_each_other_and_exit_with_their_status() {
 #[tokio::test]
 async fn json_holds_the_result_or_the_failure() {
     let relay = relay();
-    let ran = relay.run("calc 1+2 @relay", &["--json"]);
+    let ran = relay.run("calc 1+2 @relay", &["--json"]).await;
     assert_eq!(json_of(&ran), json!({ "status": 0, "output": "3" }));
-    let ran = relay.run("calc 1+2 @nobody", &["--json"]);
+    let ran = relay.run("calc 1+2 @nobody", &["--json"]).await;
     assert_eq!(ran.status, 1);
     let failure = json_of(&ran);
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_name_that_is_taken_gets_a_number() {
     let second = Peer::start(&relay, "B-2", &json!({ "name": "ignored" })).await;
     drop(second);
     let _third = Peer::start(&relay, "C", &json!({})).await;
-    let peers = relay.run("peers @C", &["--name", "B"]);
+    let peers = relay.run("peers @C", &["--name", "B"]).await;
     assert!(
         peers.output.contains("B  native") && peers.output.contains("B-3  native"),
         "{peers:?}"
@@ -81,10 +81,10 @@ async fn aliases_of_a_configuration_are_resolved_at_the_target() {
     let relay = relay();
     let commands = json!({ "add": "calc 1+2", "sum": "add", "a": "b", "b": "c x", "c": "a" });
     let _b = Peer::start(&relay, "B", &json!({ "commands": commands })).await;
-    assert_eq!(relay.run("add @B", &[]).output, "3");
-    assert_eq!(relay.run("sum + 4 @B", &[]).output, "7");
-    assert_eq!(relay.run("add", &[]).status, 127);
-    let cycle = relay.run("a @B", &[]);
+    assert_eq!(relay.run("add @B", &[]).await.output, "3");
+    assert_eq!(relay.run("sum + 4 @B", &[]).await.output, "7");
+    assert_eq!(relay.run("add", &[]).await.status, 127);
+    let cycle = relay.run("a @B", &[]).await;
     assert_eq!(cycle.status, 1);
     assert!(cycle.output.contains("a → b → c → a"), "{cycle:?}");
 }
@@ -123,7 +123,7 @@ async fn what_cannot_be_run_is_refused_with_what_was_expected() {
             ["a b", "expected a name", "letters"],
         ),
     ] {
-        let ran = Ran::of(args);
+        let ran = Ran::of(args).await;
         assert_eq!(ran.status, 1, "{args:?}: {ran:?}");
         assert!(
             words.iter().all(|word| ran.complaint.contains(word)),
@@ -166,11 +166,11 @@ async fn a_restarted_relay_finds_its_peers_again_under_their_names() {
     let _b = Peer::start(&relay, "B", &json!({})).await;
     let _c = Peer::start(&relay, "C", &json!({})).await;
     relay.kill();
-    assert_eq!(relay.run("calc 1+2 @B", &["--json"]).status, 1);
+    assert_eq!(relay.run("calc 1+2 @B", &["--json"]).await.status, 1);
     let relay = Relay::start(&relay.address);
     relay.until_here("B", true).await;
     relay.until_here("C", true).await;
-    assert_eq!(relay.run("calc 1+2 @B", &[]).output, "3");
+    assert_eq!(relay.run("calc 1+2 @B", &[]).await.output, "3");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn the_web_side_answers_programs() {
     assert_eq!(nodes[0]["id"].as_str().map(str::len), Some(52));
     assert_eq!(relay.metric("peerage_nodes").await, 1);
     assert_eq!(relay.forwarded_bytes().await, 0);
-    assert_eq!(relay.run("calc 1+2 @B", &[]).output, "3");
+    assert_eq!(relay.run("calc 1+2 @B", &[]).await.output, "3");
     assert!(relay.forwarded_bytes().await > 0);
     assert_eq!(relay.get("/none", "").await.0, 404);
 }
