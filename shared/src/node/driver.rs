@@ -73,7 +73,7 @@ impl Driver {
     pub fn poll_action(&self, now: Time, cx: &Context<'_>) -> Poll<Action> {
         let mut inner = self.0.lock();
         inner.machine.handle_time(now);
-        inner.run_timers(now);
+        inner.timers.run(now);
         if let Some(output) = inner.poll_output() {
             return Poll::Ready(match output {
                 Output::Dial => Action::Dial,
@@ -92,23 +92,9 @@ impl Driver {
     /// When [`Driver::poll_action`] must be called again at the latest.
     pub fn deadline(&self) -> Option<Time> {
         let inner = self.0.lock();
-        let timers = inner.timers.values().filter_map(|timer| timer.due).min();
-        [inner.machine.deadline(), timers]
+        [inner.machine.deadline(), inner.timers.due()]
             .into_iter()
             .flatten()
             .min()
-    }
-}
-
-impl super::handle::Inner {
-    fn run_timers(&mut self, now: Time) {
-        self.timers.retain(|_, timer| {
-            let due = *timer.due.get_or_insert(now + timer.duration);
-            let over = due <= now;
-            if over && let Some(waker) = timer.waker.take() {
-                waker.wake();
-            }
-            !over
-        });
     }
 }

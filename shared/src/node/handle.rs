@@ -14,9 +14,10 @@ use crate::error::{Code, Failure};
 use crate::id::{Kind, Name, NodeId};
 use crate::limits::{BACKLOG_STREAMS_MAX, EVENTS_MAX};
 use crate::node::events::{Event, Peer, Pong, State, StreamKey};
+use crate::node::machine::Resolution;
 use crate::node::machine::{Machine, Output};
-use crate::node::peers::Resolution;
 use crate::node::stream::Stream;
+use crate::node::wait::{Answers, Question, Timers};
 
 /// A node that runs. Clones are the same node.
 #[derive(Clone)]
@@ -112,16 +113,18 @@ impl Node {
     /// # Errors
     /// `unknown-name` if nobody is.
     pub async fn resolve(&self, text: &str) -> Result<Option<NodeId>, Failure> {
-        let resolution = self.act(|machine| machine.resolve(text));
-        let request = match resolution {
-            Resolution::Here => return Ok(None),
-            Resolution::Known(id) => return Ok(Some(id)),
-            Resolution::Unknown(failure) => return Err(failure),
-            Resolution::Asked(request) => request,
+        let question = {
+            let mut inner = self.lock();
+            match inner.machine.resolve(text) {
+                Resolution::Here => return Ok(None),
+                Resolution::Known(id) => return Ok(Some(id)),
+                Resolution::Unknown(failure) => return Err(failure),
+                Resolution::Asked(request) => {
+                    Question::new(self, &mut inner, |i| &mut i.resolves, u64::from(request))
+                }
+            }
         };
-        let answer = self
-            .answer(|inner| &mut inner.resolves, u64::from(request))
-            .await;
+        let answer = question.answered().await;
         answer.map(Some).map_err(|failure| failure.of(text))
     }
 
@@ -161,38 +164,12 @@ impl Node {
     /// # Errors
     /// `timed-out`, or why there is no session.
     pub async fn ping(&self, peer: NodeId) -> Result<Pong, Failure> {
-        let id = self.act(|machine| machine.ping(peer))?;
-        self.answer(|inner| &mut inner.pings, id).await
-    }
-
-    /// Waits for `duration`, by the clock of whoever runs the node.
-    pub async fn sleep(&self, duration: Time) {
-        let mut timer: Option<u64> = None;
-        poll_fn(|cx| {
+        let question = {
             let mut inner = self.lock();
-            let id = *timer.get_or_insert_with(|| {
-                inner.serial += 1;
-                let id = inner.serial;
-                inner.timers.insert(
-                    id,
-                    Timer {
-                        due: None,
-                        duration,
-                        waker: None,
-                    },
-                );
-                inner.wake_driver();
-                id
-            });
-            match inner.timers.get_mut(&id) {
-                None => Poll::Ready(()),
-                Some(timer) => {
-                    timer.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
+            let id = inner.machine.ping(peer)?;
+            Question::new(self, &mut inner, |i| &mut i.pings, id)
+        };
+        question.answered().await
     }
 
     /// Tells that the relay may be reachable again: a call that waits is made now.
@@ -219,24 +196,6 @@ impl Node {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock()
-    }
-
-    async fn answer<T>(
-        &self,
-        table: fn(&mut Inner) -> &mut Answers<T>,
-        id: u64,
-    ) -> Result<T, Failure> {
-        poll_fn(|cx| {
-            let mut inner = self.lock();
-            match table(&mut inner).remove(&id) {
-                Some(Answer::Here(answer)) => Poll::Ready(answer),
-                Some(Answer::Awaited(_)) | None => {
-                    table(&mut inner).insert(id, Answer::Awaited(cx.waker().clone()));
-                    Poll::Pending
-                }
-            }
-        })
-        .await
     }
 }
 
@@ -310,26 +269,12 @@ pub(super) struct Inner {
     pub(super) driver: Option<Waker>,
     pub(super) readers: HashMap<StreamKey, Waker>,
     pub(super) writers: HashMap<StreamKey, Waker>,
-    pub(super) timers: BTreeMap<u64, Timer>,
+    pub(super) timers: Timers,
     listeners: HashMap<String, Queue<StreamKey>>,
     subscribers: BTreeMap<u64, Queue<Event>>,
-    resolves: Answers<NodeId>,
-    pings: Answers<Pong>,
+    pub(super) resolves: Answers<NodeId>,
+    pub(super) pings: Answers<Pong>,
     serial: u64,
-}
-
-/// A wait of [`Node::sleep`]; its end is known once the driver has seen it.
-pub(super) struct Timer {
-    pub(super) due: Option<Time>,
-    pub(super) duration: Time,
-    pub(super) waker: Option<Waker>,
-}
-
-type Answers<T> = HashMap<u64, Answer<T>>;
-
-enum Answer<T> {
-    Awaited(Waker),
-    Here(Result<T, Failure>),
 }
 
 /// Things that wait for one reader.
@@ -371,11 +316,11 @@ impl Shared {
             driver: None,
             readers: HashMap::new(),
             writers: HashMap::new(),
-            timers: BTreeMap::new(),
+            timers: Timers::default(),
             listeners: HashMap::new(),
             subscribers: BTreeMap::new(),
-            resolves: HashMap::new(),
-            pings: HashMap::new(),
+            resolves: Answers::default(),
+            pings: Answers::default(),
             serial: 0,
         }))
     }
@@ -408,8 +353,8 @@ impl Inner {
             Event::Readable(key) => wake(&mut self.readers, key),
             Event::Writable(key) => wake(&mut self.writers, key),
             Event::Incoming(key, protocol) => self.incoming(key, &protocol),
-            Event::Resolved(request, answer) => put(&mut self.resolves, u64::from(request), answer),
-            Event::Pong(id, answer) => put(&mut self.pings, id, answer),
+            Event::Resolved(request, answer) => self.resolves.put(u64::from(request), answer),
+            Event::Pong(id, answer) => self.pings.put(id, answer),
             event => {
                 if event == Event::State(State::Closed) {
                     self.wake_listeners();
@@ -446,12 +391,6 @@ impl Inner {
 
 fn wake(wakers: &mut HashMap<StreamKey, Waker>, key: StreamKey) {
     if let Some(waker) = wakers.remove(&key) {
-        waker.wake();
-    }
-}
-
-fn put<T>(answers: &mut Answers<T>, id: u64, answer: Result<T, Failure>) {
-    if let Some(Answer::Awaited(waker)) = answers.insert(id, Answer::Here(answer)) {
         waker.wake();
     }
 }

@@ -4,20 +4,12 @@
 mod driver;
 mod events;
 mod handle;
-mod hub;
 mod machine;
-mod neighbour;
-mod peers;
-mod session;
 mod stream;
-#[cfg(test)]
-mod tests;
-mod uplink;
+mod wait;
 
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
 pub use handle::{Events, Listener, Node};
-pub use hub::Traffic;
-pub use machine::{Machine, Output};
-pub use peers::Resolution;
+pub use machine::{Machine, Output, Resolution, Traffic};
 pub use stream::Stream;

@@ -12,9 +12,8 @@ use crate::limits::{GONE_GRACE, SPARE_LINKS_MAX};
 use crate::link::frame::{Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin, RouteHandle};
-use crate::node::events::Event;
+use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
-use crate::node::neighbour::Phase;
 use crate::routing::names::Names;
 use crate::routing::routes::{End, Routes};
 use crate::session::Via;
@@ -373,16 +372,5 @@ impl Machine {
         } else {
             Err(Code::UnknownName.because("nobody here has this id").of(id))
         }
-    }
-
-    pub(super) fn member_joined(&mut self, member: Member) {
-        let id = member.id;
-        self.missing.remove(&id);
-        let changed = self.members.insert(id, member.clone()) != Some(member.clone());
-        if changed {
-            let peer = self.peer(&member);
-            self.emit(Event::PeerJoin(peer));
-        }
-        self.reroute(id);
     }
 }

@@ -9,6 +9,19 @@
 //! `None`, and call [`Machine::handle_time`] at [`Machine::deadline`] at the latest. Commands carry no
 //! time: call `handle_time` between them and `poll_output`. Time never runs backwards.
 
+mod handshakes;
+mod hub;
+mod members;
+mod neighbour;
+mod paths;
+mod peers;
+mod records;
+mod session;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod uplink;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
@@ -23,11 +36,14 @@ use crate::limits::{LINKS_MAX, STALL};
 use crate::link::frame::Member;
 use crate::link::{Frame, LinkId, Origin, RouteHandle};
 use crate::node::events::{Event, Peer, State};
-use crate::node::hub::Hub;
-use crate::node::neighbour::Link;
-use crate::node::session::PeerState;
-use crate::node::uplink::Uplink;
+use crate::node::machine::hub::Hub;
+use crate::node::machine::neighbour::Link;
+use crate::node::machine::session::PeerState;
+use crate::node::machine::uplink::Uplink;
 use crate::stream::Mux;
+
+pub use hub::Traffic;
+pub use members::Resolution;
 
 /// What is to be done outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,41 +61,41 @@ pub enum Output {
 /// A node without its sockets and clock.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) identity: Identity,
-    pub(super) id: NodeId,
+    identity: Identity,
+    id: NodeId,
     pub(super) config: Config,
-    pub(super) zone: String,
+    zone: String,
     pub(super) now: Time,
-    pub(super) rng: ChaCha20Rng,
-    pub(super) state: State,
-    pub(super) uplink: Uplink,
-    pub(super) hub: Hub,
+    rng: ChaCha20Rng,
+    state: State,
+    uplink: Uplink,
+    hub: Hub,
 
-    pub(super) links: BTreeMap<LinkId, Link>,
+    links: BTreeMap<LinkId, Link>,
     /// Links that may have a packet to send, in turn.
-    pub(super) ready_links: VecDeque<LinkId>,
+    ready_links: VecDeque<LinkId>,
     /// When to look after the links again.
-    pub(super) sweep_at: Option<Time>,
+    sweep_at: Option<Time>,
 
     /// Everyone in the zone but this node.
-    pub(super) members: BTreeMap<NodeId, Member>,
+    members: BTreeMap<NodeId, Member>,
     /// Members that a relay does not know after it has begun anew, and when they count as gone.
-    pub(super) missing: BTreeMap<NodeId, Time>,
-    pub(super) peers: BTreeMap<NodeId, PeerState>,
+    missing: BTreeMap<NodeId, Time>,
+    peers: BTreeMap<NodeId, PeerState>,
     /// Peers whose session may have records to send, in turn.
-    pub(super) ready_peers: VecDeque<NodeId>,
+    ready_peers: VecDeque<NodeId>,
     /// Streams of sessions that have ended, by the session's serial number.
-    pub(super) ended: BTreeMap<u64, Mux>,
-    pub(super) timers: BTreeSet<(Time, NodeId)>,
+    ended: BTreeMap<u64, Mux>,
+    timers: BTreeSet<(Time, NodeId)>,
     /// Whose records come along which route.
-    pub(super) routes: HashMap<(LinkId, RouteHandle), NodeId>,
+    routes: HashMap<(LinkId, RouteHandle), NodeId>,
 
-    pub(super) protocols: BTreeSet<String>,
-    pub(super) opens: BTreeMap<u32, NodeId>,
-    pub(super) resolves: BTreeMap<u32, Time>,
-    pub(super) pings: BTreeMap<u64, (NodeId, Time)>,
-    pub(super) serial: u64,
-    pub(super) outputs: VecDeque<Output>,
+    protocols: BTreeSet<String>,
+    opens: BTreeMap<u32, NodeId>,
+    resolves: BTreeMap<u32, Time>,
+    pings: BTreeMap<u64, (NodeId, Time)>,
+    serial: u64,
+    outputs: VecDeque<Output>,
 }
 
 impl Machine {
@@ -288,15 +304,15 @@ impl Machine {
         }
     }
 
-    pub(super) fn is_relay(&self) -> bool {
+    fn is_relay(&self) -> bool {
         self.config.kind == Kind::Relay
     }
 
-    pub(super) fn emit(&mut self, event: Event) {
+    fn emit(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(super) fn set_state(&mut self, state: State) {
+    fn set_state(&mut self, state: State) {
         if self.state != state {
             self.state = state.clone();
             self.emit(Event::State(state));
@@ -304,31 +320,31 @@ impl Machine {
     }
 
     /// Random numbers for one handshake.
-    pub(super) fn child_rng(&mut self) -> ChaCha20Rng {
+    fn child_rng(&mut self) -> ChaCha20Rng {
         ChaCha20Rng::from_seed(self.random())
     }
 
-    pub(super) fn random(&mut self) -> [u8; 32] {
+    fn random(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         self.rng.fill_bytes(&mut bytes);
         bytes
     }
 
-    pub(super) fn next_serial(&mut self) -> u64 {
+    fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
     }
 
-    pub(super) fn next_request(&mut self) -> u32 {
+    fn next_request(&mut self) -> u32 {
         self.next_serial() as u32
     }
 
     /// Queues what this node has to say to a neighbour. One that takes nothing loses its link.
-    pub(super) fn tell(&mut self, id: LinkId, frame: &Frame) {
+    fn tell(&mut self, id: LinkId, frame: &Frame) {
         self.tell_encoded(id, frame.encode());
     }
 
-    pub(super) fn tell_encoded(&mut self, id: LinkId, frame: Bytes) {
+    fn tell_encoded(&mut self, id: LinkId, frame: Bytes) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -342,7 +358,7 @@ impl Machine {
         self.ready_link(id);
     }
 
-    pub(super) fn ready_link(&mut self, id: LinkId) {
+    fn ready_link(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id)
             && link.writable
             && !link.in_ready

@@ -1,0 +1,139 @@
+//! Handshakes, as the machine runs them: who is called, and who calls. Keys make a session.
+
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::node::events::Event;
+use crate::node::machine::Machine;
+use crate::node::machine::session::{Answering, Calling, Session};
+use crate::session::handshake::{self, Caller, Context, VERSION};
+use crate::session::transport::{Remark, Transport};
+use crate::session::{Payload, Via};
+
+impl Machine {
+    /// Sends the first message of a handshake, along a new route.
+    pub(super) fn call(&mut self, peer: NodeId) -> Result<(), Failure> {
+        let rng = self.child_rng();
+        let context = Context {
+            identity: &self.identity,
+            peer,
+            zone: &self.zone,
+        };
+        let (caller, first) = Caller::start(context, rng)
+            .map_err(|error| Code::UnknownName.because(error.to_string()).of(peer))?;
+        let deadline = self.now + HANDSHAKE_TIMEOUT;
+        self.peers.entry(peer).or_default().calling = Some(Calling { caller, deadline });
+        self.open_route_to(peer, Payload::first(VERSION, &first))
+            .map(|_| ())
+    }
+
+    pub(super) fn receive_first(&mut self, via: Via, peer: NodeId, version: u8, noise: &[u8]) {
+        if version != VERSION {
+            self.send_payload(via, Payload::notice(Code::IncompatibleVersion));
+            return;
+        }
+        // If both have called at once, the smaller id's call counts.
+        let calling = self
+            .peers
+            .get(&peer)
+            .is_some_and(|state| state.calling.is_some());
+        if calling && self.id < peer {
+            return;
+        }
+        let rng = self.child_rng();
+        let context = Context {
+            identity: &self.identity,
+            peer,
+            zone: &self.zone,
+        };
+        match handshake::answer(context, noise, rng) {
+            Ok((keys, second)) => {
+                let deadline = self.now + HANDSHAKE_TIMEOUT;
+                let transport = Transport::new(keys);
+                let state = self.peers.entry(peer).or_default();
+                state.calling = None;
+                state.answering = Some(Answering {
+                    transport,
+                    deadline,
+                });
+                self.send_payload(via, Payload::second(&second));
+                self.reschedule(peer);
+            }
+            Err(error) => {
+                tracing::warn!(peer = %peer.short(), %error, "handshake refused");
+                self.send_payload(via, Payload::notice(Code::Unauthorised));
+            }
+        }
+    }
+
+    pub(super) fn receive_second(&mut self, via: Via, peer: NodeId, noise: &[u8]) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let Some(calling) = state.calling.take() else {
+            return;
+        };
+        match calling.caller.finish(noise) {
+            Ok(keys) => self.establish(peer, Transport::new(keys), via),
+            Err(error) => {
+                tracing::warn!(peer = %peer.short(), %error, "handshake failed");
+                self.handshake_failed(peer, Code::Unauthorised.because(error.to_string()));
+            }
+        }
+        self.reschedule(peer);
+    }
+
+    /// The other side cannot read us, or refuses. Nobody vouches for that, so a session that works
+    /// is not ended by it: a new handshake will tell.
+    pub(super) fn receive_notice(&mut self, peer: NodeId, code: Code) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let established = state
+            .session
+            .as_ref()
+            .is_some_and(|s| s.transport.is_some());
+        if state.calling.is_some() && !established {
+            state.calling = None;
+            self.handshake_failed(peer, code.because("the node refused the session"));
+        } else if established && state.calling.is_none() && self.call(peer).is_err() {
+            tracing::debug!(peer = %peer.short(), "cannot begin anew for want of a route");
+        }
+        self.reschedule(peer);
+    }
+
+    /// A call came to nothing. Only a session that waits for it ends.
+    pub(super) fn handshake_failed(&mut self, peer: NodeId, failure: Failure) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.calling = None;
+            let waits = state
+                .session
+                .as_ref()
+                .is_some_and(|s| s.transport.is_none());
+            if waits && state.answering.is_none() {
+                self.end_session(peer, &failure, false);
+            }
+        }
+    }
+
+    /// There are keys: a session that waited for them goes on, an older one has ended unnoticed.
+    pub(super) fn establish(&mut self, peer: NodeId, transport: Transport, via: Via) {
+        if self
+            .session_mut(peer)
+            .is_some_and(|session| session.transport.is_some())
+        {
+            self.end_session(peer, &Code::Gone.because("the node has begun anew"), false);
+        }
+        let serial = self.next_serial();
+        let fresh = || Session::new(serial, self.id, peer, self.now);
+        let state = self.peers.entry(peer).or_default();
+        let session = state.session.get_or_insert_with(fresh);
+        session.transport = Some(transport);
+        // The first record proves to the called node that the call is not a copy.
+        session.remark(Remark::Ack);
+        state.reroute_at = None;
+        tracing::debug!(peer = %peer.short(), "session up");
+        self.emit(Event::SessionUp(peer));
+        self.path_up(peer, via);
+    }
+}

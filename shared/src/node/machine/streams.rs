@@ -1,0 +1,164 @@
+//! Streams, as the machine runs them: what the program does with them, and what they have to tell.
+
+use bytes::Bytes;
+
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::node::events::{Event, StreamKey};
+use crate::node::machine::Machine;
+use crate::node::machine::session::Session;
+use crate::stream::flow::Read;
+use crate::stream::{Mux, MuxEvent, Protocol};
+
+impl Machine {
+    /// Opens a stream of `protocol` to `peer`, and a session if there is none.
+    pub fn open(&mut self, peer: NodeId, protocol: &str) -> Result<StreamKey, Failure> {
+        self.connect(peer)?;
+        let Some(session) = self.session_mut(peer) else {
+            return Err(Code::Unreachable.because("no session"));
+        };
+        let stream = session.mux.open(protocol.to_owned())?;
+        let key = session.key(peer, stream);
+        self.ready_peer(peer);
+        Ok(key)
+    }
+
+    /// Queues a message. `Ok(false)` if it must wait for [`Event::Writable`].
+    pub fn send(&mut self, key: StreamKey, message: &Bytes) -> Result<bool, Failure> {
+        let sent = self
+            .streams_of(key)
+            .ok_or_else(no_stream)?
+            .send(key.stream, message);
+        self.after_stream(key.peer);
+        sent
+    }
+
+    /// The next message that came on a stream.
+    pub fn read(&mut self, key: StreamKey) -> Read {
+        let Some(mux) = self.streams_of(key) else {
+            return Read::Reset(no_stream());
+        };
+        let read = mux.read(key.stream);
+        // Reading may make room for the other side, which has to be told.
+        if mux.wants_to_send() {
+            self.after_stream(key.peer);
+        }
+        read
+    }
+
+    /// Why a stream has ended early, if it has.
+    pub fn failure(&mut self, key: StreamKey) -> Option<Failure> {
+        match self.streams_of(key) {
+            Some(mux) => mux.failure(key.stream),
+            None => Some(no_stream()),
+        }
+    }
+
+    /// No more messages on this stream from here.
+    pub fn finish(&mut self, key: StreamKey) {
+        if let Some(mux) = self.streams_of(key) {
+            mux.finish(key.stream);
+            self.after_stream(key.peer);
+        }
+    }
+
+    /// Ends a stream early, and tells the other side why.
+    pub fn reset(&mut self, key: StreamKey, failure: Failure) {
+        if let Some(mux) = self.streams_of(key) {
+            mux.reset(key.stream, failure);
+            self.after_stream(key.peer);
+        }
+    }
+
+    /// The program lets go of a stream that it has finished or reset.
+    pub fn release(&mut self, key: StreamKey) {
+        if let Some(mux) = self.streams_of(key) {
+            mux.release(key.stream);
+            self.after_stream(key.peer);
+            self.forget_ended(key.session);
+        }
+    }
+
+    /// The program lets go of a stream. If it has not finished sending, the stream is reset.
+    pub fn abandon(&mut self, key: StreamKey, failure: Failure) {
+        if let Some(mux) = self.streams_of(key) {
+            mux.abandon(key.stream, failure);
+            self.after_stream(key.peer);
+            self.forget_ended(key.session);
+        }
+    }
+
+    pub(super) fn forget_ended(&mut self, serial: u64) {
+        if self.ended.get(&serial).is_some_and(Mux::is_empty) {
+            self.ended.remove(&serial);
+        }
+    }
+
+    /// What streams have to tell, and to send, after anything happened to them.
+    pub(super) fn after_stream(&mut self, peer: NodeId) {
+        while let Some(session) = self.session_mut(peer)
+            && let Some(event) = session.mux.poll_event()
+        {
+            let serial = session.serial;
+            let key = |stream| StreamKey {
+                peer,
+                session: serial,
+                stream,
+            };
+            match event {
+                MuxEvent::Incoming(stream, protocol) => self.incoming(key(stream), protocol),
+                MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
+                MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
+            }
+        }
+        self.ready_peer(peer);
+        self.reschedule(peer);
+    }
+
+    pub(super) fn incoming(&mut self, key: StreamKey, protocol: Protocol) {
+        if self.protocols.contains(&protocol) {
+            self.emit(Event::Incoming(key, protocol));
+        } else if let Some(mux) = self.streams_of(key) {
+            let failure = Code::UnknownProtocol.because(format!("nobody speaks `{protocol}` here"));
+            mux.reset(key.stream, failure);
+            mux.release(key.stream);
+        }
+    }
+
+    /// Tells every stream of a session that it has ended, and keeps them until their holders let go.
+    pub(super) fn bury(&mut self, peer: NodeId, session: Session, failure: &Failure) {
+        let (serial, mut mux) = (session.serial, session.mux);
+        mux.end(failure);
+        while let Some(event) = mux.poll_event() {
+            let key = |stream| StreamKey {
+                peer,
+                session: serial,
+                stream,
+            };
+            match event {
+                MuxEvent::Incoming(stream, _) => mux.release(stream),
+                MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
+                MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
+            }
+        }
+        if !mux.is_empty() {
+            self.ended.insert(serial, mux);
+        }
+    }
+
+    /// The streams of a session that lives, or of one that has ended and is still looked at.
+    pub(super) fn streams_of(&mut self, key: StreamKey) -> Option<&mut Mux> {
+        let session = self
+            .peers
+            .get_mut(&key.peer)
+            .and_then(|state| state.session.as_mut());
+        match session.filter(|session| session.serial == key.session) {
+            Some(session) => Some(&mut session.mux),
+            None => self.ended.get_mut(&key.session),
+        }
+    }
+}
+
+fn no_stream() -> Failure {
+    Code::Gone.because("the session of this stream has ended")
+}
