@@ -25,12 +25,13 @@ pub async fn join(
     relay: Url,
     aliases: BTreeMap<String, String>,
 ) -> Result<(Commands, Runtime), JoinError> {
-    let (node, runtime) = Runtime::start(config, Some(relay))?;
+    let (node, runtime) = Runtime::start(config, Some(relay.clone()))?;
     let commands = serve_commands(node, aliases);
     if let Err(failure) = commands.node().online(false).await {
         commands.node().close();
         runtime.finished().await;
-        return Err(failure.into());
+        let relay = relay.into();
+        return Err(JoinError::Failed { relay, failure });
     }
     Ok((commands, runtime))
 }
@@ -50,6 +51,11 @@ pub enum JoinError {
     #[error("the system gives no random numbers: {0}")]
     NoEntropy(#[from] getrandom::Error),
     /// The relay cannot be reached, or does not want the node.
-    #[error(transparent)]
-    Failed(#[from] Failure),
+    #[error("{relay}: {failure}")]
+    Failed {
+        /// Its address.
+        relay: String,
+        /// Why.
+        failure: Failure,
+    },
 }

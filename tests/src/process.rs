@@ -11,6 +11,9 @@ use tokio::net::TcpStream;
 
 use crate::until;
 
+/// What peers log: the steps of commands, and what is amiss.
+const LOG: &str = "warn,peerage::command=info";
+
 /// A relay process, which ends with this.
 pub struct Relay {
     process: Child,
@@ -147,7 +150,7 @@ pub struct Ran {
     pub status: i32,
     /// Standard output, without the last line feed.
     pub output: String,
-    /// Standard error.
+    /// Standard error: complaints and the log.
     pub complaint: String,
 }
 
@@ -155,7 +158,7 @@ impl Ran {
     /// Runs the program to its end.
     pub async fn of(args: &[&str]) -> Self {
         let mut command = Command::new(program());
-        command.args(args);
+        command.args(args).env("PEERAGE_LOG", LOG);
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
         let output = ran.unwrap().unwrap();
         Self {
@@ -170,7 +173,7 @@ impl Ran {
 pub struct Peer {
     process: Child,
     prompt: Option<ChildStdin>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Peer {
@@ -184,6 +187,8 @@ impl Peer {
             .arg(file)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .env("PEERAGE_LOG", LOG)
             .spawn()
             .unwrap();
         let prompt = process.stdin.take();
@@ -191,8 +196,13 @@ impl Peer {
         Self {
             process,
             prompt,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// Ends the prompt's input, at which the peer leaves; its exit status.

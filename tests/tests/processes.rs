@@ -89,6 +89,37 @@ async fn aliases_of_a_configuration_are_resolved_at_the_target() {
     assert!(cycle.output.contains("a → b → c → a"), "{cycle:?}");
 }
 
+/// The steps in a log, each with its trace, in order.
+fn steps(log: &str) -> Vec<(String, String)> {
+    let field = |line: &str, name: &str| {
+        let (_, value) = line.split_once(name)?;
+        let value = value.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let end = value.find(|c: char| !c.is_ascii_alphanumeric());
+        Some(value[..end.unwrap_or(value.len())].to_owned())
+    };
+    let lines = log.lines().filter(|line| line.contains("peerage::command"));
+    lines
+        .filter_map(|line| Some((field(line, "step=")?, field(line, "trace=")?)))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_seven_steps_of_a_command_are_logged_under_one_number() {
+    let relay = relay();
+    let b = Peer::start(&relay, "B", &json!({ "commands": { "add": "calc 1+2" } })).await;
+    let ran = relay.run("add @B", &[]).await;
+    let (here, there) = (steps(&ran.complaint), steps(&b.log()));
+    let names = |steps: &[(String, String)]| steps.iter().map(|s| s.0.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&here), ["parse", "route", "display"]);
+    assert_eq!(names(&there), ["deliver", "translate", "execute", "return"]);
+    let trace = &here[0].1;
+    assert!(
+        here.iter().chain(&there).all(|step| step.1 == *trace),
+        "{here:?} {there:?}"
+    );
+    assert!(b.log().contains("calc"), "{}", b.log());
+}
+
 #[tokio::test]
 async fn what_cannot_be_run_is_refused_with_what_was_expected() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,11 +143,11 @@ async fn what_cannot_be_run_is_refused_with_what_was_expected() {
         ),
         (
             &["peer", "-c", "help", "--relay", "nonsense"],
-            ["`nonsense`", "ws:", "URL"],
+            ["`nonsense`", "ws://", "expected"],
         ),
         (
             &["peer", "-c", "help", "--relay", "ws://127.0.0.1:9/mesh"],
-            ["unreachable", "relay", ""],
+            ["ws://127.0.0.1:9/mesh", "unreachable", "refused"],
         ),
         (
             &["peer", "-c", "help", "--name", "a b"],

@@ -3,7 +3,7 @@
 mod peer;
 mod relay;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,11 +59,8 @@ enum CliError {
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("the relay's address `{text}` is not a ws: URL: {source}")]
-    Relay {
-        text: String,
-        source: url::ParseError,
-    },
+    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
+    RelayUrl(String),
     #[error("cannot read from the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
 }
@@ -85,11 +82,10 @@ fn name_of(option: Option<String>, file: Option<String>) -> Result<Option<Name>,
     Ok(option.or(file).map(|name| name.parse()).transpose()?)
 }
 
-fn parse_url(text: &str) -> Result<Url, CliError> {
-    Url::parse(text).map_err(|source| CliError::Relay {
-        text: text.to_owned(),
-        source,
-    })
+fn relay_url(text: &str) -> Result<Url, CliError> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
+        .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
 }
 
 fn log_to_stderr() {
@@ -98,6 +94,7 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 

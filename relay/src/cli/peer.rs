@@ -9,7 +9,7 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde_json::json;
 
-use crate::cli::{Common, Outcome, complain, name_of, parse_url, say};
+use crate::cli::{Common, Outcome, complain, name_of, relay_url, say};
 use crate::config::FileConfig;
 use crate::join;
 
@@ -33,7 +33,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Outcome {
     let file = FileConfig::load(args.common.config.as_deref())?;
     let relay = args.relay.or_else(|| file.relays.first().cloned());
-    let relay = parse_url(relay.as_deref().unwrap_or(DEFAULT_RELAY))?;
+    let relay = relay_url(relay.as_deref().unwrap_or(DEFAULT_RELAY))?;
     let mut config = Config::new(Kind::Native);
     config.name = name_of(args.common.name, file.name)?;
     let (commands, runtime) = join(config, relay, file.commands).await?;

@@ -100,7 +100,8 @@ impl Node {
                 State::Refused(failure) => return Err(failure),
                 State::Closed => return Err(Code::Left.because("this node has left")),
                 State::Offline if !patient => {
-                    return Err(Code::Unreachable.because("the relay cannot be reached"));
+                    let reason = self.lock().machine.offline_reason().to_owned();
+                    return Err(Code::Unreachable.because(reason));
                 }
                 State::Connecting | State::Offline => {}
             }

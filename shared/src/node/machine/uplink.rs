@@ -20,6 +20,8 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Uplink {
     phase: Phase,
     failures: u32,
+    /// Why the last link or call failed.
+    reason: String,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +66,11 @@ impl Uplink {
 }
 
 impl Machine {
+    /// Why the relay could not be reached, when it was tried last.
+    pub fn offline_reason(&self) -> &str {
+        &self.uplink.reason
+    }
+
     pub(super) fn dial(&mut self) {
         self.uplink.phase = Phase::Dialling;
         self.outputs.push_back(Output::Dial);
@@ -79,6 +86,7 @@ impl Machine {
         let wait = doubled.min(RETRY_MAX).mul_f64(spread);
         tracing::info!(reason, ?wait, "no link to the relay");
         self.uplink.failures += 1;
+        reason.clone_into(&mut self.uplink.reason);
         self.uplink.phase = Phase::Waiting(self.now + wait);
         self.set_state(State::Offline);
         self.sweep_soon();
