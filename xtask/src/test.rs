@@ -105,8 +105,7 @@ fn format(ws: &Workspace) -> Result<(), Error> {
 
 fn lint(ws: &Workspace) -> Result<(), Error> {
     let native = "--locked --workspace --exclude peerage-web --exclude peerage-wasm --all-targets";
-    let browser =
-        "--locked --target wasm32-unknown-unknown -p peerage -p peerage-wasm -p peerage-web";
+    let browser = "--locked --target wasm32-unknown-unknown --all-targets -p peerage -p peerage-wasm -p peerage-web";
     for what in [native, browser] {
         let args: Vec<_> = what.split(' ').chain(["--", "-D", "warnings"]).collect();
         run(&mut ws.cargo("clippy", &args))?;

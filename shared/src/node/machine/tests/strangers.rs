@@ -1,5 +1,8 @@
 //! What a relay does with callers that do not greet as they should.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 /// A stranger's link to the relay, and what came back on it.
