@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
@@ -125,6 +126,25 @@ impl Tab {
         panic!("never true: {script}\npeers: {peers}\npage: {page}");
     }
 
+    /// Presses these keys one after the other, wherever the focus is.
+    pub async fn press(&self, keys: &[&str]) {
+        for key in keys {
+            let focused = self.client.active_element().await.unwrap();
+            focused.send_keys(key).await.unwrap();
+        }
+    }
+
+    /// Types a line at the console's prompt, which has the focus.
+    pub async fn type_line(&self, line: &str) {
+        self.press(&[line, &(Key::Enter + "")]).await;
+    }
+
+    /// Waits until the console shows that many results.
+    pub async fn until_results(&self, count: usize) {
+        let results = r#"document.querySelectorAll('[data-testid="result"]').length"#;
+        self.until(&format!("return {results} === {count}")).await;
+    }
+
     /// Waits until the page's node is online.
     pub async fn until_online(&self) {
         self.until("return !!window.peerage && window.peerage.state === 'online'")
@@ -160,14 +180,33 @@ impl Tab {
         self.wait_for(script, vec![]).await
     }
 
+    /// Shows the page as on a screen of this size, in CSS pixels, whose user prefers `light` or
+    /// `dark`.
+    pub async fn resize(&self, width: u32, height: u32, scheme: &str) {
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.tell("Emulation.setDeviceMetricsOverride", screen)
+            .await;
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.tell(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": [feature] }),
+        )
+        .await;
+    }
+
     /// Keeps a list of every `RTCPeerConnection` that the page makes.
     async fn remember_connections(&self) {
         let source = "window.connections = [];
             window.RTCPeerConnection = class extends RTCPeerConnection {
                 constructor(...args) { super(...args); window.connections.push(this); }
             };";
-        let method = "Page.addScriptToEvaluateOnNewDocument";
-        let command = DevTools(json!({ "cmd": method, "params": { "source": source } }));
+        let script = json!({ "source": source });
+        self.tell("Page.addScriptToEvaluateOnNewDocument", script)
+            .await;
+    }
+
+    async fn tell(&self, command: &str, params: Value) {
+        let command = DevTools(json!({ "cmd": command, "params": params }));
         self.client.issue_cmd(command).await.unwrap();
     }
 }

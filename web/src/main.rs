@@ -1,7 +1,15 @@
-//! The console: who is here and by which path, a prompt, and what the node logs.
+//! The console: who is here and by which path, a prompt, and what happens.
 
 #[cfg(target_arch = "wasm32")]
 mod app;
+#[cfg(target_arch = "wasm32")]
+mod log;
+#[cfg(target_arch = "wasm32")]
+mod peers;
+#[cfg(target_arch = "wasm32")]
+mod prompt;
+#[cfg(target_arch = "wasm32")]
+mod shown;
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

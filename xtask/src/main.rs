@@ -44,7 +44,7 @@ struct Task {
     start: fn(&Workspace, &[OsString]) -> Result<(), Error>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 6] = [
     Task {
         name: "run",
         args: "[-- ARGS]",
@@ -68,6 +68,12 @@ const TASKS: [Task; 5] = [
         args: "",
         about: "build the npm package, show its size and where the bytes go",
         start: size::size,
+    },
+    Task {
+        name: "screenshots",
+        args: "FOLDER",
+        about: "take pictures of the console",
+        start: test::screenshots,
     },
     Task {
         name: "isolate",
@@ -98,7 +104,7 @@ fn help() -> Result<(), Error> {
     println!("cargo xtask TASK\n");
     for task in &TASKS {
         let usage = format!("{} {}", task.name, task.args);
-        println!("  {usage:<16} {}", task.about);
+        println!("  {usage:<18} {}", task.about);
     }
     Ok(())
 }

@@ -72,6 +72,26 @@ pub(crate) fn test(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
     summary(&results)
 }
 
+/// `cargo xtask screenshots FOLDER`
+pub(crate) fn screenshots(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
+    let [folder] = args else {
+        return Err(Error::Usage("screenshots: expected a folder".into()));
+    };
+    let folder = folder.to_str().ok_or_else(|| {
+        let folder = folder.display();
+        Error::Usage(format!(
+            "screenshots: expected a folder's name, not `{folder}`"
+        ))
+    })?;
+    install::install(
+        GROUPS
+            .iter()
+            .filter(|group| group.name == "e2e")
+            .flat_map(|group| group.needs),
+    )?;
+    in_browsers(ws, "run", &["--example", "screenshots"], folder)
+}
+
 fn chosen(args: &[OsString]) -> Result<Vec<&'static Group>, Error> {
     let [name] = args else {
         return Ok(GROUPS.iter().collect());
@@ -119,15 +139,15 @@ fn core(ws: &Workspace) -> Result<(), Error> {
 
 fn native(ws: &Workspace) -> Result<(), Error> {
     run(&mut ws.cargo("test", &["--locked", "-p", "peerage-relay", "-p", "xtask"]))?;
-    processes(ws, &["--test", "processes", "--test", "hostile"])
+    processes(ws, "test", &["--test", "processes", "--test", "hostile"])
 }
 
-/// Tests of `tests/`, with the relay that they start.
-fn processes(ws: &Workspace, what: &[&str]) -> Result<(), Error> {
+/// Programs of `tests/`, with the relay that they start.
+fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
     run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
     let args = [&["--locked", "-p", "peerage-tests"], what].concat();
     run(ws
-        .cargo("test", &args)
+        .cargo(verb, &args)
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws)))
 }
@@ -156,12 +176,15 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn e2e(ws: &Workspace) -> Result<(), Error> {
+    let tests = ["--test", "browsers", "--test", "console"];
+    in_browsers(ws, "test", &tests, "--test-threads=1")
+}
+
+/// Programs of `tests/` that open pages: isolated, with all that there is for browsers.
+fn in_browsers(ws: &Workspace, verb: &str, what: &[&str], arg: &str) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     console::build(ws)?;
     package::build(ws)?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
-    processes(
-        ws,
-        &["--test", "browsers", &isolated, "--", "--test-threads=1"],
-    )
+    processes(ws, verb, &[what, &[&isolated, "--", arg]].concat())
 }

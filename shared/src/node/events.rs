@@ -25,7 +25,7 @@ pub struct Peer {
 /// Whether a relay is on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
-    /// Over a link of the two nodes themselves.
+    /// Over a link of the two nodes themselves, one of which may be a relay.
     Direct,
     /// Through a relay, which cannot read it.
     Relayed,

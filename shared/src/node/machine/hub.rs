@@ -59,6 +59,11 @@ impl Machine {
         (links, self.hub.since.get(&id).copied())
     }
 
+    /// Whether this is a relay, and that node is linked to it.
+    pub(super) fn has_link_of(&self, id: NodeId) -> bool {
+        self.presence(id).0 > 0
+    }
+
     pub(super) fn open_hub(&mut self) {
         let wish = self.config.name.clone();
         // Nobody else is here yet, so the wish is free.

@@ -5,9 +5,8 @@ use crate::id::{Name, NodeId};
 use crate::limits::{REQUEST_TIMEOUT, RETURN_GRACE};
 use crate::link::frame::{Control, Member};
 use crate::link::{Frame, LinkId};
-use crate::node::events::{Event, PathKind, Peer};
+use crate::node::events::{Event, Peer};
 use crate::node::machine::Machine;
-use crate::node::machine::paths::kind_of;
 use crate::node::machine::session::Session;
 use crate::session::Via;
 use crate::session::transport::Transport;
@@ -189,9 +188,7 @@ impl Machine {
             id: member.id,
             name: member.name.clone(),
             kind: member.kind,
-            path: session
-                .and_then(Session::way)
-                .map_or(PathKind::Relayed, kind_of),
+            path: self.path_kind(member.id, session.and_then(Session::way)),
             rtt: session
                 .and_then(|s| s.transport.as_ref())
                 .and_then(Transport::round_trip),

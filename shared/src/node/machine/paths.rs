@@ -103,14 +103,28 @@ impl Machine {
         }
     }
 
+    /// Whether what goes this way passes a relay. A relay and its nodes are neighbours, though their
+    /// session takes a route.
+    pub(super) fn path_kind(&self, peer: NodeId, via: Option<Via>) -> PathKind {
+        let direct = via.is_some_and(Via::is_direct);
+        if direct || self.is_uplink(peer) || self.has_link_of(peer) {
+            PathKind::Direct
+        } else {
+            PathKind::Relayed
+        }
+    }
+
     pub(super) fn show_path(&mut self, peer: NodeId) {
         let Some(session) = self.session_mut(peer) else {
             return;
         };
-        let path = session.way().map(kind_of);
-        if path.is_none() || path == session.shown_path {
+        let Some(via) = session.way() else {
             return;
-        }
+        };
+        let path = Some(self.path_kind(peer, Some(via)));
+        let Some(session) = self.session_mut(peer).filter(|s| s.shown_path != path) else {
+            return;
+        };
         session.shown_path = path;
         if let Some(member) = self.members.get(&peer) {
             let peer = self.peer(member);
@@ -179,13 +193,5 @@ impl Machine {
                 self.end_session(peer, &Code::Gone.because("the node did not return"), false);
             }
         }
-    }
-}
-
-pub(super) fn kind_of(via: Via) -> PathKind {
-    if via.is_direct() {
-        PathKind::Direct
-    } else {
-        PathKind::Relayed
     }
 }

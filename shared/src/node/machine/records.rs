@@ -8,7 +8,6 @@ use crate::limits::REROUTE_INTERVAL;
 use crate::link::Frame;
 use crate::node::events::{Event, Pong};
 use crate::node::machine::Machine;
-use crate::node::machine::paths::kind_of;
 use crate::session::record::{NotOurs, Sealed};
 use crate::session::transport::{OpenError, Opened, Remark, Transport};
 use crate::session::{Payload, Via};
@@ -91,13 +90,9 @@ impl Machine {
         if self.pings.get(&id).is_some_and(|(asked, _)| *asked == peer)
             && let Some((_, sent)) = self.pings.remove(&id)
         {
-            self.emit(Event::Pong(
-                id,
-                Ok(Pong {
-                    rtt: self.now.saturating_sub(sent),
-                    path: kind_of(via),
-                }),
-            ));
+            let rtt = self.now.saturating_sub(sent);
+            let path = self.path_kind(peer, Some(via));
+            self.emit(Event::Pong(id, Ok(Pong { rtt, path })));
         }
     }
 

@@ -7,10 +7,10 @@ use rand_chacha::rand_core::RngCore;
 
 use crate::Time;
 use crate::error::{Code, Failure};
-
+use crate::id::NodeId;
 use crate::link::LinkId;
 use crate::node::events::State;
-use crate::node::machine::{Machine, Output};
+use crate::node::machine::{Machine, Output, neighbour};
 
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -69,6 +69,12 @@ impl Machine {
     /// Why the relay could not be reached, when it was tried last.
     pub fn offline_reason(&self) -> &str {
         &self.uplink.reason
+    }
+
+    /// Whether this is the relay that this node is linked to.
+    pub(super) fn is_uplink(&self, id: NodeId) -> bool {
+        let link = self.uplink.link().and_then(|link| self.links.get(&link));
+        link.is_some_and(|link| matches!(link.phase, neighbour::Phase::Up(of) if of == id))
     }
 
     pub(super) fn dial(&mut self) {

@@ -326,6 +326,19 @@ fn a_copied_first_message_does_not_end_a_session() {
 }
 
 #[test]
+fn nothing_is_between_a_node_and_its_relay() {
+    let mut net = Net::new();
+    let (a, relay) = (net.tab(1, "a"), net.nodes[&0].id());
+    assert_eq!(net.path(1, relay), PathKind::Direct);
+    assert_eq!(net.path(0, a), PathKind::Direct);
+    let id = net.at(1).ping(relay).unwrap();
+    net.run();
+    assert!(net.saw(1, |e| {
+        matches!(e, Event::Pong(i, Ok(p)) if *i == id && p.path == PathKind::Direct)
+    }));
+}
+
+#[test]
 fn a_ping_tells_the_time_and_the_way() {
     let mut net = Net::new();
     let (_, b) = (net.tab(1, "a"), net.tab(2, "b"));

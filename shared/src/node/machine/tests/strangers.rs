@@ -39,7 +39,7 @@ fn refusal(packet: impl Fn(&Challenge) -> Vec<u8>) -> Code {
     let packet = packet(&challenge);
     net.deliver(0, link, packet.into());
     net.run();
-    assert_eq!(net.path(0, b), PathKind::Relayed, "others notice nothing");
+    assert_eq!(net.path(0, b), PathKind::Direct, "others notice nothing");
     assert!(!net.saw(
         2,
         |e| matches!(e, Event::PeerJoin(p) if p.kind == Kind::Native)
