@@ -38,9 +38,9 @@ async fn take(tab: &Tab, folder: &Path, what: &str) {
             tab.resize(width, height, scheme).await;
             // Time for round trips to be refreshed and for the page to be drawn.
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-            let picture = tab.client.screenshot().await.unwrap();
+            let picture = tab.client.screenshot().await.expect("a picture");
             let file = folder.join(format!("{what}-{screen}-{scheme}.png"));
-            std::fs::write(file, picture).unwrap();
+            std::fs::write(file, picture).expect("a folder to write to");
         }
     }
 }
