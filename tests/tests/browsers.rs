@@ -171,7 +171,7 @@ async fn tabs_and_native_peers_run_commands_on_each_other() {
     assert_eq!(
         tab.ask("return peerage.peers().map(p => [p.name, p.kind, p.path]).sort()")
             .await,
-        json!([["B", "native", "relayed"], ["relay", "relay", "relayed"]])
+        json!([["B", "native", "relayed"], ["relay", "relay", "direct"]])
     );
     tab.ask("peerage.command('title', async (args, out) => { out.write(args.join('+')); return 7; }); return 0").await;
     let ran = relay.run("title a b @left", &[]).await;
@@ -217,7 +217,7 @@ async fn the_relay_forwards_what_it_cannot_read() {
     assert!(holds("left") && holds("right"));
     let forwarded = usize::try_from(relay.forwarded_bytes().await).unwrap();
     assert!(
-        forwarded > 3000 && recorded.len() > 2 * forwarded,
+        forwarded > 2000 && recorded.len() > 2 * forwarded,
         "{forwarded} of {}",
         recorded.len()
     );

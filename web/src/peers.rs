@@ -2,8 +2,10 @@
 
 #![expect(unreachable_pub, reason = "a component is public whatever is written")]
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
-use peerage::{Kind, NodeId};
+use peerage::{Kind, NodeId, Peer};
 
 use crate::shown::Shown;
 
@@ -28,9 +30,8 @@ pub(crate) fn Peers(shown: Shown) -> impl IntoView {
             .with(|peers| peers.len().saturating_sub(ROWS_MAX))
     };
     let alone = move || {
-        shown
-            .peers
-            .with(|peers| peers.values().all(|p| p.kind == Kind::Relay))
+        let nobody = |peers: &BTreeMap<_, Peer>| peers.values().all(|p| p.kind == Kind::Relay);
+        shown.state.get() == "online" && shown.peers.with(nobody)
     };
     view! {
         <section aria-labelledby="peers" class="peers">
@@ -55,7 +56,7 @@ pub(crate) fn Peers(shown: Shown) -> impl IntoView {
 #[component]
 fn Row(shown: Shown, id: NodeId) -> impl IntoView {
     // The row is taken away once the peer is gone; until then there is nothing to show of it.
-    let with = move |text: fn(&peerage::Peer) -> String| {
+    let with = move |text: fn(&Peer) -> String| {
         Memo::new(move |_| {
             shown
                 .peers

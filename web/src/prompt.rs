@@ -75,7 +75,7 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
                     prop:value=shown.typed
                     on:input=move |event| shown.typed.set(event_target_value(&event))
                     on:keydown=key />
-                <button type="submit">"Run"</button>
+                <button type="submit" disabled=move || shown.commands.with(Option::is_none)>"Run"</button>
             </form>
         </section>
     }
