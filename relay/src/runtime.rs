@@ -12,6 +12,8 @@ use peerage::link::{LinkId, Origin};
 use peerage::node::{Action, Driver, Input, Node};
 use peerage::{Config, Identity};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
@@ -21,6 +23,8 @@ use crate::link::{Outbox, websocket};
 const INPUTS_MAX: usize = 1024;
 /// Bytes of packets that wait for the loop: links take turns beyond.
 const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long the last words of a node that leaves may take.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 /// Inputs taken before what follows from them is done.
 const INPUTS_AT_ONCE: usize = 256;
 
@@ -30,6 +34,8 @@ pub struct Runtime {
     inputs: mpsc::Sender<Told>,
     input_room: Arc<Semaphore>,
     next_link: Arc<AtomicU64>,
+    /// Tasks of links, which write for a while longer than the loop runs.
+    pub(crate) links: TaskTracker,
     finished: watch::Receiver<bool>,
 }
 
@@ -55,6 +61,7 @@ impl Runtime {
             inputs,
             input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
+            links: TaskTracker::new(),
             finished,
         };
         let the_loop = Loop {
@@ -72,10 +79,14 @@ impl Runtime {
         Ok((node, runtime))
     }
 
-    /// Waits until the node has left and said its last words.
+    /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
         // An error means that the loop is no more, which is the same.
         let _ = self.finished.clone().wait_for(|finished| *finished).await;
+        self.links.close();
+        if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
+            tracing::debug!(links = self.links.len(), "links take too long to close");
+        }
     }
 
     pub(crate) fn new_link(&self) -> LinkId {

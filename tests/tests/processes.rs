@@ -3,7 +3,9 @@
 use std::pin::pin;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use peerage::Code;
+use peerage::node::Event;
 use peerage_tests::{Peer, Ran, Relay, join};
 use serde_json::{Value, json};
 
@@ -188,6 +190,24 @@ async fn a_target_that_leaves_or_dies_ends_its_commands_at_once() {
         }
         let failure = running.await.unwrap_err();
         assert_eq!((failure.code, failure.peer.as_deref()), (code, Some(name)));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_has_left_and_is_not_gone() {
+    let relay = relay();
+    let watcher = join(&relay, "watcher").await;
+    let mut events = watcher.node().events();
+    let runs = (0..40).map(|_| relay.run("calc 1+1 @relay", &[]));
+    for ran in join_all(runs).await {
+        assert_eq!(ran.output, "2", "{ran:?}");
+    }
+    let mut left = 0;
+    while left < 40 {
+        if let Event::PeerLeave(peer, why) = events.next().await {
+            assert_eq!(why.code, Code::Left, "{peer:?}");
+            left += 1;
+        }
     }
 }
 

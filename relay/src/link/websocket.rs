@@ -43,13 +43,17 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
         tokio_tungstenite::connect_async_with_config(url.as_str(), Some(config), true)
             .await
             .map_err(|error| error.to_string())?;
-    tokio::spawn(run(runtime.clone(), Origin::Dialled, socket));
+    let link = run(runtime.clone(), Origin::Dialled, socket);
+    runtime.links.spawn(link);
     Ok(())
 }
 
 /// Runs a link that the web server has accepted, until it ends.
 pub async fn accept(runtime: Runtime, socket: ws::WebSocket) {
-    run(runtime, Origin::Accepted, socket).await;
+    let links = runtime.links.clone();
+    links
+        .track_future(run(runtime, Origin::Accepted, socket))
+        .await;
 }
 
 /// What the two libraries' messages have in common.
