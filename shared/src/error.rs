@@ -144,6 +144,14 @@ impl Failure {
         self.peer = Some(peer.to_string());
         self
     }
+
+    /// For people: the failure after the name of the node that it concerns.
+    pub fn in_words(&self) -> String {
+        match &self.peer {
+            Some(peer) => format!("{peer}: {self}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl From<DecodeError> for Failure {

@@ -122,14 +122,11 @@ impl Relay {
 
     /// Runs one command by a peer of its own: `peerage peer -c COMMAND`.
     pub async fn run(&self, command: &str, options: &[&str]) -> Ran {
+        let mesh = self.mesh();
         let mut args = vec!["peer", "-c", command];
         args.extend(options);
         if !options.contains(&"--relay") {
-            args.extend(["--relay", "URL"]);
-        }
-        let mesh = self.mesh();
-        if let Some(url) = args.iter_mut().find(|arg| **arg == "URL") {
-            *url = &mesh;
+            args.extend(["--relay", &mesh]);
         }
         Ran::of(&args).await
     }

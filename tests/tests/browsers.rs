@@ -196,20 +196,13 @@ async fn the_relay_forwards_what_it_cannot_read() {
     until_direct(&left, &right).await;
     // A native peer has no direct path, so all that is said goes through the relay.
     let mesh = format!("ws://{}/mesh", recorder.address);
-    let ran = relay
-        .run(
-            "echo quite a secret @left",
-            &["--relay", &mesh, "--name", "B"],
-        )
-        .await;
-    assert_eq!(ran.output, "quite a secret");
-    let ran = relay
-        .run(
-            "calc 123456789*1000 @right",
-            &["--relay", &mesh, "--name", "B"],
-        )
-        .await;
-    assert_eq!(ran.output, "123456789000");
+    for (command, output) in [
+        ("echo quite a secret @left", "quite a secret"),
+        ("calc 123456789*1000 @right", "123456789000"),
+    ] {
+        let options = ["--relay", &mesh, "--name", "B"];
+        assert_eq!(relay.run(command, &options).await.output, output);
+    }
 
     let recorded = recorder.messages();
     let holds = |text: &str| recorded.windows(text.len()).any(|w| w == text.as_bytes());

@@ -36,14 +36,13 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
     // How many lines back in the history the prompt stands.
     let back = RwSignal::new(0usize);
     let recall = move |step: isize| {
-        let lines: Vec<_> =
-            entries.with_untracked(|all| all.iter().rev().map(|e| e.line.clone()).collect());
-        let at = back
-            .get_untracked()
-            .saturating_add_signed(step)
-            .min(lines.len());
-        back.set(at);
-        let line = at.checked_sub(1).and_then(|n| lines.get(n).cloned());
+        let wanted = back.get_untracked().saturating_add_signed(step);
+        let line = entries.with_untracked(|all| {
+            let at = wanted.min(all.len());
+            back.set(at);
+            // None at all where the history ends and what is typed begins.
+            all.get(all.len() - at).map(|entry| entry.line.clone())
+        });
         shown.typed.set(line.unwrap_or_default());
     };
     let submit = move |event: web_sys::SubmitEvent| {
@@ -133,14 +132,7 @@ fn run(shown: Shown, entries: RwSignal<Vec<Entry>>) {
     spawn_local(async move {
         result.set(Some(match commands.run(&line).await {
             Ok(outcome) => (i32::from(outcome.status.0), outcome.output),
-            Err(failure) => {
-                let about = failure
-                    .peer
-                    .as_ref()
-                    .map(|peer| format!("{peer}: "))
-                    .unwrap_or_default();
-                (-1, format!("{about}{failure}"))
-            }
+            Err(failure) => (-1, failure.in_words()),
         }));
         scroll_down();
     });

@@ -47,13 +47,13 @@ impl Shown {
 
     fn look(self, node: &Node) {
         let name = node.name().map(|name| name.to_string()).unwrap_or_default();
-        if self.name.get_untracked() != name {
+        if self.name.with_untracked(|shown| *shown != name) {
             document().set_title(&format!("{name} · Peerage"));
             self.name.set(name);
         }
         self.state.set(node.state().as_str());
         let peers: BTreeMap<_, _> = node.peers().into_iter().map(|p| (p.id, p)).collect();
-        if self.peers.get_untracked() != peers {
+        if self.peers.with_untracked(|shown| *shown != peers) {
             self.peers.set(peers);
         }
     }

@@ -15,6 +15,8 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
+const E2E_NEEDS: [Need; 5] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT];
+
 const GROUPS: [Group; 6] = [
     Group {
         name: "format",
@@ -43,7 +45,7 @@ const GROUPS: [Group; 6] = [
     },
     Group {
         name: "e2e",
-        needs: &[Need::WasmTarget, BROWSER, DRIVER, IP, NFT],
+        needs: &E2E_NEEDS,
         run: e2e,
     },
 ];
@@ -74,21 +76,14 @@ pub(crate) fn test(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
 
 /// `cargo xtask screenshots FOLDER`
 pub(crate) fn screenshots(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
-    let [folder] = args else {
-        return Err(Error::Usage("screenshots: expected a folder".into()));
+    let folder = match args {
+        [folder] => folder.to_str(),
+        _ => None,
     };
-    let folder = folder.to_str().ok_or_else(|| {
-        let folder = folder.display();
-        Error::Usage(format!(
-            "screenshots: expected a folder's name, not `{folder}`"
-        ))
+    let folder = folder.ok_or_else(|| {
+        Error::Usage("screenshots: expected one folder, its name in UTF-8".into())
     })?;
-    install::install(
-        GROUPS
-            .iter()
-            .filter(|group| group.name == "e2e")
-            .flat_map(|group| group.needs),
-    )?;
+    install::install(E2E_NEEDS.iter())?;
     in_browsers(ws, "run", &["--example", "screenshots"], folder)
 }
 

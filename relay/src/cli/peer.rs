@@ -94,12 +94,7 @@ fn report(result: Result<Ran, Failure>, json: bool) -> ExitCode {
                     json!({ "code": code, "message": failure.message, "peer": failure.peer });
                 say(&error.to_string());
             } else {
-                let about = failure
-                    .peer
-                    .as_ref()
-                    .map(|p| format!("{p}: "))
-                    .unwrap_or_default();
-                complain(&format!("{about}{failure}"));
+                complain(&failure.in_words());
             }
             ExitCode::FAILURE
         }

@@ -56,41 +56,31 @@ impl Machine {
 
     /// No more messages on this stream from here.
     pub fn finish(&mut self, key: StreamKey) {
-        if let Some(mux) = self.streams_of(key) {
-            mux.finish(key.stream);
-            self.after_stream(key.peer);
-        }
+        self.with_streams(key, |mux| mux.finish(key.stream));
     }
 
     /// Ends a stream early, and tells the other side why.
     pub fn reset(&mut self, key: StreamKey, failure: Failure) {
-        if let Some(mux) = self.streams_of(key) {
-            mux.reset(key.stream, failure);
-            self.after_stream(key.peer);
-        }
+        self.with_streams(key, |mux| mux.reset(key.stream, failure));
     }
 
     /// The program lets go of a stream that it has finished or reset.
     pub fn release(&mut self, key: StreamKey) {
-        if let Some(mux) = self.streams_of(key) {
-            mux.release(key.stream);
-            self.after_stream(key.peer);
-            self.forget_ended(key.session);
-        }
+        self.with_streams(key, |mux| mux.release(key.stream));
     }
 
     /// The program lets go of a stream. If it has not finished sending, the stream is reset.
     pub fn abandon(&mut self, key: StreamKey, failure: Failure) {
-        if let Some(mux) = self.streams_of(key) {
-            mux.abandon(key.stream, failure);
-            self.after_stream(key.peer);
-            self.forget_ended(key.session);
-        }
+        self.with_streams(key, |mux| mux.abandon(key.stream, failure));
     }
 
-    pub(super) fn forget_ended(&mut self, serial: u64) {
-        if self.ended.get(&serial).is_some_and(Mux::is_empty) {
-            self.ended.remove(&serial);
+    fn with_streams(&mut self, key: StreamKey, change: impl FnOnce(&mut Mux)) {
+        if let Some(mux) = self.streams_of(key) {
+            change(mux);
+            self.after_stream(key.peer);
+            if self.ended.get(&key.session).is_some_and(Mux::is_empty) {
+                self.ended.remove(&key.session);
+            }
         }
     }
 
