@@ -1,8 +1,10 @@
 //! What a node is told before it begins.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::id::{Kind, Name};
+use crate::limits::RESUME_WINDOW;
 
 /// A node's configuration.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub zone: String,
     /// Whether it has a relay to call, and calls again when the link is lost.
     pub dials: bool,
+    /// How long a session without any path waits for one before it ends.
+    pub resume_window: Duration,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
 }
@@ -30,6 +34,7 @@ impl Config {
             insist: false,
             zone: String::from("local"),
             dials: kind != Kind::Relay,
+            resume_window: RESUME_WINDOW,
             aliases: BTreeMap::new(),
         }
     }

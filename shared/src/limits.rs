@@ -31,6 +31,8 @@ pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1024 * 1024;
 pub const STREAM_CREDIT_BYTES: u64 = 256 * 1024;
 /// Bytes that a stream's writer may queue before `send` waits.
 pub const STREAM_QUEUE_BYTES: usize = 256 * 1024;
+/// Bytes that a session's streams hold unread in all before it ends as overloaded.
+pub const HELD_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Streams that one side may have open in a session.
 pub const STREAMS_MAX: usize = 1024;
 /// Incoming streams that wait to be accepted by one service.

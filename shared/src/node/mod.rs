@@ -11,5 +11,6 @@ mod wait;
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
 pub use handle::{Events, Listener, Node};
-pub use machine::{Machine, Output, Resolution, Traffic};
+pub use machine::{Backlog, Machine, Output, Resolution, Traffic};
+pub use crate::stream::flow::Read;
 pub use stream::Stream;

@@ -174,6 +174,11 @@ impl Sender {
         self.kept.len()
     }
 
+    /// Their bytes.
+    pub fn unacknowledged_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
     fn send_again(&mut self, from: u64, end: u64) {
         self.cursor = from;
         self.resend_end = end;
@@ -256,6 +261,11 @@ impl Receiver {
             next: self.next,
             missing,
         }
+    }
+
+    /// Bytes that wait for others before them.
+    pub fn early_bytes(&self) -> usize {
+        self.early_bytes
     }
 
     /// When the sender must be told at the latest.

@@ -174,6 +174,16 @@ impl Transport {
         self.sender.unacknowledged()
     }
 
+    /// Their bytes.
+    pub fn unacknowledged_bytes(&self) -> usize {
+        self.sender.unacknowledged_bytes()
+    }
+
+    /// Bytes that came before their turn.
+    pub fn early_bytes(&self) -> usize {
+        self.receiver.early_bytes()
+    }
+
     fn plain(&mut self, body: &[u8]) -> BytesMut {
         let ack = self.receiver.ack();
         self.receiver.told();

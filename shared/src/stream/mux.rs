@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
-use crate::limits::{FRAGMENT_BYTES_MAX, PROTOCOL_BYTES_MAX, STREAMS_MAX};
+use crate::limits::{FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, STREAMS_MAX};
 use crate::stream::flow::{Flow, Read};
 use crate::stream::frame::{DATA_OVERHEAD_BYTES, StreamFrame};
 use crate::stream::{Protocol, StreamId};
 use crate::wire::Reader;
-
-/// Bytes that a session's streams hold unread in all before it ends as overloaded.
-const HELD_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// The streams of one session.
 #[derive(Debug)]
@@ -208,6 +205,11 @@ impl Mux {
             }
         }
         self.ready.clear();
+    }
+
+    /// Bytes that wait to be read.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
     }
 
     /// How many streams there are.

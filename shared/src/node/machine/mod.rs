@@ -9,6 +9,7 @@
 //! `None`, and call [`Machine::handle_time`] at [`Machine::deadline`] at the latest. Commands carry no
 //! time: call `handle_time` between them and `poll_output`. Time never runs backwards.
 
+mod backlog;
 mod handshakes;
 mod hub;
 mod members;
@@ -42,6 +43,7 @@ use crate::node::machine::session::PeerState;
 use crate::node::machine::uplink::Uplink;
 use crate::stream::Mux;
 
+pub use backlog::Backlog;
 pub use hub::Traffic;
 pub use members::Resolution;
 

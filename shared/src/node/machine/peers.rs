@@ -3,7 +3,7 @@
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{PING_TIMEOUT, RESUME_WINDOW};
+use crate::limits::PING_TIMEOUT;
 use crate::node::events::{Event, State};
 use crate::node::machine::Machine;
 use crate::node::machine::session::Session;
@@ -34,6 +34,12 @@ impl Machine {
         }
         self.reschedule(peer);
         Ok(())
+    }
+
+    /// Whether there is a session with `peer` whose keys are agreed on.
+    pub fn has_session(&self, peer: NodeId) -> bool {
+        let session = self.peers.get(&peer).and_then(|s| s.session.as_ref());
+        session.is_some_and(|session| session.transport.is_some())
     }
 
     /// Asks `peer` for a sign of life along the session's way; an event with this number tells.
@@ -81,12 +87,13 @@ impl Machine {
             state.reroute_at = None;
             self.reroute(peer);
         }
+        let window = self.config.resume_window;
         let Some(session) = self.session_mut(peer) else {
             return self.reschedule(peer);
         };
         if session
             .pathless_since
-            .is_some_and(|since| since + RESUME_WINDOW <= now)
+            .is_some_and(|since| since + window <= now)
         {
             let failure = Code::TimedOut.because("no path came back within the resume window");
             self.end_session(peer, &failure, false);
@@ -101,6 +108,7 @@ impl Machine {
 
     /// Keeps the machine's timer for a peer true.
     pub(super) fn reschedule(&mut self, peer: NodeId) {
+        let window = self.config.resume_window;
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -110,7 +118,7 @@ impl Machine {
         }
         // What is due now is done by the pump, or waits for a link; looking again at once is no use.
         let soon = self.now + Time::from_millis(1);
-        let due = state.due().map(|due| due.max(soon));
+        let due = state.due(window).map(|due| due.max(soon));
         if due == state.timer {
             return;
         }

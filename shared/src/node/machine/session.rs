@@ -1,5 +1,6 @@
 //! What a node keeps for each other node: the session with it, and the handshakes under way.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
@@ -63,7 +64,7 @@ pub(super) struct Answering {
 
 impl PeerState {
     /// When something is due.
-    pub(super) fn due(&self) -> Option<Time> {
+    pub(super) fn due(&self, resume_window: Duration) -> Option<Time> {
         let session = self.session.as_ref();
         [
             // Without a path nothing can be sent, so nothing is overdue.
@@ -72,7 +73,7 @@ impl PeerState {
                 .and_then(Session::due),
             session
                 .and_then(|s| s.pathless_since)
-                .map(|t| t + crate::limits::RESUME_WINDOW),
+                .map(|since| since + resume_window),
             self.calling.as_ref().map(|c| c.deadline),
             self.answering.as_ref().map(|a| a.deadline),
             self.reroute_at,

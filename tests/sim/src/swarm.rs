@@ -1,0 +1,151 @@
+//! What a seed chooses: how large the network is, which faults exist in this run at all, and how hard
+//! they strike (swarm testing: Groce et al., ISSTA 2012).
+
+use core::time::Duration;
+
+use crate::rng::Rng;
+
+/// The conditions of one run. Chances are in a thousand.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    /// Relays; the first is the primary.
+    pub relays: usize,
+    /// Nodes that are no relays.
+    pub tabs: usize,
+    /// How long faults strike.
+    pub trouble: Duration,
+    /// The least delay of a packet, and how much more it may be, in milliseconds.
+    pub delay_ms: (u64, u64),
+    /// What happens to packets of direct links.
+    pub direct: Chances,
+    /// Bytes under way on a link before it takes no more.
+    pub window_bytes: usize,
+    /// The faults that strike from time to time.
+    pub faults: Vec<Fault>,
+    /// The mean time between two faults, in milliseconds.
+    pub fault_every_ms: u64,
+    /// How much faster or slower a clock may run, in millionths.
+    pub drift_ppm: u64,
+    /// How likely a reader is slow.
+    pub slow_readers: u64,
+    /// How often a node does something, in milliseconds.
+    pub pace_ms: u64,
+    /// How long messages are, at the most.
+    pub message_bytes: usize,
+    /// How long a session without a path waits for one.
+    pub resume_window: Duration,
+    /// Whether one node says what comes to its mind.
+    pub lying_peer: bool,
+    /// Whether packets are searched for what nobody in between may read.
+    pub eavesdrop: bool,
+}
+
+/// What may happen to one packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chances {
+    /// It never arrives.
+    pub loss: u64,
+    /// It arrives twice.
+    pub duplicate: u64,
+    /// It arrives after those behind it.
+    pub reorder: u64,
+    /// One of its bits is another.
+    pub corrupt: u64,
+}
+
+/// What strikes from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// A link breaks; both ends learn it.
+    Cut,
+    /// A link breaks, and nobody learns it.
+    Silence,
+    /// Nothing passes between two nodes, in one direction.
+    Partition,
+    /// A link passes nothing for a while.
+    Clog,
+    /// Links of several nodes stop one after the other and come back in another order.
+    Swizzle,
+    /// A node dies and comes back as the same.
+    Crash,
+    /// A node dies and comes back with another key.
+    Reborn,
+    /// A relay dies and comes back.
+    RelayCrash,
+    /// A node leaves in good order, and comes back.
+    Leave,
+    /// A process does not run for a while.
+    Sleep,
+    /// A relay lies for a while.
+    Lie,
+    /// A direct link comes to be.
+    Meet,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Cut,
+        Self::Silence,
+        Self::Partition,
+        Self::Clog,
+        Self::Swizzle,
+        Self::Crash,
+        Self::Reborn,
+        Self::RelayCrash,
+        Self::Leave,
+        Self::Sleep,
+        Self::Lie,
+        Self::Meet,
+    ];
+}
+
+impl Swarm {
+    pub(crate) fn choose(rng: &mut Rng) -> Self {
+        let large = rng.per_mille(4);
+        let relays = rng.one_of(&[1, 1, 2, 3, 4]);
+        let tabs = if large {
+            rng.between(100, 400)
+        } else {
+            rng.between(2, 9)
+        };
+        let rough = rng.per_mille(600);
+        let chance =
+            |rng: &mut Rng, max| if rough { rng.one_of(&[0, max / 10, max]) } else { 0 };
+        let direct = Chances {
+            loss: chance(rng, 200),
+            duplicate: chance(rng, 100),
+            reorder: chance(rng, 200),
+            corrupt: chance(rng, 20),
+        };
+        let share = rng.between(100, 700);
+        let mut faults: Vec<_> = Fault::ALL
+            .into_iter()
+            .filter(|_| rng.per_mille(share))
+            .collect();
+        if rng.per_mille(700) && !faults.contains(&Fault::Meet) {
+            faults.push(Fault::Meet);
+        }
+        Self {
+            relays,
+            tabs: tabs as usize,
+            trouble: rng.millis(5_000, 40_000),
+            delay_ms: rng.one_of(&[(0, 0), (1, 1), (5, 20), (40, 10), (100, 200)]),
+            direct,
+            window_bytes: rng.one_of(&[32 * 1024, 256 * 1024, 1024 * 1024]),
+            faults,
+            fault_every_ms: rng.one_of(&[200, 700, 2_000, 5_000]),
+            drift_ppm: rng.one_of(&[0, 0, 200, 20_000]),
+            slow_readers: rng.one_of(&[0, 0, 100, 500]),
+            pace_ms: if large { 5_000 } else { rng.one_of(&[50, 200, 1000]) },
+            message_bytes: rng.one_of(&[64, 2_000, 40_000, 300_000]),
+            resume_window: rng.one_of(&[
+                Duration::from_secs(5),
+                Duration::from_secs(20),
+                Duration::from_secs(120),
+            ]),
+            lying_peer: rng.per_mille(150),
+            eavesdrop: rng.per_mille(250),
+        }
+    }
+}

@@ -1,0 +1,633 @@
+//! The network and its time: one queue of what happens next, and every node in one thread.
+
+use core::time::Duration;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use bytes::Bytes;
+use peerage::link::{LinkId, Origin};
+use peerage::node::{Event, Machine, Output, State};
+use peerage::{Config, Identity, Kind, NodeId, Time};
+
+use crate::app::{App, PROTOCOL, Scene};
+use crate::ledger::Ledger;
+use crate::liar::Liar;
+use crate::rng::Rng;
+use crate::swarm::Swarm;
+use crate::wire::{Arrivals, End, Life, Link, Passing, delay};
+use crate::{Stats, Violation};
+
+/// Outputs of one node in one go; more means that it goes round in circles.
+const OUTPUTS_MAX: usize = 200_000;
+/// How long a call to somebody who cannot be reached takes.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) swarm: Swarm,
+    pub(crate) rng: Rng,
+    pub(crate) now: Time,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) ledger: Ledger,
+    /// How often each direction between two nodes is blocked.
+    pub(crate) partitions: BTreeMap<(usize, usize), u32>,
+    /// Faults are over.
+    pub(crate) calm: bool,
+    pub(crate) stats: Stats,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    serial: u64,
+    hash: u64,
+}
+
+/// One node, alive or not.
+pub(crate) struct Node {
+    pub(crate) machine: Option<Machine>,
+    pub(crate) life: u32,
+    pub(crate) secret: [u8; 32],
+    pub(crate) asleep: bool,
+    /// Never comes back.
+    pub(crate) lost: bool,
+    pub(crate) liar: Option<Liar>,
+    pub(crate) app: App,
+    kind: Kind,
+    name: String,
+    /// Whom it calls, in turn.
+    upstream: Vec<usize>,
+    calls: usize,
+    clock: Clock,
+    /// What happens when it wakes up.
+    inbox: Vec<Happening>,
+    wake: Option<Time>,
+}
+
+/// A clock that began at another time than the others, and runs at another pace.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    offset: Duration,
+    ppm: u64,
+}
+
+struct Scheduled {
+    time: Time,
+    serial: u64,
+    what: Happening,
+}
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// Something comes out of a link's end.
+    Arrive(usize, usize, Passing),
+    /// A link is there.
+    Up(usize),
+    DialFailed(Life),
+    Wake(Life),
+    Act(usize),
+    Strike,
+    Repair(crate::faults::Repair),
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let swarm = Swarm::choose(&mut rng);
+        let mut mark = [0; 16];
+        mark.copy_from_slice(&rng.bytes()[..16]);
+        let mut world = Self {
+            now: Duration::from_secs(1),
+            nodes: Vec::new(),
+            links: Vec::new(),
+            ledger: Ledger::new(mark),
+            partitions: BTreeMap::new(),
+            calm: false,
+            stats: Stats::default(),
+            queue: BinaryHeap::new(),
+            serial: 0,
+            hash: seed,
+            swarm,
+            rng,
+        };
+        for n in 0..world.swarm.relays {
+            world.add(Kind::Relay, format!("relay-{n}"));
+        }
+        for n in 0..world.swarm.tabs {
+            world.add(Kind::Browser, format!("tab-{n}"));
+        }
+        for n in 0..world.nodes.len() {
+            world.start(n);
+        }
+        world.strike_later();
+        world
+    }
+
+    fn add(&mut self, kind: Kind, name: String) {
+        let n = self.nodes.len();
+        let relays = self.swarm.relays;
+        let mut upstream: Vec<usize> = (0..relays.min(n)).collect();
+        if n > 0 {
+            let turn = self.rng.place(upstream.len());
+            upstream.rotate_left(turn);
+        }
+        let pace = self.rng.below(2 * self.swarm.drift_ppm + 1);
+        self.nodes.push(Node {
+            machine: None,
+            life: 0,
+            secret: self.rng.bytes(),
+            asleep: false,
+            lost: false,
+            liar: None,
+            app: App::default(),
+            kind,
+            name,
+            upstream,
+            calls: 0,
+            clock: Clock {
+                offset: self.rng.millis(0, 1_000_000),
+                ppm: 1_000_000 - self.swarm.drift_ppm + pace,
+            },
+            inbox: Vec::new(),
+            wake: None,
+        });
+    }
+
+    /// A process begins.
+    pub(crate) fn start(&mut self, n: usize) {
+        let seed = self.rng.bytes();
+        let node = &mut self.nodes[n];
+        if node.machine.is_some() || node.lost {
+            return;
+        }
+        node.life += 1;
+        let mut config = Config::new(node.kind);
+        config.name = node.name.parse().ok();
+        config.dials = n > 0;
+        config.resume_window = self.swarm.resume_window;
+        let identity = Identity::from_secret(&node.secret);
+        let mut machine = Machine::new(config, identity, seed, node.clock.local(self.now));
+        machine.listen(PROTOCOL);
+        node.machine = Some(machine);
+        node.wake = None;
+        let pace = self.rng.millis(1, self.swarm.pace_ms * 2);
+        self.schedule(pace, Happening::Act(n));
+        self.settle(n);
+    }
+
+    /// A process is no more, without a word of its own. Its neighbours learn it, or do not.
+    pub(crate) fn crash(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        if node.machine.take().is_none() {
+            return;
+        }
+        node.app.crash(&mut self.ledger);
+        node.app = App::default();
+        node.asleep = false;
+        node.inbox.clear();
+        let at = Life {
+            node: n,
+            life: node.life,
+        };
+        for link in 0..self.links.len() {
+            if let Some(end) = self.links[link].end_of(at) {
+                if self.rng.per_mille(600) {
+                    self.transmit(link, 1 - end, Passing::End);
+                }
+                self.links[link].broken = true;
+            }
+        }
+        // A process that dies at once after a refusal of its own leaves nothing.
+        self.note(&[1, n as u64]);
+    }
+
+    /// Runs one step; `false` if nothing is left to happen.
+    pub(crate) fn step(&mut self) -> Result<bool, Violation> {
+        let Some(Reverse(next)) = self.queue.pop() else {
+            return Ok(false);
+        };
+        self.now = self.now.max(next.time);
+        self.happen(next.what)?;
+        Ok(true)
+    }
+
+    fn happen(&mut self, what: Happening) -> Result<(), Violation> {
+        self.stats.steps += 1;
+        match what {
+            Happening::Arrive(link, end, what) => self.arrive(link, end, what),
+            Happening::Up(link) => self.link_up(link),
+            Happening::DialFailed(at) => self.at(at, Happening::DialFailed(at), |machine, now| {
+                machine.handle_dial_failed(now, "nobody answers");
+            }),
+            Happening::Wake(at) => {
+                if self.nodes[at.node].life == at.life {
+                    self.nodes[at.node].wake = None;
+                }
+                self.at(at, Happening::Wake(at), |_, _| {})
+            }
+            Happening::Act(n) => self.act(n),
+            Happening::Strike => {
+                self.strike();
+                Ok(())
+            }
+            Happening::Repair(repair) => self.repair(repair),
+        }
+    }
+
+    /// Does something with a machine, unless its process is another by now, or asleep.
+    fn at(
+        &mut self,
+        at: Life,
+        later: Happening,
+        action: impl FnOnce(&mut Machine, Time),
+    ) -> Result<(), Violation> {
+        let node = &mut self.nodes[at.node];
+        if node.life != at.life {
+            return Ok(());
+        }
+        if node.asleep {
+            node.inbox.push(later);
+            return Ok(());
+        }
+        let now = node.clock.local(self.now);
+        if let Some(machine) = &mut node.machine {
+            action(machine, now);
+            self.settle_checked(at.node)?;
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, link: usize, end: usize, what: Passing) -> Result<(), Violation> {
+        let to = self.links[link].ends[end];
+        if self.links[link].arrived(end, &what, &self.swarm) {
+            let from = self.links[link].ends[1 - end];
+            self.tell_writable(from, true)?;
+        }
+        let node = &self.nodes[to.at.node];
+        if node.life != to.at.life || node.machine.is_none() {
+            return Ok(());
+        }
+        if node.asleep {
+            let later = Happening::Arrive(link, end, what);
+            self.nodes[to.at.node].inbox.push(later);
+            return Ok(());
+        }
+        self.note(&[2, to.id.0]);
+        match what {
+            Passing::Packet(packet) => {
+                self.stats.packets += 1;
+                self.note_bytes(&packet);
+                self.at(to.at, Happening::Strike, |machine, now| {
+                    machine.handle_packet(now, to.id, packet);
+                })
+            }
+            Passing::End => self.at(to.at, Happening::Strike, |machine, now| {
+                machine.handle_link_down(now, to.id, "the other end has ended it");
+            }),
+        }
+    }
+
+    fn tell_writable(&mut self, end: End, writable: bool) -> Result<(), Violation> {
+        let node = &self.nodes[end.at.node];
+        if node.asleep {
+            // Told when it looks again: the platform keeps the state, not the event.
+            return Ok(());
+        }
+        self.at(end.at, Happening::Strike, |machine, now| {
+            machine.handle_writable(now, end.id, writable);
+        })
+    }
+
+    fn link_up(&mut self, link: usize) -> Result<(), Violation> {
+        for end in self.links[link].ends {
+            let node = &self.nodes[end.at.node];
+            if node.life != end.at.life || node.machine.is_none() {
+                // Nobody is there any more; the other end learns it.
+                let other = 1 - self.links[link].end_of(end.at).unwrap_or(0);
+                self.transmit(link, other, Passing::End);
+                continue;
+            }
+            self.at(end.at, Happening::Up(link), |machine, now| {
+                machine.handle_link_up(now, end.id, end.origin);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, n: usize) -> Result<(), Violation> {
+        let pace = self.rng.millis(1, self.swarm.pace_ms * 2);
+        if self.nodes[n].machine.is_none() {
+            return Ok(());
+        }
+        self.schedule(pace, Happening::Act(n));
+        if self.nodes[n].asleep {
+            return Ok(());
+        }
+        let others: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(m, node)| *m != n && !node.lost)
+            .filter_map(|(_, node)| node.machine.as_ref().map(Machine::id))
+            .collect();
+        self.play(n, |app, scene| app.act(&others, scene))?;
+        self.settle_checked(n)
+    }
+
+    /// Lets the program of a node do something.
+    fn play(
+        &mut self,
+        n: usize,
+        action: impl FnOnce(&mut App, &mut Scene<'_>) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        let node = &mut self.nodes[n];
+        let Some(machine) = &mut node.machine else {
+            return Ok(());
+        };
+        machine.handle_time(node.clock.local(self.now));
+        let mut scene = Scene {
+            machine,
+            ledger: &mut self.ledger,
+            rng: &mut self.rng,
+            swarm: &self.swarm,
+            calm: self.calm,
+        };
+        action(&mut node.app, &mut scene)
+    }
+
+    /// Like [`World::settle_checked`], where a violation will be found at the next step anyway.
+    pub(crate) fn settle(&mut self, n: usize) {
+        if let Err(violation) = self.settle_checked(n) {
+            self.stats.violation.get_or_insert(violation);
+        }
+    }
+
+    /// Lets a node do all that it has to do now, and checks that it is in order.
+    fn settle_checked(&mut self, n: usize) -> Result<(), Violation> {
+        for _ in 0..OUTPUTS_MAX {
+            let node = &mut self.nodes[n];
+            let Some(machine) = &mut node.machine else {
+                return Ok(());
+            };
+            let now = node.clock.local(self.now);
+            machine.handle_time(now);
+            let Some(output) = machine.poll_output() else {
+                return self.rest(n, now);
+            };
+            self.perform(n, output)?;
+        }
+        Err(Violation(format!("node {n} goes round in circles")))
+    }
+
+    fn rest(&mut self, n: usize, now: Time) -> Result<(), Violation> {
+        let node = &mut self.nodes[n];
+        let Some(machine) = &node.machine else {
+            return Ok(());
+        };
+        check_bounds(n, machine)?;
+        let Some(deadline) = machine.deadline() else {
+            return Ok(());
+        };
+        if deadline <= now {
+            return Err(Violation(format!(
+                "node {n}: a timer in the past, {deadline:?} at {now:?}"
+            )));
+        }
+        let wake = node.clock.global(deadline).max(self.now);
+        if node.wake.is_none_or(|at| wake < at) {
+            node.wake = Some(wake);
+            let at = Life {
+                node: n,
+                life: node.life,
+            };
+            self.schedule_at(wake, Happening::Wake(at));
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, n: usize, output: Output) -> Result<(), Violation> {
+        match output {
+            Output::Dial => self.dial(n),
+            Output::Send(id, packet) => return self.send(n, id, packet),
+            Output::Close(id, _) => {
+                let (link, end) = place(id);
+                self.transmit(link, 1 - end, Passing::End);
+            }
+            Output::Event(event) => return self.hear(n, &event),
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, n: usize, event: &Event) -> Result<(), Violation> {
+        self.note(&[3, n as u64]);
+        tracing::trace!(n, ?event, now = ?self.now);
+        self.play(n, |app, scene| app.hear(event, scene))
+    }
+
+    fn send(&mut self, n: usize, id: LinkId, packet: Bytes) -> Result<(), Violation> {
+        let (link, end) = place(id);
+        if self.swarm.eavesdrop && packet.windows(16).any(|w| w == self.ledger.mark) {
+            return Err(Violation(format!("node {n} sends what anyone can read")));
+        }
+        self.note(&[4, id.0, packet.len() as u64]);
+        let packets = match &mut self.nodes[n].liar {
+            Some(liar) if self.links[link].steady => liar.twist(packet, &mut self.rng),
+            _ => vec![packet],
+        };
+        for packet in packets {
+            self.transmit(link, 1 - end, Passing::Packet(packet));
+        }
+        Ok(())
+    }
+
+    /// Puts something on the way to an end of a link.
+    pub(crate) fn transmit(&mut self, link: usize, to: usize, what: Passing) {
+        if self.links[link].broken {
+            return;
+        }
+        let (arrivals, full) =
+            self.links[link].send(to, what, self.now, &self.swarm, &mut self.rng);
+        self.schedule_arrivals(link, to, arrivals);
+        if full {
+            let from = self.links[link].ends[1 - to];
+            let node = &mut self.nodes[from.at.node];
+            let now = node.clock.local(self.now);
+            if node.life == from.at.life
+                && let Some(machine) = &mut node.machine
+            {
+                machine.handle_writable(now, from.id, false);
+            }
+        }
+    }
+
+    pub(crate) fn schedule_arrivals(&mut self, link: usize, to: usize, arrivals: Arrivals) {
+        for (time, what) in arrivals {
+            self.schedule_at(time, Happening::Arrive(link, to, what));
+        }
+    }
+
+    fn dial(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        let at = Life {
+            node: n,
+            life: node.life,
+        };
+        let target = node.upstream[node.calls % node.upstream.len()];
+        node.calls += 1;
+        let parted = self.partitions.contains_key(&(n, target))
+            || self.partitions.contains_key(&(target, n));
+        if parted {
+            return self.schedule(DIAL_TIMEOUT, Happening::DialFailed(at));
+        }
+        let pause = delay(&self.swarm, &mut self.rng) + delay(&self.swarm, &mut self.rng);
+        if self.nodes[target].machine.is_none() {
+            return self.schedule(pause, Happening::DialFailed(at));
+        }
+        let link = self.join(n, Origin::Dialled, target, Origin::Accepted, true);
+        self.schedule(pause, Happening::Up(link));
+    }
+
+    /// Makes a link between two processes. It is there once [`Happening::Up`] says so.
+    pub(crate) fn join(
+        &mut self,
+        a: usize,
+        a_origin: Origin,
+        b: usize,
+        b_origin: Origin,
+        steady: bool,
+    ) -> usize {
+        let link = self.links.len();
+        let end = |n: usize, origin, place: u64| End {
+            at: Life {
+                node: n,
+                life: self.nodes[n].life,
+            },
+            id: LinkId(2 * link as u64 + place),
+            origin,
+        };
+        let mut made = Link::new(end(a, a_origin, 0), end(b, b_origin, 1), steady);
+        for (end, from, to) in [(1, a, b), (0, b, a)] {
+            for _ in 0..self.partitions.get(&(from, to)).copied().unwrap_or(0) {
+                made.block(end);
+            }
+        }
+        self.links.push(made);
+        link
+    }
+
+    /// A process that slept goes on.
+    pub(crate) fn awake(&mut self, n: usize) -> Result<(), Violation> {
+        if !std::mem::take(&mut self.nodes[n].asleep) {
+            return Ok(());
+        }
+        for link in 0..self.links.len() {
+            self.refresh_writable(n, link)?;
+        }
+        for what in std::mem::take(&mut self.nodes[n].inbox) {
+            self.happen(what)?;
+        }
+        self.settle_checked(n)
+    }
+
+    fn refresh_writable(&mut self, n: usize, link: usize) -> Result<(), Violation> {
+        let life = self.nodes[n].life;
+        let Some(end) = self.links[link].end_of(Life { node: n, life }) else {
+            return Ok(());
+        };
+        if !self.links[link].is_full(1 - end) {
+            let end = self.links[link].ends[end];
+            self.tell_writable(end, true)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn schedule(&mut self, after: Duration, what: Happening) {
+        self.schedule_at(self.now + after, what);
+    }
+
+    fn schedule_at(&mut self, time: Time, what: Happening) {
+        self.serial += 1;
+        self.queue.push(Reverse(Scheduled {
+            time,
+            serial: self.serial,
+            what,
+        }));
+    }
+
+    /// Whether every node that is to live is online.
+    pub(crate) fn unsettled(&self) -> Option<String> {
+        for (n, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.lost) {
+            let state = node.machine.as_ref().map(Machine::state);
+            if !matches!(state, Some(State::Online(_))) {
+                return Some(format!("node {n} is {state:?}"));
+            }
+            if !node.app.is_content() {
+                return Some(format!("node {n} has reached nobody"));
+            }
+        }
+        self.ledger.unsettled()
+    }
+
+    /// Stands for all that happened, and in which order.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn note(&mut self, numbers: &[u64]) {
+        let time = self.now.as_micros() as u64;
+        for number in numbers.iter().chain([&time]) {
+            self.hash = (self.hash.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn note_bytes(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let number = part.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+            self.hash = (self.hash.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+}
+
+/// The link of an id, and which end of it.
+fn place(id: LinkId) -> (usize, usize) {
+    ((id.0 / 2) as usize, (id.0 % 2) as usize)
+}
+
+fn check_bounds(n: usize, machine: &Machine) -> Result<(), Violation> {
+    match machine.backlog().beyond_limits() {
+        Some(what) => Err(Violation(format!("node {n}: {what}"))),
+        None => Ok(()),
+    }
+}
+
+impl Clock {
+    fn local(self, now: Time) -> Time {
+        let micros = now.as_micros() as u64;
+        self.offset + Duration::from_micros(micros / 1_000_000 * self.ppm)
+            + Duration::from_micros(micros % 1_000_000 * self.ppm / 1_000_000)
+    }
+
+    /// The first time at which the clock shows `local`, or a little later.
+    fn global(self, local: Time) -> Time {
+        let micros = local.saturating_sub(self.offset).as_micros() * 1_000_000;
+        Duration::from_micros((micros / u128::from(self.ppm)) as u64 + 2)
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.serial == other.serial
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, self.serial).cmp(&(other.time, other.serial))
+    }
+}
