@@ -46,8 +46,12 @@ pub const EVENTS_MAX: usize = 1024;
 pub const LINKS_MAX: usize = 16_384;
 /// Links of one node to the same relay: the newest is in use, the others are spares.
 pub const SPARE_LINKS_MAX: usize = 4;
-/// Routes that end at one link of a relay.
+/// Routes over one link.
 pub const ROUTES_PER_LINK_MAX: usize = 4096;
+/// Nodes of a zone of which everybody is told; more are found by asking for their name.
+pub const ROSTER_MAX: usize = 256;
+/// Questions of nodes below that a node has passed on to the primary.
+pub const ASKED_MAX: usize = 4096;
 /// Names that a zone keeps for nodes that are away.
 pub const HELD_NAMES_MAX: usize = 16_384;
 /// The highest number tried for a name already taken: `name-2` to `name-999`.
@@ -75,6 +79,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A link that has been silent this long is asked for a sign of life.
 pub const KEEPALIVE: Duration = Duration::from_secs(1);
+/// How long until a silent link is asked again: one that loses a tenth of everything is not dead.
+pub const ASK_AGAIN: Duration = Duration::from_millis(150);
+/// How often a node looks after its links at the most.
+pub const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// A link that has been silent this long, though asked, is dead.
 pub const SILENCE_MAX: Duration = Duration::from_millis(3000);
 /// If the machine was run this much later than it asked to be (a suspended tab, a sleeping laptop),
@@ -90,8 +98,10 @@ pub const RESEND_MIN: Duration = Duration::from_millis(1000);
 pub const RESEND_MAX: Duration = Duration::from_secs(8);
 /// How long a session without any path waits for one.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
-/// How long until a session without a path asks for a route again.
+/// How long until a session without a path asks for a route again, if the last was refused.
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the other node may take to answer along a new route.
+pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the `sleep` command waits at the most.

@@ -107,68 +107,97 @@ pub enum Control {
         #[n(1)]
         id: Option<NodeId>,
     },
-    /// Asks for a route, and sends the first payload along with it.
+    /// Opens a route. Every node on the way remembers where it came from and where it went, and passes
+    /// the frame on as it is.
     #[n(6)]
     Open {
-        /// Chosen by the asker.
-        #[n(0)]
-        request: u32,
-        /// Where to.
-        #[n(1)]
-        target: NodeId,
-        /// What the target is to get first.
-        #[cbor(n(2), with = "minicbor::bytes")]
-        payload: Vec<u8>,
-    },
-    /// The route exists: the answer to `Open`.
-    #[n(7)]
-    Opened {
-        /// The asker's number.
-        #[n(0)]
-        request: u32,
-        /// The handle, for both directions.
-        #[n(1)]
-        route: RouteHandle,
-    },
-    /// There is no route: the other answer to `Open`.
-    #[n(8)]
-    OpenRefused {
-        /// The asker's number.
-        #[n(0)]
-        request: u32,
-        /// Why.
-        #[n(1)]
-        failure: Failure,
-    },
-    /// Somebody opened a route to here.
-    #[n(9)]
-    Incoming {
-        /// The handle, for both directions.
+        /// Its handle, for both directions and on every link. Chosen at random by the opener.
         #[n(0)]
         route: RouteHandle,
-        /// Who, as the relay says; the session proves it.
+        /// Who opens it, as its neighbour vouches; the session proves it.
         #[n(1)]
         from: NodeId,
-        /// The first payload.
-        #[cbor(n(2), with = "minicbor::bytes")]
+        /// Where to.
+        #[n(2)]
+        target: NodeId,
+        /// What the target is to get first.
+        #[cbor(n(3), with = "minicbor::bytes")]
         payload: Vec<u8>,
     },
-    /// A route has ended, or is to end.
-    #[n(10)]
+    /// A route has ended, or could not be opened, or is to end.
+    #[n(7)]
     Closed {
         /// Its handle.
         #[n(0)]
         route: RouteHandle,
+        /// Why.
+        #[n(1)]
+        failure: Failure,
     },
     /// Asks for a sign of life.
-    #[n(11)]
+    #[n(8)]
     Ping,
     /// Gives it.
-    #[n(12)]
+    #[n(9)]
     Pong,
     /// The node leaves in good order.
-    #[n(13)]
+    #[n(10)]
     Bye,
+    /// A node is linked to the sender and wants to be a member: a question on its way to the primary.
+    #[n(11)]
+    Admit {
+        /// Chosen by the asker.
+        #[n(0)]
+        request: u32,
+        /// Who asks for what.
+        #[n(1)]
+        applicant: Applicant,
+    },
+    /// Answers `Admit`.
+    #[n(12)]
+    Admitted {
+        /// The asker's number.
+        #[n(0)]
+        request: u32,
+        /// The primary's word.
+        #[n(1)]
+        admission: Admission,
+    },
+}
+
+/// What a node asks for when it says hello.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Applicant {
+    /// Who.
+    #[n(0)]
+    pub id: NodeId,
+    /// What it is.
+    #[n(1)]
+    pub kind: Kind,
+    /// The name it would like.
+    #[n(2)]
+    pub name: Option<Name>,
+    /// Whether it would rather be refused than get another name.
+    #[n(3)]
+    pub insist: bool,
+}
+
+/// What the primary says to that.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Admission {
+    /// It is a member.
+    #[n(0)]
+    Granted {
+        /// The name that it has.
+        #[n(0)]
+        name: Name,
+        /// Whether everybody is told of it. In a large zone, some are found by asking only.
+        #[n(1)]
+        listed: bool,
+    },
+    /// It is not.
+    #[n(1)]
+    Refused(#[n(0)] Failure),
 }
 
 /// A node of the zone, as the relay tells of it.

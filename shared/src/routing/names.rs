@@ -1,7 +1,7 @@
 //! The names of a zone, kept by its primary. The first to come has a name while it is here and for a
 //! grace time after; whoever comes second gets a number behind it, or a refusal if it insisted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::Time;
 use crate::error::{Code, Failure};
@@ -13,6 +13,8 @@ use crate::limits::{HELD_NAMES_MAX, NAME_GRACE, NAME_SUFFIX_MAX};
 pub struct Names {
     by_name: HashMap<Name, Holder>,
     by_id: HashMap<NodeId, Name>,
+    /// Nodes that went, by the time at which their name is free.
+    away: BTreeSet<(Time, NodeId)>,
 }
 
 #[derive(Debug)]
@@ -53,19 +55,17 @@ impl Names {
     /// The node went: it keeps its name for the grace time.
     pub fn release(&mut self, id: NodeId, now: Time) {
         self.expire(now);
-        let held = self
-            .by_name
-            .values()
-            .filter(|h| h.free_at.is_some())
-            .count();
-        let Some(name) = self.by_id.get(&id) else {
+        let free_at = now + NAME_GRACE;
+        let name = self.by_id.get(&id);
+        let Some(holder) = name.and_then(|name| self.by_name.get_mut(name)) else {
             return;
         };
-        if held >= HELD_NAMES_MAX {
-            self.by_name.remove(name);
-            self.by_id.remove(&id);
-        } else if let Some(holder) = self.by_name.get_mut(name) {
-            holder.free_at = Some(now + NAME_GRACE);
+        if holder.free_at.is_none() {
+            holder.free_at = Some(free_at);
+            self.away.insert((free_at, id));
+        }
+        if self.away.len() > HELD_NAMES_MAX {
+            self.forget_next();
         }
     }
 
@@ -98,23 +98,28 @@ impl Names {
 
     fn assign(&mut self, id: NodeId, name: &Name) {
         if let Some(old) = self.by_id.insert(id, name.clone())
-            && old != *name
+            && let Some(holder) = self.by_name.remove(&old)
+            && let Some(free_at) = holder.free_at
         {
-            self.by_name.remove(&old);
+            self.away.remove(&(free_at, id));
         }
-        self.by_name
-            .insert(name.clone(), Holder { id, free_at: None });
+        let holder = Holder { id, free_at: None };
+        self.by_name.insert(name.clone(), holder);
     }
 
     fn expire(&mut self, now: Time) {
-        let by_id = &mut self.by_id;
-        self.by_name.retain(|_, holder| {
-            let keep = holder.free_at.is_none_or(|free_at| now < free_at);
-            if !keep {
-                by_id.remove(&holder.id);
-            }
-            keep
-        });
+        while self.away.first().is_some_and(|(free_at, _)| *free_at <= now) {
+            self.forget_next();
+        }
+    }
+
+    /// Frees the name of whoever went first.
+    fn forget_next(&mut self) {
+        if let Some((_, id)) = self.away.pop_first()
+            && let Some(name) = self.by_id.remove(&id)
+        {
+            self.by_name.remove(&name);
+        }
     }
 }
 

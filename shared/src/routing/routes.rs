@@ -1,132 +1,116 @@
-//! The routes of a relay: which link a record goes out by. A relay holds no more than this, and
-//! nothing per message.
+//! The routes that pass through a node or end there: where a record goes that comes along one. A node
+//! holds no more than this, and nothing per message.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::id::NodeId;
 use crate::limits::ROUTES_PER_LINK_MAX;
 use crate::link::{LinkId, RouteHandle};
 
-/// Routes by their handle. A handle means the same on both links of its route, so that a record is
+/// Routes by link and handle. A handle means the same on every link of its route, so that a record is
 /// passed on byte for byte.
 #[derive(Debug, Default)]
 pub struct Routes {
-    routes: HashMap<RouteHandle, Route>,
-    per_link: HashMap<LinkId, BTreeSet<RouteHandle>>,
-    next: u32,
+    ends: HashMap<(LinkId, RouteHandle), End>,
+    per_link: BTreeMap<LinkId, BTreeSet<RouteHandle>>,
+    passing: usize,
 }
 
-/// A route's two ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Who opened it.
-    pub opener: End,
-    /// To whom.
-    pub target: End,
-}
-
-/// One end of a route.
+/// Where a route leads, seen from one of its links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A neighbour, on this link.
+    /// On, over another link.
     Link(LinkId),
-    /// This node itself; the node at the other end.
+    /// Nowhere: it ends here. The node at its other end.
     Here(NodeId),
 }
 
-/// Too many routes at one link.
+/// Why there is no such route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyRoutes;
+pub enum NoRoute {
+    /// The handle is in use on that link.
+    InUse,
+    /// Too many routes use that link.
+    TooMany,
+}
 
 impl Routes {
-    /// Makes a route.
-    pub fn open(&mut self, opener: End, target: End) -> Result<RouteHandle, TooManyRoutes> {
-        let full = |end| match end {
-            End::Link(link) => self
-                .per_link
-                .get(&link)
-                .is_some_and(|routes| routes.len() >= ROUTES_PER_LINK_MAX),
-            End::Here(_) => false,
-        };
-        if full(opener) || full(target) {
-            return Err(TooManyRoutes);
-        }
-        let handle = self.free_handle();
-        self.routes.insert(handle, Route { opener, target });
-        for end in [opener, target] {
-            if let End::Link(link) = end {
-                self.per_link.entry(link).or_default().insert(handle);
-            }
-        }
-        Ok(handle)
+    /// A route between this node and `peer`, over `link`.
+    pub fn end_here(
+        &mut self,
+        link: LinkId,
+        handle: RouteHandle,
+        peer: NodeId,
+    ) -> Result<(), NoRoute> {
+        self.check(link, handle)?;
+        self.insert(link, handle, End::Here(peer));
+        Ok(())
     }
 
-    /// Where a record goes that came along `handle` from `from`; nowhere if that is no end of it.
-    pub fn next_hop(&self, handle: RouteHandle, from: End) -> Option<End> {
-        let Route { opener, target } = self.routes.get(&handle).copied()?;
-        if from == opener {
-            Some(target)
-        } else if from == target {
-            Some(opener)
-        } else {
-            None
+    /// A route that passes through this node.
+    pub fn pass(&mut self, from: LinkId, to: LinkId, handle: RouteHandle) -> Result<(), NoRoute> {
+        self.check(from, handle)?;
+        self.check(to, handle)?;
+        self.insert(from, handle, End::Link(to));
+        self.insert(to, handle, End::Link(from));
+        self.passing += 1;
+        Ok(())
+    }
+
+    /// Where a record goes that came along a route.
+    pub fn next(&self, link: LinkId, handle: RouteHandle) -> Option<End> {
+        self.ends.get(&(link, handle)).copied()
+    }
+
+    /// Ends a route, and tells where it led.
+    pub fn close(&mut self, link: LinkId, handle: RouteHandle) -> Option<End> {
+        let end = self.remove(link, handle)?;
+        if let End::Link(other) = end {
+            self.remove(other, handle);
+            self.passing -= 1;
         }
+        Some(end)
     }
 
-    /// Ends a route on behalf of one of its ends, and tells the other.
-    pub fn close(&mut self, handle: RouteHandle, from: End) -> Option<End> {
-        let other = self.next_hop(handle, from)?;
-        self.remove(handle);
-        Some(other)
-    }
-
-    /// Ends every route of a link, and tells the other ends.
+    /// Ends every route of a link, and tells where each led.
     pub fn close_link(&mut self, link: LinkId) -> Vec<(RouteHandle, End)> {
-        let handles = self.per_link.remove(&link).unwrap_or_default();
+        let handles = self.per_link.get(&link).cloned().unwrap_or_default();
         handles
             .into_iter()
-            .filter_map(|handle| {
-                self.close(handle, End::Link(link))
-                    .map(|other| (handle, other))
-            })
+            .filter_map(|handle| Some((handle, self.close(link, handle)?)))
             .collect()
     }
 
-    /// How many routes there are.
-    pub fn len(&self) -> usize {
-        self.routes.len()
+    /// How many routes pass through this node.
+    pub fn passing(&self) -> usize {
+        self.passing
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.routes.is_empty()
-    }
-
-    fn free_handle(&mut self) -> RouteHandle {
-        loop {
-            // Zero is the route of direct links.
-            self.next = self.next.wrapping_add(1).max(1);
-            let handle = RouteHandle(self.next);
-            if !self.routes.contains_key(&handle) {
-                return handle;
-            }
+    fn check(&self, link: LinkId, handle: RouteHandle) -> Result<(), NoRoute> {
+        let routes = self.per_link.get(&link);
+        if self.ends.contains_key(&(link, handle)) {
+            Err(NoRoute::InUse)
+        } else if routes.is_some_and(|routes| routes.len() >= ROUTES_PER_LINK_MAX) {
+            Err(NoRoute::TooMany)
+        } else {
+            Ok(())
         }
     }
 
-    fn remove(&mut self, handle: RouteHandle) {
-        let Some(route) = self.routes.remove(&handle) else {
-            return;
-        };
-        for end in [route.opener, route.target] {
-            if let End::Link(link) = end
-                && let Some(routes) = self.per_link.get_mut(&link)
-            {
-                routes.remove(&handle);
-                if routes.is_empty() {
-                    self.per_link.remove(&link);
-                }
+    fn insert(&mut self, link: LinkId, handle: RouteHandle, end: End) {
+        self.ends.insert((link, handle), end);
+        self.per_link.entry(link).or_default().insert(handle);
+    }
+
+    fn remove(&mut self, link: LinkId, handle: RouteHandle) -> Option<End> {
+        let end = self.ends.remove(&(link, handle))?;
+        if let Some(routes) = self.per_link.get_mut(&link) {
+            routes.remove(&handle);
+            if routes.is_empty() {
+                self.per_link.remove(&link);
             }
         }
+        Some(end)
     }
 }
 
@@ -137,57 +121,64 @@ mod tests {
 
     use super::*;
 
-    const A: End = End::Link(LinkId(1));
-    const B: End = End::Link(LinkId(2));
-    const C: End = End::Link(LinkId(3));
+    const A: LinkId = LinkId(1);
+    const B: LinkId = LinkId(2);
+    const C: LinkId = LinkId(3);
+    const ONE: RouteHandle = RouteHandle(1);
+    const TWO: RouteHandle = RouteHandle(2);
 
     #[test]
     fn a_record_goes_to_the_other_end() {
         let mut routes = Routes::default();
-        let handle = routes.open(A, B).unwrap();
-        assert_eq!(routes.next_hop(handle, A), Some(B));
-        assert_eq!(routes.next_hop(handle, B), Some(A));
+        routes.pass(A, B, ONE).unwrap();
+        assert_eq!(routes.next(A, ONE), Some(End::Link(B)));
+        assert_eq!(routes.next(B, ONE), Some(End::Link(A)));
     }
 
     #[test]
     fn a_stranger_can_neither_use_nor_close_a_route() {
         let mut routes = Routes::default();
-        let handle = routes.open(A, B).unwrap();
-        assert_eq!(routes.next_hop(handle, C), None);
-        assert_eq!(routes.close(handle, C), None);
-        assert_eq!(routes.close(handle, B), Some(A));
-        assert_eq!(routes.next_hop(handle, A), None);
+        routes.pass(A, B, ONE).unwrap();
+        assert_eq!(routes.next(C, ONE), None);
+        assert_eq!(routes.close(C, ONE), None);
+        assert_eq!(routes.close(B, ONE), Some(End::Link(A)));
+        assert_eq!(routes.next(A, ONE), None);
     }
 
     #[test]
     fn a_link_that_ends_takes_its_routes_along() {
         let mut routes = Routes::default();
-        let ab = routes.open(A, B).unwrap();
-        let bc = routes.open(B, C).unwrap();
-        let ac = routes.open(A, C).unwrap();
-        assert_eq!(routes.close_link(LinkId(2)), [(ab, A), (bc, C)]);
-        assert_eq!(routes.len(), 1);
-        assert_eq!(routes.next_hop(ac, C), Some(A));
+        routes.pass(A, B, ONE).unwrap();
+        routes.pass(B, C, TWO).unwrap();
+        routes.pass(A, C, RouteHandle(3)).unwrap();
+        assert_eq!(
+            routes.close_link(B),
+            [(ONE, End::Link(A)), (TWO, End::Link(C))]
+        );
+        assert_eq!(routes.passing(), 1);
+        assert_eq!(routes.next(A, RouteHandle(3)), Some(End::Link(C)));
     }
 
     #[test]
     fn a_link_has_a_bounded_number_of_routes_and_gets_new_ones_for_old() {
         let mut routes = Routes::default();
-        let first = routes.open(A, B).unwrap();
-        for _ in 1..ROUTES_PER_LINK_MAX {
-            routes.open(A, C).unwrap();
+        for n in 0..ROUTES_PER_LINK_MAX as u32 {
+            routes.pass(A, B, RouteHandle(n)).unwrap();
         }
-        assert_eq!(routes.open(B, A), Err(TooManyRoutes));
-        routes.close(first, A);
-        assert!(routes.open(B, A).is_ok());
+        let next = RouteHandle(u32::MAX);
+        assert_eq!(routes.pass(C, A, next), Err(NoRoute::TooMany));
+        assert_eq!(routes.next(C, next), None);
+        routes.close(B, ONE);
+        assert_eq!(routes.pass(C, A, next), Ok(()));
     }
 
     #[test]
-    fn a_route_to_the_relay_itself_ends_here() {
+    fn one_handle_stands_for_one_route_on_each_link() {
         let mut routes = Routes::default();
-        let here = End::Here(NodeId::from_bytes([1; 32]));
-        let handle = routes.open(A, here).unwrap();
-        assert_eq!(routes.next_hop(handle, A), Some(here));
-        assert_eq!(routes.next_hop(handle, here), Some(A));
+        let peer = NodeId::from_bytes([1; 32]);
+        routes.end_here(A, ONE, peer).unwrap();
+        assert_eq!(routes.pass(B, A, ONE), Err(NoRoute::InUse));
+        assert_eq!(routes.pass(B, C, ONE), Ok(()));
+        assert_eq!(routes.next(A, ONE), Some(End::Here(peer)));
     }
 }

@@ -102,6 +102,7 @@ impl Sender {
         }
         let index = usize::try_from(self.cursor.checked_sub(self.first)?).ok()?;
         let kept = self.kept.get_mut(index)?;
+        tracing::trace!(number = self.cursor, first = self.first, end = self.resend_end, recover = self.recover_end, "again");
         kept.sent = now;
         kept.again = true;
         self.cursor += 1;

@@ -231,6 +231,7 @@ impl App {
             self.read(key, scene)?;
             self.finish(key, scene);
         }
+        tracing::trace!(probe = ?self.probe, held = ?self.held, own = %scene.machine.id().short(), "concludes");
         if let Probe::Asked(label) = self.probe {
             let under_way = self.held.values().any(|held| held.label == Some(label));
             let served = scene

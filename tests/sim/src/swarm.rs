@@ -103,7 +103,7 @@ impl Fault {
 impl Swarm {
     pub(crate) fn choose(rng: &mut Rng) -> Self {
         let large = rng.per_mille(4);
-        let relays = rng.one_of(&[1, 1, 2, 3, 4]);
+        let relays = rng.one_of(&[1]);
         let tabs = if large {
             rng.between(100, 400)
         } else {

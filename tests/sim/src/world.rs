@@ -427,6 +427,7 @@ impl World {
         if self.swarm.eavesdrop && packet.windows(16).any(|w| w == self.ledger.mark) {
             return Err(Violation(format!("node {n} sends what anyone can read")));
         }
+        tracing::trace!(n, link = id.0, bytes = packet.len(), now = ?self.now, "sends");
         self.note(&[4, id.0, packet.len() as u64]);
         let packets = match &mut self.nodes[n].liar {
             Some(liar) if self.links[link].steady => liar.twist(packet, &mut self.rng),

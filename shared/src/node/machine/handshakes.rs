@@ -22,9 +22,13 @@ impl Machine {
         let (caller, first) = Caller::start(context, rng)
             .map_err(|error| Code::UnknownName.because(error.to_string()).of(peer))?;
         let deadline = self.now + HANDSHAKE_TIMEOUT;
-        self.peers.entry(peer).or_default().calling = Some(Calling { caller, deadline });
-        self.open_route_to(peer, Payload::first(VERSION, &first))
-            .map(|_| ())
+        let via = self.open_route_to(peer, &Payload::first(VERSION, &first))?;
+        let state = self.peers.entry(peer).or_default();
+        state.calling = Some(Calling { caller, deadline });
+        if let Some(unanswered) = state.opening.replace(via) {
+            self.close_route(unanswered);
+        }
+        Ok(())
     }
 
     pub(super) fn receive_first(&mut self, via: Via, peer: NodeId, version: u8, noise: &[u8]) {
@@ -38,7 +42,7 @@ impl Machine {
             .get(&peer)
             .is_some_and(|state| state.calling.is_some());
         if calling && self.id < peer {
-            return;
+            return self.close_route(via);
         }
         let rng = self.child_rng();
         let context = Context {

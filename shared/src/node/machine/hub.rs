@@ -1,67 +1,84 @@
-//! What makes a node a relay: it names the zone's nodes, tells each of the others, and forwards
-//! records along routes without being able to read them.
+//! What makes a node one that others call: it is asked for membership, and knows who is below it. The
+//! nodes of a zone form a tree: its root is the primary, which keeps the names; every other node has
+//! one link up, and may have any number of links down.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Time;
 use crate::error::{Code, Failure};
-use crate::id::{Kind, NodeId};
-use crate::limits::{GONE_GRACE, SPARE_LINKS_MAX};
-use crate::link::frame::{Control, Member};
+use crate::id::NodeId;
+use crate::limits::{ASKED_MAX, GONE_GRACE, REQUEST_TIMEOUT, ROSTER_MAX, SPARE_LINKS_MAX};
+use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
-use crate::link::{Frame, LinkId, Origin, RouteHandle};
+use crate::link::{Frame, LinkId, Origin};
+use crate::node::machine::forward::Traffic;
 use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
 use crate::routing::names::Names;
-use crate::routing::routes::{End, Routes};
-use crate::session::Via;
 
-/// A relay's books.
+/// What a node knows of those below it.
 #[derive(Debug, Default)]
 pub(super) struct Hub {
-    names: Names,
-    routes: Routes,
-    /// The links of each node, the one in use last.
-    links: BTreeMap<NodeId, Vec<LinkId>>,
+    /// At the primary.
+    pub(super) names: Names,
+    /// The links by which each node below is reached, the one in use last.
+    pub(super) ways: BTreeMap<NodeId, Vec<LinkId>>,
+    /// Who is reached by each link.
+    below: BTreeMap<LinkId, BTreeSet<NodeId>>,
     since: BTreeMap<NodeId, Time>,
-    /// Nodes whose link broke, and when that becomes "gone".
+    /// Nodes whose last link broke, and when that becomes "gone".
     leaving: BTreeMap<NodeId, Time>,
-    traffic: Traffic,
+    /// Members of whom not everybody is told.
+    unlisted: BTreeSet<NodeId>,
+    /// Questions passed on to the primary.
+    asked: BTreeMap<u32, (Time, Asked)>,
+    pub(super) traffic: Traffic,
 }
 
-/// What a relay has forwarded since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Records passed on.
-    pub forwarded_records: u64,
-    /// Their bytes.
-    pub forwarded_bytes: u64,
-    /// Records not passed on because the link beyond takes too little; their senders send them again.
-    pub dropped_records: u64,
-    /// Routes in use.
-    pub routes: usize,
+/// Who asked what of the primary.
+#[derive(Debug)]
+enum Asked {
+    Admission(Asker, Applicant),
+    Name(LinkId, u32),
+}
+
+/// Who wants somebody to be a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// The node itself, which has said hello on this link.
+    Hello(LinkId),
+    /// The neighbour on this link, for a node below it; and its number for the question.
+    Below(LinkId, u32),
+    /// This node, for one that was a member before.
+    Again,
 }
 
 impl Machine {
-    /// What this relay has forwarded.
-    pub fn traffic(&self) -> Traffic {
-        Traffic {
-            routes: self.hub.routes.len(),
-            ..self.hub.traffic
-        }
-    }
-
-    /// How many links a node has here, and since when it is here.
+    /// How many ways there are to a node below this one, and since when it is here.
     pub fn presence(&self, id: NodeId) -> (usize, Option<Time>) {
-        let links = self.hub.links.get(&id).map_or(0, Vec::len);
-        (links, self.hub.since.get(&id).copied())
+        let ways = self.hub.ways.get(&id).map_or(0, Vec::len);
+        (ways, self.hub.since.get(&id).copied())
     }
 
-    /// Whether this is a relay, and that node is linked to it.
-    pub(super) fn has_link_of(&self, id: NodeId) -> bool {
-        self.presence(id).0 > 0
+    /// Whether the node keeps the names of its zone.
+    pub(super) fn is_primary(&self) -> bool {
+        !self.config.dials
+    }
+
+    /// Whether a node is below this one and linked to it.
+    pub(super) fn is_linked_below(&self, id: NodeId) -> bool {
+        let ways = self.hub.ways.get(&id).into_iter().flatten();
+        ways.into_iter().any(|link| self.is_link_of(*link, id))
+    }
+
+    /// Whether a node is reached by a link down, or was until just now.
+    pub(super) fn is_below(&self, id: NodeId) -> bool {
+        self.hub.ways.contains_key(&id) || self.hub.leaving.contains_key(&id)
+    }
+
+    fn is_link_of(&self, link: LinkId, id: NodeId) -> bool {
+        let link = self.links.get(&link);
+        link.is_some_and(|link| matches!(link.phase, Phase::Up(of) if of == id))
     }
 
     pub(super) fn open_hub(&mut self) {
@@ -79,303 +96,360 @@ impl Machine {
         version: u16,
         body: &[u8],
     ) -> Result<(), Failure> {
-        let Some(link) = self.links.get(&id) else {
+        let Some(link) = self.links.get_mut(&id) else {
             return Ok(());
         };
         let Phase::Challenged(challenge) = &link.phase else {
             return Ok(());
         };
         let hello = Hello::check(version, body, challenge)?;
-        if hello.id == self.id {
-            return Err(Code::Refused.because("this is the relay's own id"));
-        }
-        let name = self
-            .hub
-            .names
-            .claim(hello.id, hello.name.clone(), hello.insist, self.now)?;
-        let member = Member {
-            id: hello.id,
-            name: name.clone(),
-            kind: hello.kind,
+        let applicant = hello.applicant();
+        link.phase = Phase::Applying(challenge.clone(), hello);
+        self.admit(Asker::Hello(id), applicant);
+        Ok(())
+    }
+
+    /// Somebody wants to be a member: the primary decides, others ask it.
+    pub(super) fn admit(&mut self, asker: Asker, applicant: Applicant) {
+        let answer = if applicant.id == self.id {
+            Some(Err(Code::Refused.because("this way leads back to its own beginning")))
+        } else if self.is_primary() {
+            Some(self.name_applicant(&applicant))
+        } else {
+            self.ask_admission(asker, &applicant).err().map(Err)
         };
-        let signature = Welcome::sign(&self.identity, challenge, &hello);
+        if let Some(answer) = answer {
+            let admission = answer.unwrap_or_else(Admission::Refused);
+            self.admitted(asker, applicant, admission);
+        }
+    }
+
+    fn name_applicant(&mut self, applicant: &Applicant) -> Result<Admission, Failure> {
+        let wish = applicant.name.clone();
+        let names = &mut self.hub.names;
+        let name = names.claim(applicant.id, wish, applicant.insist, self.now)?;
+        let others = self.members.len() - usize::from(self.members.contains_key(&applicant.id));
+        let listed = others - self.hub.unlisted.len() < ROSTER_MAX
+            && !self.hub.unlisted.contains(&applicant.id);
+        Ok(Admission::Granted { name, listed })
+    }
+
+    fn ask_admission(&mut self, asker: Asker, applicant: &Applicant) -> Result<(), Failure> {
+        let applicant = applicant.clone();
+        let request = self.ask_primary(Asked::Admission(asker, applicant.clone()))?;
+        self.tell_up(&Control::Admit { request, applicant });
+        Ok(())
+    }
+
+    /// Asks the primary for the owner of a name, for a neighbour.
+    pub(super) fn ask_name(
+        &mut self,
+        link: LinkId,
+        request: u32,
+        name: crate::id::Name,
+    ) -> Result<(), Failure> {
+        let request = self.ask_primary(Asked::Name(link, request))?;
+        self.tell_up(&Control::Resolve { request, name });
+        Ok(())
+    }
+
+    fn ask_primary(&mut self, asked: Asked) -> Result<u32, Failure> {
+        if self.uplink.link().is_none() {
+            return Err(Code::Unreachable.because("there is no way to the primary now"));
+        }
+        if self.hub.asked.len() >= ASKED_MAX {
+            return Err(Code::Overloaded.because("too many questions wait for the primary"));
+        }
+        let request = self.next_request();
+        let due = self.now + REQUEST_TIMEOUT;
+        self.hub.asked.insert(request, (due, asked));
+        self.sweep_by(due);
+        Ok(request)
+    }
+
+    fn tell_up(&mut self, control: &Control) {
+        if let Some(link) = self.uplink.link() {
+            self.tell(link, &Frame::Control(control.clone()));
+        }
+    }
+
+    pub(super) fn receive_admitted(&mut self, request: u32, admission: Admission) {
+        if let Some((_, Asked::Admission(asker, applicant))) = self.hub.asked.remove(&request) {
+            self.admitted(asker, applicant, admission);
+        }
+    }
+
+    /// The primary has found, or not, whom a name means. Whether the question was somebody else's.
+    pub(super) fn receive_resolved(&mut self, request: u32, id: Option<NodeId>) -> bool {
+        let Some((_, Asked::Name(link, request))) = self.hub.asked.remove(&request) else {
+            return false;
+        };
+        self.tell(link, &Frame::Control(Control::Resolved { request, id }));
+        true
+    }
+
+    fn admitted(&mut self, asker: Asker, applicant: Applicant, admission: Admission) {
+        if let Asker::Below(link, request) = asker {
+            let admission = admission.clone();
+            self.tell(link, &Frame::Control(Control::Admitted { request, admission }));
+        }
+        let Applicant { id, kind, .. } = applicant;
+        match (asker, admission) {
+            (Asker::Hello(link), Admission::Refused(failure)) => self.refuse(link, failure),
+            (Asker::Below(..), Admission::Refused(_)) => {}
+            (Asker::Again, Admission::Refused(failure)) => self.member_left(id, &failure),
+            (Asker::Hello(link), Admission::Granted { name, listed }) => {
+                let member = Member { id, name, kind };
+                if self.welcome(link, &member) {
+                    self.way_up(member, link, listed);
+                }
+            }
+            (Asker::Below(link, _), Admission::Granted { name, listed }) => {
+                if self.links.contains_key(&link) {
+                    self.way_up(Member { id, name, kind }, link, listed);
+                }
+            }
+            (Asker::Again, Admission::Granted { name, .. }) => {
+                let member = Member { id, name, kind };
+                // It may have another name now, which it learns like everybody else.
+                if self.members.get(&id) != Some(&member) {
+                    self.broadcast(&Control::Join(member.clone()), None);
+                    self.member_joined(member);
+                }
+            }
+        }
+    }
+
+    /// Tells a node that it is a member. `false` if it does not wait for that.
+    fn welcome(&mut self, id: LinkId, member: &Member) -> bool {
+        let Some(link) = self.links.get(&id) else {
+            return false;
+        };
+        let Phase::Applying(challenge, hello) = &link.phase else {
+            return false;
+        };
+        let signature = Welcome::sign(&self.identity, challenge, hello);
         let welcome = Welcome {
-            name,
-            members: self.everyone_but(hello.id),
+            name: member.name.clone(),
+            members: self.everyone_but(member.id),
             signature,
         };
         self.tell(id, &Frame::Control(Control::Welcome(welcome)));
-        self.member_link_up(member, id);
-        Ok(())
+        if let Some(link) = self.links.get_mut(&id) {
+            link.phase = Phase::Up(member.id);
+        }
+        true
     }
 
     fn everyone_but(&self, id: NodeId) -> Vec<Member> {
         let own = self.config.name.clone().map(|name| Member {
             id: self.id,
             name,
-            kind: Kind::Relay,
+            kind: self.config.kind,
         });
         self.members
             .values()
-            .filter(|member| member.id != id)
+            .filter(|member| member.id != id && !self.hub.unlisted.contains(&member.id))
+            .take(ROSTER_MAX)
             .cloned()
             .chain(own)
             .collect()
     }
 
-    /// The newest link of a node is in use, the older ones are spares.
-    fn member_link_up(&mut self, member: Member, link: LinkId) {
+    /// There is a way to a node below. The newest is in use, the older ones are spares.
+    fn way_up(&mut self, member: Member, link: LinkId, listed: bool) {
         let id = member.id;
-        if let Some(link) = self.links.get_mut(&link) {
-            link.phase = Phase::Up(id);
-        }
-        let links = self.hub.links.entry(id).or_default();
-        links.push(link);
-        let surplus = (links.len() > SPARE_LINKS_MAX).then(|| links[0]);
+        let ways = self.hub.ways.entry(id).or_default();
+        ways.retain(|way| *way != link);
+        ways.push(link);
+        let surplus = (ways.len() > SPARE_LINKS_MAX).then(|| ways.remove(0));
+        self.hub.below.entry(link).or_default().insert(id);
         self.hub.leaving.remove(&id);
         self.hub.since.entry(id).or_insert(self.now);
-        // Told again to those who know already: now it can be reached.
-        self.broadcast(&Control::Join(member.clone()), id);
+        if listed {
+            self.hub.unlisted.remove(&id);
+            // Told again to those who know already: now it can be reached.
+            self.broadcast(&Control::Join(member.clone()), Some(link));
+        } else {
+            self.hub.unlisted.insert(id);
+        }
         tracing::info!(node = %id.short(), name = %member.name, kind = %member.kind, "joined");
         self.member_joined(member);
         if let Some(surplus) = surplus {
-            self.refuse(
-                surplus,
-                Code::Overloaded.because("too many links of one node"),
-            );
+            self.drop_way(id, surplus);
         }
     }
 
-    pub(super) fn member_link_down(&mut self, id: NodeId, link: LinkId) {
-        for (handle, other) in self.hub.routes.close_link(link) {
-            self.route_closed(handle, link, other);
+    /// A way to a node below is of no use any more.
+    fn drop_way(&mut self, id: NodeId, link: LinkId) {
+        if let Some(below) = self.hub.below.get_mut(&link) {
+            below.remove(&id);
         }
-        let Some(links) = self.hub.links.get_mut(&id) else {
+        if self.is_link_of(link, id) {
+            tracing::debug!(node = %id.short(), "a spare link is one too many");
+            self.refuse(link, Code::Overloaded.because("newer links of the node are in use"));
+        }
+    }
+
+    /// A link of somebody below has ended: who was reached by it only, is about to be gone.
+    pub(super) fn ways_down(&mut self, link: LinkId) {
+        for id in self.hub.below.remove(&link).unwrap_or_default() {
+            self.way_down(id, link);
+        }
+    }
+
+    fn way_down(&mut self, id: NodeId, link: LinkId) {
+        let Some(ways) = self.hub.ways.get_mut(&id) else {
             return;
         };
-        links.retain(|l| *l != link);
-        if links.is_empty() {
-            self.hub.leaving.insert(id, self.now + GONE_GRACE);
-            self.sweep_soon();
+        ways.retain(|way| *way != link);
+        if ways.is_empty() {
+            self.hub.ways.remove(&id);
+            let due = self.now + GONE_GRACE;
+            self.hub.leaving.insert(id, due);
+            self.sweep_by(due);
         }
     }
 
-    fn route_closed(&mut self, handle: RouteHandle, link: LinkId, other: End) {
-        match other {
-            End::Link(other) => {
-                self.tell(other, &Frame::Control(Control::Closed { route: handle }));
-            }
-            End::Here(peer) => {
-                self.routes.remove(&(link, handle));
-                self.path_down(
-                    peer,
-                    Via::Relayed {
-                        link,
-                        route: handle,
-                    },
-                );
-            }
-        }
-    }
-
-    /// A node has left, or is gone: all that it had here goes with it, but its name is kept a while.
+    /// A node below has left, or is gone: all that it had here goes with it, but its name is kept a
+    /// while.
     pub(super) fn member_left(&mut self, id: NodeId, reason: &Failure) {
-        for link in self.hub.links.remove(&id).unwrap_or_default() {
-            self.outputs.push_back(Output::Close(link, reason.clone()));
-            self.forget_link_quietly(link);
+        for link in self.hub.ways.remove(&id).unwrap_or_default() {
+            if let Some(below) = self.hub.below.get_mut(&link) {
+                below.remove(&id);
+            }
+            if self.is_link_of(link, id) {
+                self.outputs.push_back(Output::Close(link, reason.clone()));
+                self.forget_link_quietly(link);
+            }
         }
-        self.hub.links.remove(&id);
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
-        self.hub.names.release(id, self.now);
         tracing::info!(node = %id.short(), reason = %reason.code, "no longer here");
-        self.broadcast(
-            &Control::Leave {
-                id,
-                reason: reason.code,
-            },
+        let leave = Control::Leave {
             id,
-        );
+            reason: reason.code,
+        };
+        if self.is_primary() {
+            self.hub.names.release(id, self.now);
+        } else {
+            self.tell_up(&leave);
+        }
+        if !self.hub.unlisted.remove(&id) {
+            self.broadcast(&leave, None);
+        }
         self.member_gone(id, reason);
     }
 
-    pub(super) fn hub_time(&mut self) {
-        let gone: Vec<_> = self
-            .hub
-            .leaving
-            .iter()
-            .filter(|(_, due)| **due <= self.now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in gone {
-            self.member_left(
+    /// A neighbour below tells that somebody below it is no longer there.
+    pub(super) fn left_below(&mut self, link: LinkId, id: NodeId, reason: Code) {
+        let known = self.hub.below.get_mut(&link);
+        if !known.is_some_and(|below| below.remove(&id)) {
+            return;
+        }
+        self.way_down(id, link);
+        if self.hub.leaving.contains_key(&id) {
+            self.member_left(id, &reason.because("its neighbour no longer sees the node"));
+        }
+    }
+
+    /// The primary tells of a node that is here by another way: the ways that were known are old.
+    pub(super) fn moved_elsewhere(&mut self, id: NodeId) {
+        self.hub.leaving.remove(&id);
+        self.hub.since.remove(&id);
+        for link in self.hub.ways.remove(&id).unwrap_or_default() {
+            self.drop_way(id, link);
+        }
+    }
+
+    /// The primary tells that a node is gone which is below. It may have forgotten.
+    pub(super) fn contradict_leave(&mut self, id: NodeId) -> bool {
+        let here = self.hub.ways.contains_key(&id);
+        if here {
+            self.admit_again(id);
+        }
+        here
+    }
+
+    /// There is a way to the primary again: it is told of everyone below.
+    pub(super) fn admit_all_again(&mut self) {
+        for id in self.hub.ways.keys().copied().collect::<Vec<_>>() {
+            self.admit_again(id);
+        }
+    }
+
+    fn admit_again(&mut self, id: NodeId) {
+        if let Some(member) = self.members.get(&id) {
+            let applicant = Applicant {
                 id,
-                &Code::Gone.because("its link broke and it did not return"),
-            );
+                kind: member.kind,
+                name: Some(member.name.clone()),
+                insist: false,
+            };
+            self.admit(Asker::Again, applicant);
+        }
+    }
+
+    /// There is no way to the primary any more: whoever waits for its answer is told.
+    pub(super) fn drop_asked(&mut self) {
+        for (_, (_, asked)) in std::mem::take(&mut self.hub.asked) {
+            self.answer_unreachable(asked);
+        }
+    }
+
+    fn answer_unreachable(&mut self, asked: Asked) {
+        let failure = Code::Unreachable.because("there is no way to the primary now");
+        match asked {
+            // It is asked again once there is a way.
+            Asked::Admission(Asker::Again, _) => {}
+            Asked::Admission(asker, applicant) => {
+                self.admitted(asker, applicant, Admission::Refused(failure));
+            }
+            Asked::Name(link, request) => {
+                self.tell(link, &Frame::Control(Control::Resolved { request, id: None }));
+            }
+        }
+    }
+
+    pub(super) fn hub_time(&mut self) {
+        let now = self.now;
+        let gone: Vec<_> = self.hub.leaving.iter().filter(|(_, due)| **due <= now).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(id, _)| *id).collect();
+        for id in gone {
+            self.member_left(id, &Code::Gone.because("its link broke and it did not return"));
+        }
+        let late = self.hub.asked.extract_if(.., |_, (due, _)| *due <= now);
+        for (_, (_, asked)) in late.collect::<Vec<_>>() {
+            self.answer_unreachable(asked);
         }
     }
 
     pub(super) fn hub_due(&self) -> Option<Time> {
-        self.hub.leaving.values().min().copied()
+        let leaving = self.hub.leaving.values().copied();
+        leaving.chain(self.hub.asked.values().map(|(due, _)| *due)).min()
     }
 
-    fn broadcast(&mut self, control: &Control, about: NodeId) {
+    /// Tells all neighbours below, but for one.
+    pub(super) fn broadcast(&mut self, control: &Control, but: Option<LinkId>) {
         let frame = Frame::Control(control.clone()).encode();
-        let links: Vec<_> = self
-            .links
-            .iter()
-            .filter(|(_, link)| {
-                link.origin == Origin::Accepted
-                    && matches!(&link.phase, Phase::Up(id) if *id != about)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in links {
+        let below = self.links.iter().filter(|(id, link)| {
+            let up = matches!(link.phase, Phase::Up(_));
+            up && link.origin == Origin::Accepted && Some(**id) != but
+        });
+        for id in below.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.tell_encoded(id, frame.clone());
         }
     }
+}
 
-    /// Passes a record on: a look-up, and the same bytes again.
-    pub(super) fn forward(&mut self, from: LinkId, route: RouteHandle, payload: Bytes, raw: Bytes) {
-        match self.hub.routes.next_hop(route, End::Link(from)) {
-            Some(End::Link(to)) => {
-                let Some(link) = self.links.get_mut(&to) else {
-                    return;
-                };
-                let bytes = raw.len() as u64;
-                if link.queue.push_forwarded(raw).is_ok() {
-                    self.hub.traffic.forwarded_records += 1;
-                    self.hub.traffic.forwarded_bytes += bytes;
-                    self.ready_link(to);
-                } else {
-                    self.hub.traffic.dropped_records += 1;
-                }
-            }
-            Some(End::Here(peer)) => {
-                self.receive_payload(Via::Relayed { link: from, route }, peer, payload);
-            }
-            None => self.tell(from, &Frame::Control(Control::Closed { route })),
-        }
-    }
-
-    pub(super) fn receive_from_member(
-        &mut self,
-        link: LinkId,
-        member: NodeId,
-        control: Control,
-    ) -> Result<(), Failure> {
-        match control {
-            Control::Resolve { request, name } => {
-                let id = self.hub.names.resolve(&name);
-                self.tell(link, &Frame::Control(Control::Resolved { request, id }));
-            }
-            Control::Open {
-                request,
-                target,
-                payload,
-            } => {
-                match self.open_for(link, member, target) {
-                    Ok((route, end)) => {
-                        // The opener must know the route before the answer comes along it.
-                        self.tell(link, &Frame::Control(Control::Opened { request, route }));
-                        self.deliver_first(link, member, route, end, payload);
-                    }
-                    Err(failure) => {
-                        let refused = Control::OpenRefused { request, failure };
-                        self.tell(link, &Frame::Control(refused));
-                    }
-                }
-            }
-            Control::Closed { route } => {
-                if let Some(other) = self.hub.routes.close(route, End::Link(link)) {
-                    self.route_closed(route, link, other);
-                }
-            }
-            _ => return Err(Code::BadMessage.because("got a frame that only a relay may send")),
-        }
-        Ok(())
-    }
-
-    fn open_for(
-        &mut self,
-        link: LinkId,
-        member: NodeId,
-        target: NodeId,
-    ) -> Result<(RouteHandle, End), Failure> {
-        if target == member {
-            return Err(Code::Refused.because("a route cannot lead back to its opener"));
-        }
-        let here = target == self.id;
-        let end = if here {
-            End::Here(member)
-        } else {
-            End::Link(self.active_link(target)?)
-        };
-        Ok((self.open_route(End::Link(link), end)?, end))
-    }
-
-    fn deliver_first(
-        &mut self,
-        link: LinkId,
-        from: NodeId,
-        route: RouteHandle,
-        end: End,
-        payload: Vec<u8>,
-    ) {
-        match end {
-            End::Here(_) => {
-                self.routes.insert((link, route), from);
-                self.receive_payload(Via::Relayed { link, route }, from, payload.into());
-            }
-            End::Link(next) => {
-                self.hub.traffic.forwarded_records += 1;
-                self.hub.traffic.forwarded_bytes += payload.len() as u64;
-                self.tell(
-                    next,
-                    &Frame::Control(Control::Incoming {
-                        route,
-                        from,
-                        payload,
-                    }),
-                );
-            }
-        }
-    }
-
-    /// Opens a route from this relay itself to one of its nodes.
-    pub(super) fn open_from_here(
-        &mut self,
-        target: NodeId,
-        payload: Vec<u8>,
-    ) -> Result<Via, Failure> {
-        let link = self.active_link(target)?;
-        let route = self.open_route(End::Here(target), End::Link(link))?;
-        self.routes.insert((link, route), target);
-        let incoming = Control::Incoming {
-            route,
-            from: self.id,
-            payload,
-        };
-        self.tell(link, &Frame::Control(incoming));
-        Ok(Via::Relayed { link, route })
-    }
-
-    fn open_route(&mut self, opener: End, target: End) -> Result<RouteHandle, Failure> {
-        self.hub
-            .routes
-            .open(opener, target)
-            .map_err(|_| Code::Overloaded.because("too many routes at one link"))
-    }
-
-    fn active_link(&self, id: NodeId) -> Result<LinkId, Failure> {
-        if let Some(link) = self.hub.links.get(&id).and_then(|links| links.last()) {
-            Ok(*link)
-        } else if self.members.contains_key(&id) {
-            Err(Code::Unreachable
-                .because("the node has lost its link, and may return")
-                .of(id))
-        } else {
-            Err(Code::UnknownName.because("nobody here has this id").of(id))
+impl Hello {
+    fn applicant(&self) -> Applicant {
+        Applicant {
+            id: self.id,
+            kind: self.kind,
+            name: self.name.clone(),
+            insist: self.insist,
         }
     }
 }
+

@@ -5,8 +5,9 @@ use crate::id::{Name, NodeId};
 use crate::limits::{REQUEST_TIMEOUT, RETURN_GRACE};
 use crate::link::frame::{Control, Member};
 use crate::link::{Frame, LinkId};
-use crate::node::events::{Event, Peer};
+use crate::node::events::{Event, Peer, State};
 use crate::node::machine::Machine;
+use crate::node::machine::hub::Asker;
 use crate::node::machine::session::Session;
 use crate::session::Via;
 use crate::session::transport::Transport;
@@ -79,47 +80,63 @@ impl Machine {
         })
     }
 
-    pub(super) fn receive_from_relay(
+    pub(super) fn receive_from_above(&mut self, control: Control) -> Result<(), Failure> {
+        match control {
+            Control::Join(member) if member.id == self.id => self.rename(member.name),
+            Control::Join(member) => {
+                if let Some(state) = self.peers.get_mut(&member.id) {
+                    state.away = None;
+                }
+                self.moved_elsewhere(member.id);
+                self.broadcast(&Control::Join(member.clone()), None);
+                self.member_joined(member);
+            }
+            Control::Leave { id, reason } => {
+                if !self.contradict_leave(id) {
+                    self.broadcast(&Control::Leave { id, reason }, None);
+                    self.member_gone(id, &reason.because("the relay no longer sees the node"));
+                }
+            }
+            Control::Resolved { request, id } => {
+                if !self.receive_resolved(request, id) && self.resolves.remove(&request).is_some() {
+                    let found = id.ok_or_else(|| unknown_name("", "nobody here has this name"));
+                    self.emit(Event::Resolved(request, found));
+                }
+            }
+            Control::Admitted { request, admission } => self.receive_admitted(request, admission),
+            _ => return Err(Code::BadMessage.because("got a frame that only a member may send")),
+        }
+        Ok(())
+    }
+
+    pub(super) fn receive_from_below(
         &mut self,
         link: LinkId,
         control: Control,
     ) -> Result<(), Failure> {
         match control {
-            Control::Join(member) => {
-                if let Some(state) = self.peers.get_mut(&member.id) {
-                    state.away = None;
-                }
-                self.member_joined(member);
-            }
-            Control::Leave { id, reason } => {
-                self.member_gone(id, &reason.because("the relay no longer sees the node"));
-            }
-            Control::Resolved { request, id } => {
-                if self.resolves.remove(&request).is_some() {
-                    let found = id.ok_or_else(|| unknown_name("", "nobody here has this name"));
-                    self.emit(Event::Resolved(request, found));
+            Control::Resolve { request, name } => {
+                let known = self.members.values().find(|member| member.name == name);
+                let known = known.map(|member| member.id);
+                let own = (self.name() == Some(&name)).then_some(self.id);
+                let id = known.or(own).or_else(|| self.hub.names.resolve(&name));
+                if id.is_some() || self.ask_name(link, request, name).is_err() {
+                    self.tell(link, &Frame::Control(Control::Resolved { request, id }));
                 }
             }
-            Control::Opened { request, route } => {
-                self.opened(link, request, Via::Relayed { link, route })
+            Control::Admit { request, applicant } => {
+                self.admit(Asker::Below(link, request), applicant);
             }
-            Control::OpenRefused { request, failure } => self.open_refused(request, failure),
-            Control::Incoming {
-                route,
-                from,
-                payload,
-            } => {
-                self.routes.insert((link, route), from);
-                self.receive_payload(Via::Relayed { link, route }, from, payload.into());
-            }
-            Control::Closed { route } => {
-                if let Some(peer) = self.routes.remove(&(link, route)) {
-                    self.path_down(peer, Via::Relayed { link, route });
-                }
-            }
-            _ => return Err(Code::BadMessage.because("got a frame that only a member may send")),
+            Control::Leave { id, reason } => self.left_below(link, id, reason),
+            _ => return Err(Code::BadMessage.because("got a frame that only a relay may send")),
         }
         Ok(())
+    }
+
+    /// The primary has given this node another name.
+    fn rename(&mut self, name: Name) {
+        self.config.name = Some(name.clone());
+        self.set_state(State::Online(name));
     }
 
     /// The members as the relay now tells them. A relay that has just begun anew does not know yet
@@ -129,7 +146,7 @@ impl Machine {
         let gone: Vec<_> = self
             .members
             .keys()
-            .filter(|id| !here.contains(id))
+            .filter(|id| !here.contains(id) && !self.is_below(**id))
             .copied()
             .collect();
         for id in gone {
@@ -137,9 +154,14 @@ impl Machine {
         }
         self.sweep_soon();
         for member in members {
+            // Of those below this node knows better.
+            if member.id == self.id || self.is_below(member.id) {
+                continue;
+            }
             if let Some(state) = self.peers.get_mut(&member.id) {
                 state.away = None;
             }
+            self.broadcast(&Control::Join(member.clone()), None);
             self.member_joined(member);
         }
     }

@@ -10,6 +10,7 @@
 //! time: call `handle_time` between them and `poll_output`. Time never runs backwards.
 
 mod backlog;
+mod forward;
 mod handshakes;
 mod hub;
 mod members;
@@ -23,7 +24,7 @@ mod streams;
 mod tests;
 mod uplink;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
@@ -32,19 +33,20 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use crate::Time;
 use crate::config::Config;
 use crate::error::{Code, Failure};
-use crate::id::{Identity, Kind, Name, NodeId};
+use crate::id::{Identity, Name, NodeId};
 use crate::limits::{LINKS_MAX, STALL};
 use crate::link::frame::Member;
-use crate::link::{Frame, LinkId, Origin, RouteHandle};
+use crate::link::{Frame, LinkId, Origin};
 use crate::node::events::{Event, Peer, State};
 use crate::node::machine::hub::Hub;
 use crate::node::machine::neighbour::Link;
 use crate::node::machine::session::PeerState;
 use crate::node::machine::uplink::Uplink;
+use crate::routing::routes::Routes;
 use crate::stream::Mux;
 
 pub use backlog::Backlog;
-pub use hub::Traffic;
+pub use forward::Traffic;
 pub use members::Resolution;
 
 /// What is to be done outside.
@@ -89,11 +91,9 @@ pub struct Machine {
     /// Streams of sessions that have ended, by the session's serial number.
     ended: BTreeMap<u64, Mux>,
     timers: BTreeSet<(Time, NodeId)>,
-    /// Whose records come along which route.
-    routes: HashMap<(LinkId, RouteHandle), NodeId>,
+    routes: Routes,
 
     protocols: BTreeSet<String>,
-    opens: BTreeMap<u32, NodeId>,
     resolves: BTreeMap<u32, Time>,
     pings: BTreeMap<u64, (NodeId, Time)>,
     serial: u64,
@@ -122,19 +122,17 @@ impl Machine {
             ready_peers: VecDeque::new(),
             ended: BTreeMap::new(),
             timers: BTreeSet::new(),
-            routes: HashMap::new(),
+            routes: Routes::default(),
             protocols: BTreeSet::new(),
-            opens: BTreeMap::new(),
             resolves: BTreeMap::new(),
             pings: BTreeMap::new(),
             serial: 0,
             outputs: VecDeque::new(),
             config,
         };
-        if machine.is_relay() {
+        if machine.is_primary() {
             machine.open_hub();
-        }
-        if machine.config.dials {
+        } else {
             machine.dial();
         }
         machine
@@ -304,10 +302,6 @@ impl Machine {
             self.ready_link(id);
             return Some(Output::Send(id, packet));
         }
-    }
-
-    fn is_relay(&self) -> bool {
-        self.config.kind == Kind::Relay
     }
 
     fn emit(&mut self, event: Event) {

@@ -5,12 +5,15 @@ use bytes::Bytes;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX};
+use crate::limits::{
+    ASK_AGAIN, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX, SWEEP_INTERVAL_MIN,
+};
 use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
 use crate::link::queue::Queue;
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::events::State;
+use crate::node::machine::forward::Opening;
 use crate::node::machine::{Machine, Output};
 use crate::session::Via;
 
@@ -26,7 +29,8 @@ pub(super) struct Link {
     pub(super) waiting: Vec<NodeId>,
     pub(super) since: Time,
     heard: Time,
-    asked: bool,
+    /// When to ask for a sign of life, if none comes.
+    ask_at: Time,
 }
 
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) enum Phase {
     SaidHello(Challenge, Hello),
     /// We were called, have sent the challenge, and wait for the hello.
     Challenged(Challenge),
+    /// We have the hello, and wait for the primary's word.
+    Applying(Challenge, Hello),
     /// A direct link that has not yet carried anything there and back.
     Probing(NodeId),
     /// In use, with this neighbour.
@@ -59,19 +65,20 @@ impl Link {
             waiting: Vec::new(),
             since: now,
             heard: now,
-            asked: false,
+            ask_at: now + KEEPALIVE,
         }
+    }
+
+    fn hear(&mut self, now: Time) {
+        self.heard = now;
+        self.ask_at = now + KEEPALIVE;
     }
 
     /// When to look after it.
     fn due(&self) -> Time {
         match self.phase {
-            Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_) => {
-                self.since + HELLO_TIMEOUT
-            }
-            Phase::Probing(_) => self.since + SILENCE_MAX,
-            Phase::Up(_) if self.asked => self.heard + SILENCE_MAX,
-            Phase::Up(_) => self.heard + KEEPALIVE,
+            Phase::Up(_) | Phase::Probing(_) => self.ask_at,
+            _ => self.since + HELLO_TIMEOUT,
         }
     }
 }
@@ -103,8 +110,7 @@ impl Machine {
 
     pub(super) fn receive_packet(&mut self, id: LinkId, packet: Bytes) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.heard = self.now;
-            link.asked = false;
+            link.hear(self.now);
         }
         if packet.len() > PACKET_BYTES_MAX {
             self.refuse(
@@ -137,14 +143,12 @@ impl Machine {
             return Ok(());
         };
         match (&link.phase, link.origin, frame) {
-            (Phase::Up(_), Origin::Accepted, Frame::Record { route, payload }) => {
-                self.forward(id, route, payload, raw);
-                Ok(())
-            }
-            (Phase::Up(_), Origin::Dialled, Frame::Record { route, payload }) => {
-                if let Some(peer) = self.routes.get(&(id, route)).copied() {
-                    self.receive_payload(Via::Relayed { link: id, route }, peer, payload);
-                }
+            (
+                Phase::Up(_),
+                Origin::Accepted | Origin::Dialled,
+                Frame::Record { route, payload },
+            ) => {
+                self.receive_routed(id, route, payload, raw);
                 Ok(())
             }
             (
@@ -189,18 +193,45 @@ impl Machine {
             (Phase::Challenged(_), _, Frame::Hello { version, body }) => {
                 self.receive_hello(id, version, &body)
             }
+            (
+                Phase::Up(_),
+                Origin::Accepted | Origin::Dialled,
+                Frame::Control(Control::Open {
+                    route,
+                    from,
+                    target,
+                    payload,
+                }),
+            ) => {
+                let payload = payload.into();
+                let opening = Opening {
+                    route,
+                    from,
+                    target,
+                    payload,
+                };
+                self.receive_open(id, opening, raw);
+                Ok(())
+            }
+            (
+                Phase::Up(_),
+                Origin::Accepted | Origin::Dialled,
+                Frame::Control(Control::Closed { route, failure }),
+            ) => {
+                self.receive_closed(id, route, &failure);
+                Ok(())
+            }
             (Phase::Up(_), Origin::Dialled, Frame::Control(control)) => {
-                self.receive_from_relay(id, control)
+                self.receive_from_above(control)
             }
-            (Phase::Up(peer), Origin::Accepted, Frame::Control(control)) => {
-                let peer = *peer;
-                self.receive_from_member(id, peer, control)
-            }
-            (Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_), _, _) => {
-                Err(Code::BadMessage.because("expected the greeting of a link, got another frame"))
+            (Phase::Up(_), Origin::Accepted, Frame::Control(control)) => {
+                self.receive_from_below(id, control)
             }
             (Phase::Up(_) | Phase::Probing(_), _, _) => {
                 Err(Code::BadMessage.because("got a frame that has no place on this link"))
+            }
+            _ => {
+                Err(Code::BadMessage.because("expected the greeting of a link, got another frame"))
             }
         }
     }
@@ -235,17 +266,31 @@ impl Machine {
             return Ok(());
         };
         welcome.check(challenge, hello)?;
-        let relay = challenge.id;
-        self.zone.clone_from(&challenge.zone);
+        let (relay, zone) = (challenge.id, challenge.zone.clone());
         link.phase = Phase::Up(relay);
         self.uplink.welcomed(id);
+        self.enter_zone(zone);
         tracing::info!(name = %welcome.name, relay = %relay.short(), zone = self.zone, "online");
         // The name that it has now is the one to ask for when it returns.
         self.config.name = Some(welcome.name.clone());
         self.set_state(State::Online(welcome.name));
         self.replace_members(welcome.members);
+        self.admit_all_again();
         self.reroute_all();
         Ok(())
+    }
+
+    /// Whoever is below in another zone than this node's has to begin anew.
+    fn enter_zone(&mut self, zone: String) {
+        if self.zone == zone {
+            return;
+        }
+        self.zone = zone;
+        let below = self.links.iter().filter(|(_, link)| link.origin == Origin::Accepted);
+        for id in below.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let failure = Code::Unreachable.because("this node has entered another zone");
+            self.refuse(id, failure);
+        }
     }
 
     fn receive_bye(&mut self, id: LinkId) {
@@ -313,12 +358,13 @@ impl Machine {
         let Some(link) = self.links.remove(&id) else {
             return;
         };
-        match (link.origin, link.phase) {
-            (Origin::Direct(peer), _) => self.path_down(peer, Via::Direct { link: id }),
-            (Origin::Dialled, _) => self.routes_down(id),
-            (Origin::Accepted, Phase::Up(member)) => self.member_link_down(member, id),
-            (Origin::Accepted, _) => {}
+        match link.origin {
+            Origin::Direct(peer) => self.path_down(peer, Via::Direct { link: id }),
+            // First the ways, so that no route is sought along the link that is no more.
+            Origin::Dialled => self.uplink.ended(id),
+            Origin::Accepted => self.ways_down(id),
         }
+        self.routes_down(id);
         // Sessions that waited for room here may have it elsewhere.
         link.waiting
             .into_iter()
@@ -329,9 +375,15 @@ impl Machine {
         self.sweep_at = Some(self.now);
     }
 
+    /// Something is due that the sweep sees to.
+    pub(super) fn sweep_by(&mut self, due: Time) {
+        self.sweep_at = Some(self.sweep_at.map_or(due, |at| at.min(due)));
+    }
+
     /// Looks after every link: asks the silent for a sign of life, and ends those that give none.
     pub(super) fn sweep(&mut self) {
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
+        let due = self.links.iter().filter(|(_, link)| link.due() <= self.now);
+        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.look_after(id);
         }
         self.hub_time();
@@ -343,35 +395,30 @@ impl Machine {
             .chain(self.hub_due())
             .chain(self.requests_due());
         // Not more often than needed to be on time within a few per cent.
-        self.sweep_at = due.min().map(|due| due.max(self.now + KEEPALIVE / 20));
+        self.sweep_at = due.min().map(|due| due.max(self.now + SWEEP_INTERVAL_MIN));
     }
 
     fn look_after(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if self.now < link.due() {
-            return;
-        }
         match link.phase {
-            Phase::Up(_) if !link.asked => {
-                link.asked = true;
+            Phase::Up(_) | Phase::Probing(_) if self.now < link.heard + SILENCE_MAX => {
+                // One question or its answer may be lost, many are not.
+                link.ask_at = (self.now + ASK_AGAIN).min(link.heard + SILENCE_MAX);
                 self.tell(id, &Frame::Control(Control::Ping));
             }
             Phase::Up(_) | Phase::Probing(_) => {
                 self.refuse(id, Code::TimedOut.because("the link gives no sign of life"));
             }
-            Phase::Called | Phase::SaidHello(..) | Phase::Challenged(_) => {
-                self.refuse(id, Code::TimedOut.because("no hello came in time"));
-            }
+            _ => self.refuse(id, Code::TimedOut.because("no hello came in time")),
         }
     }
 
     /// This process was asleep: the silence of others in the meantime says nothing of them.
     pub(super) fn excuse_silence(&mut self) {
         for link in self.links.values_mut() {
-            link.heard = self.now;
-            link.asked = false;
+            link.hear(self.now);
         }
         self.sweep_soon();
     }

@@ -1,12 +1,10 @@
-//! The ways that sessions take: routes through the relay, and direct links.
+//! The ways that sessions take: routes through relays, and direct links.
 
 use bytes::Bytes;
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::REROUTE_INTERVAL;
-use crate::link::frame::Control;
-use crate::link::{Frame, LinkId};
+use crate::limits::{REROUTE_INTERVAL, ROUTE_TIMEOUT};
 use crate::node::events::{Event, PathKind};
 use crate::node::machine::Machine;
 use crate::session::Via;
@@ -14,15 +12,26 @@ use crate::session::path::Moved;
 use crate::session::transport::Remark;
 
 impl Machine {
-    /// A way to `peer` has come to be.
+    /// A way to `peer` has come to be, and something that the peer said just now came along it.
     pub(super) fn path_up(&mut self, peer: NodeId, via: Via) {
-        let Some(session) = self.session_mut(peer) else {
+        let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        tracing::trace!(peer = %peer.short(), ?via, "path up");
         session.paths.add(via);
         session.pathless_since = None;
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.reroute_at = None;
+        state.reroute_at = None;
+        let mut unneeded = None;
+        if state.opening == Some(via) {
+            state.opening = None;
+            // The other side sees to those that it has opened.
+            unneeded = state.opened.replace(via);
+        }
+        if let Some(unneeded) = unneeded {
+            self.close_route(unneeded);
         }
         self.show_path(peer);
         self.ready_peer(peer);
@@ -40,10 +49,10 @@ impl Machine {
             if let Some(transport) = &mut session.transport {
                 transport.rewind(now);
             }
-        }
-        if session.paths.active().is_none() {
-            session.pathless_since = Some(now);
-            self.lost_all_paths(peer);
+            if session.paths.active().is_none() {
+                session.pathless_since = Some(now);
+                self.lost_all_paths(peer);
+            }
         }
         self.show_path(peer);
         self.ready_peer(peer);
@@ -58,28 +67,44 @@ impl Machine {
         }
     }
 
-    /// Asks for a route for a session that has keys but no way; later again, if there is none now.
+    /// Opens a route for a session that has keys but no way; later again, if there is none now.
     pub(super) fn reroute(&mut self, peer: NodeId) {
         let now = self.now;
-        let Some(session) = self.session_mut(peer) else {
+        let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
-        if session.paths.active().is_some() {
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        let Some(transport) = session.transport.as_mut() else {
+            return;
+        };
+        if session.paths.active().is_some() || state.opening.is_some() {
             return;
         }
-        let Some(transport) = &mut session.transport else {
-            return;
-        };
-        let hello = transport.seal_remark(&Remark::Ack);
+        // The pong proves the route.
+        let question = transport.seal_remark(&Remark::Ping(0));
+        state.reroute_at = Some(now + ROUTE_TIMEOUT);
+        let opened = self.open_route_to(peer, &question);
         if let Some(state) = self.peers.get_mut(&peer) {
-            state.reroute_at = Some(now + REROUTE_INTERVAL);
-        }
-        match self.open_route_to(peer, hello) {
-            Ok(Some(via)) => self.path_up(peer, via),
-            Ok(None) => {}
-            Err(failure) => tracing::trace!(peer = %peer.short(), %failure, "no route yet"),
+            match opened {
+                Ok(via) => state.opening = Some(via),
+                Err(failure) => {
+                    tracing::debug!(peer = %peer.short(), %failure, "no route yet");
+                    state.reroute_at = Some(now + REROUTE_INTERVAL);
+                }
+            }
         }
         self.reschedule(peer);
+    }
+
+    /// The last attempt was refused a while ago, or nobody has answered.
+    pub(super) fn reroute_again(&mut self, peer: NodeId) {
+        let state = self.peers.get_mut(&peer);
+        if let Some(unanswered) = state.and_then(|state| state.opening.take()) {
+            self.close_route(unanswered);
+        }
+        self.reroute(peer);
     }
 
     pub(super) fn reroute_all(&mut self) {
@@ -88,26 +113,60 @@ impl Machine {
         }
     }
 
-    /// The link to the relay is no more, and with it every route.
-    pub(super) fn routes_down(&mut self, link: LinkId) {
-        let lost: Vec<_> = self.routes.extract_if(|(l, _), _| *l == link).collect();
-        for ((link, route), peer) in lost {
-            self.path_down(peer, Via::Relayed { link, route });
+    /// Somebody has opened a route to this node: whoever does has no other that works.
+    pub(super) fn incoming_route(&mut self, via: Via, peer: NodeId, payload: Bytes) {
+        let opening = self.peers.get(&peer).and_then(|state| state.opening);
+        if !self.receive_payload(via, peer, payload) {
+            return;
         }
-        let failure = Code::Unreachable.because("the link to the relay has ended");
-        for (_, peer) in std::mem::take(&mut self.opens) {
+        // If both have opened one at once, that of the smaller id counts.
+        if let Some(own) = opening {
+            if self.id < peer {
+                return self.close_route(via);
+            }
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.opening = None;
+            }
+            self.close_route(own);
+        }
+        self.path_up(peer, via);
+    }
+
+    /// A route has ended, or could not be opened.
+    pub(super) fn route_down(&mut self, peer: NodeId, via: Via, failure: &Failure) {
+        tracing::trace!(peer = %peer.short(), ?via, %failure, "route down");
+        let retry_at = self.now + REROUTE_INTERVAL;
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if state.opened == Some(via) {
+            state.opened = None;
+        }
+        if state.opening != Some(via) {
+            return self.path_down(peer, via);
+        }
+        state.opening = None;
+        if state.calling.is_some() {
             self.handshake_failed(peer, failure.clone());
+        } else if failure.code == Code::UnknownName && !self.missing.contains_key(&peer) {
+            // Nobody knows anything of it, and no direct link is left either.
+            let pathless = |s: &mut super::session::Session| s.paths.active().is_none();
+            if self.session_mut(peer).is_some_and(pathless) {
+                let gone = Code::Gone.because("the node did not return");
+                self.end_session(peer, &gone, false);
+            }
+        } else {
+            tracing::debug!(peer = %peer.short(), %failure, "no route yet");
+            state.reroute_at = Some(retry_at);
         }
-        for (request, _) in std::mem::take(&mut self.resolves) {
-            self.emit(Event::Resolved(request, Err(failure.clone())));
-        }
+        self.reschedule(peer);
     }
 
     /// Whether what goes this way passes a relay. A relay and its nodes are neighbours, though their
     /// session takes a route.
     pub(super) fn path_kind(&self, peer: NodeId, via: Option<Via>) -> PathKind {
         let direct = via.is_some_and(Via::is_direct);
-        if direct || self.is_uplink(peer) || self.has_link_of(peer) {
+        if direct || self.is_uplink(peer) || self.is_linked_below(peer) {
             PathKind::Direct
         } else {
             PathKind::Relayed
@@ -130,68 +189,6 @@ impl Machine {
             let peer = self.peer(member);
             tracing::debug!(peer = %peer.name, path = %peer.path, "path");
             self.emit(Event::PathChange(peer));
-        }
-    }
-
-    /// Asks for a route whose first payload this is.
-    pub(super) fn open_route_to(
-        &mut self,
-        peer: NodeId,
-        payload: Bytes,
-    ) -> Result<Option<Via>, Failure> {
-        if self.is_relay() {
-            return self.open_from_here(peer, payload.to_vec()).map(Some);
-        }
-        let Some(link) = self.uplink.link() else {
-            return Err(Code::Unreachable
-                .because("there is no link to a relay now")
-                .of(peer));
-        };
-        let request = self.next_request();
-        self.opens.insert(request, peer);
-        let payload = payload.to_vec();
-        self.tell(
-            link,
-            &Frame::Control(Control::Open {
-                request,
-                target: peer,
-                payload,
-            }),
-        );
-        Ok(None)
-    }
-
-    pub(super) fn opened(&mut self, link: LinkId, request: u32, via: Via) {
-        let Some(peer) = self.opens.remove(&request) else {
-            return;
-        };
-        self.routes.insert((link, via.route()), peer);
-        if self
-            .session_mut(peer)
-            .is_some_and(|session| session.transport.is_some())
-        {
-            self.path_up(peer, via);
-        }
-    }
-
-    pub(super) fn open_refused(&mut self, request: u32, failure: Failure) {
-        let Some(peer) = self.opens.remove(&request) else {
-            return;
-        };
-        let calling = self
-            .peers
-            .get(&peer)
-            .is_some_and(|state| state.calling.is_some());
-        if calling {
-            self.handshake_failed(peer, failure);
-        } else if failure.code == Code::UnknownName && !self.missing.contains_key(&peer) {
-            // The relay knows nothing of it, and no direct link is left either.
-            if self
-                .session_mut(peer)
-                .is_some_and(|s| s.paths.active().is_none())
-            {
-                self.end_session(peer, &Code::Gone.because("the node did not return"), false);
-            }
         }
     }
 }

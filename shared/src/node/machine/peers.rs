@@ -85,7 +85,7 @@ impl Machine {
         let reroute = state.reroute_at.is_some_and(|due| due <= now);
         if reroute {
             state.reroute_at = None;
-            self.reroute(peer);
+            self.reroute_again(peer);
         }
         let window = self.config.resume_window;
         let Some(session) = self.session_mut(peer) else {
@@ -138,8 +138,11 @@ impl Machine {
         state.calling = None;
         state.answering = None;
         state.reroute_at = None;
+        let mut routes: Vec<_> = state.opening.take().into_iter().collect();
+        routes.extend(state.opened.take());
         let away = state.away.take();
         let Some(mut session) = state.session.take() else {
+            routes.into_iter().for_each(|via| self.close_route(via));
             return self.reschedule(peer);
         };
         if tell
@@ -156,8 +159,12 @@ impl Machine {
         let failure = failure.clone().of(name);
         tracing::debug!(peer = %peer.short(), %failure, "session down");
         self.emit(Event::SessionDown(peer, failure.clone()));
-        for via in session.paths.iter().filter(|via| via.is_direct()) {
-            self.say_bye(via.link());
+        for via in session.paths.iter().chain(routes) {
+            if via.is_direct() {
+                self.say_bye(via.link());
+            } else {
+                self.close_route(via);
+            }
         }
         self.bury(peer, session, &failure);
         if away.is_some() {

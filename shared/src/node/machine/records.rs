@@ -13,21 +13,23 @@ use crate::session::transport::{OpenError, Opened, Remark, Transport};
 use crate::session::{Payload, Via};
 
 impl Machine {
-    /// Something came for the session with `peer`.
-    pub(super) fn receive_payload(&mut self, via: Via, peer: NodeId, payload: Bytes) {
+    /// Something came for the session with `peer`. Whether it was the peer that said it just now.
+    pub(super) fn receive_payload(&mut self, via: Via, peer: NodeId, payload: Bytes) -> bool {
         match Payload::decode(payload) {
             Ok(Payload::First { version, noise }) => self.receive_first(via, peer, version, &noise),
             Ok(Payload::Second(noise)) => self.receive_second(via, peer, &noise),
             Ok(Payload::Notice(code)) => self.receive_notice(peer, code),
-            Ok(Payload::Record(sealed)) => self.receive_record(via, peer, &sealed),
+            Ok(Payload::Record(sealed)) => return self.receive_record(via, peer, &sealed),
             Err(error) => tracing::debug!(peer = %peer.short(), %error, "not a session's payload"),
         }
+        false
     }
 
-    pub(super) fn receive_record(&mut self, via: Via, peer: NodeId, sealed: &Sealed) {
+    fn receive_record(&mut self, via: Via, peer: NodeId, sealed: &Sealed) -> bool {
         let now = self.now;
         let Some(state) = self.peers.get_mut(&peer) else {
-            return self.send_notice(via, peer);
+            self.send_notice(via, peer);
+            return false;
         };
         let mut opened = Err(OpenError::NotOurs(NotOurs));
         if let Some(answering) = &mut state.answering {
@@ -44,19 +46,21 @@ impl Machine {
             opened = transport.open(sealed, now);
         }
         match opened {
-            Ok(opened) => self.receive_opened(via, peer, opened),
+            Ok(opened) => {
+                let fresh = opened != Opened::Again;
+                self.receive_opened(via, peer, opened);
+                return fresh;
+            }
             Err(OpenError::NotOurs(_)) => self.send_notice(via, peer),
             Err(OpenError::Malformed(error)) => self.end_session(peer, &error.into(), true),
         }
+        false
     }
 
-    pub(super) fn receive_opened(&mut self, via: Via, peer: NodeId, opened: Opened) {
-        // A record that arrives along a route proves the route.
-        if !via.is_direct()
-            && self
-                .session_mut(peer)
-                .is_some_and(|s| !s.paths.has_relayed())
-        {
+    fn receive_opened(&mut self, via: Via, peer: NodeId, opened: Opened) {
+        // What the peer says now, and not a copy of it, proves a route.
+        let state = self.peers.get(&peer);
+        if opened != Opened::Again && state.is_some_and(|state| state.opening == Some(via)) {
             self.path_up(peer, via);
         }
         let Some(session) = self.session_mut(peer) else {
@@ -145,9 +149,13 @@ impl Machine {
                 continue;
             };
             if !link.queue.has_room() {
-                link.waiting.push(peer);
+                if !std::mem::replace(&mut state.waiting, true) {
+                    link.waiting.push(peer);
+                    self.reschedule(peer);
+                }
                 continue;
             }
+            state.waiting = false;
             if let Some(payload) = session.next_record(self.now) {
                 self.tell(
                     via.link(),

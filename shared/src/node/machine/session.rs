@@ -24,8 +24,14 @@ pub(super) struct PeerState {
     pub(super) calling: Option<Calling>,
     pub(super) answering: Option<Answering>,
     pub(super) in_ready: bool,
+    /// Its link's queue has no room for it now.
+    pub(super) waiting: bool,
     /// Where this peer stands in the machine's timers.
     pub(super) timer: Option<Time>,
+    /// The route that this node has opened and along which nothing has come yet.
+    pub(super) opening: Option<Via>,
+    /// The route that this node has opened and that works.
+    pub(super) opened: Option<Via>,
     /// When to look for a route again.
     pub(super) reroute_at: Option<Time>,
     /// The relay has told that the node went; what still works is the direct link.
@@ -67,9 +73,9 @@ impl PeerState {
     pub(super) fn due(&self, resume_window: Duration) -> Option<Time> {
         let session = self.session.as_ref();
         [
-            // Without a path nothing can be sent, so nothing is overdue.
+            // Without a path, or room on it, nothing can be sent, so nothing is overdue.
             session
-                .filter(|s| s.paths.active().is_some())
+                .filter(|s| s.paths.active().is_some() && !self.waiting)
                 .and_then(Session::due),
             session
                 .and_then(|s| s.pathless_since)

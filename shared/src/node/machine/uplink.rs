@@ -9,7 +9,7 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::link::LinkId;
-use crate::node::events::State;
+use crate::node::events::{Event, State};
 use crate::node::machine::{Machine, Output, neighbour};
 
 const RETRY_MIN: Duration = Duration::from_millis(200);
@@ -59,6 +59,13 @@ impl Uplink {
         }
     }
 
+    /// The link is no more.
+    pub(super) fn ended(&mut self, link: LinkId) {
+        if self.link() == Some(link) {
+            self.phase = Phase::Idle;
+        }
+    }
+
     pub(super) fn welcomed(&mut self, link: LinkId) {
         self.phase = Phase::Up(link);
         self.failures = 0;
@@ -95,6 +102,11 @@ impl Machine {
         reason.clone_into(&mut self.uplink.reason);
         self.uplink.phase = Phase::Waiting(self.now + wait);
         self.set_state(State::Offline);
+        self.drop_asked();
+        let failure = Code::Unreachable.because("the link to the relay has ended");
+        for (request, _) in std::mem::take(&mut self.resolves) {
+            self.emit(Event::Resolved(request, Err(failure.clone())));
+        }
         self.sweep_soon();
     }
 
@@ -102,7 +114,7 @@ impl Machine {
     pub(super) fn refused_by_relay(&mut self, failure: Failure) {
         let final_word = matches!(
             failure.code,
-            Code::IncompatibleVersion | Code::Refused | Code::Unauthorised | Code::BadMessage
+            Code::IncompatibleVersion | Code::Refused | Code::Unauthorised
         );
         if final_word {
             tracing::warn!(%failure, "the relay refused this node");
