@@ -8,7 +8,7 @@ use peerage::node::Machine;
 use crate::Violation;
 use crate::liar::Liar;
 use crate::swarm::{Chances, Fault};
-use crate::wire::{Life, Passing};
+use crate::wire::Passing;
 use crate::world::{Happening, World};
 
 /// What ends a fault.
@@ -255,7 +255,9 @@ impl World {
         }
         let steady = self.rng.per_mille(300);
         let link = self.join(a, Origin::Direct(b_id), b, Origin::Direct(a_id), steady);
-        self.schedule(Duration::from_millis(1), Happening::Up(link));
+        for end in 0..2 {
+            self.schedule(Duration::from_millis(1), Happening::Up(link, end));
+        }
     }
 
     fn has_session(&self, n: usize, id: peerage::NodeId) -> bool {
@@ -263,14 +265,5 @@ impl World {
             .machine
             .as_ref()
             .is_some_and(|machine| machine.has_session(id))
-    }
-
-    /// The process that a node is now.
-    #[allow(dead_code)]
-    fn life(&self, n: usize) -> Life {
-        Life {
-            node: n,
-            life: self.nodes[n].life,
-        }
     }
 }

@@ -118,6 +118,9 @@ fn calm(world: &mut World) -> Result<(), Violation> {
             return Ok(());
         };
         if world.now >= end {
+            for node in &world.nodes {
+                tracing::trace!(machine = ?node.machine, "at the end");
+            }
             return Err(Violation(format!("not at rest: {unsettled}")));
         }
     }

@@ -19,6 +19,8 @@ use crate::{Stats, Violation};
 
 /// Outputs of one node in one go; more means that it goes round in circles.
 const OUTPUTS_MAX: usize = 200_000;
+/// Steps at the same time; more means that nodes send each other round in circles.
+const STEPS_AT_ONCE_MAX: u64 = 50_000;
 /// How long a call to somebody who cannot be reached takes.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -37,6 +39,8 @@ pub(crate) struct World {
     pub(crate) stats: Stats,
     queue: BinaryHeap<Reverse<Scheduled>>,
     serial: u64,
+    /// Steps since time went on.
+    still: u64,
     hash: u64,
 }
 
@@ -79,8 +83,8 @@ struct Scheduled {
 pub(crate) enum Happening {
     /// Something comes out of a link's end.
     Arrive(usize, usize, Passing),
-    /// A link is there.
-    Up(usize),
+    /// A link is there, for one end of it.
+    Up(usize, usize),
     DialFailed(Life),
     Wake(Life),
     Act(usize),
@@ -104,6 +108,7 @@ impl World {
             stats: Stats::default(),
             queue: BinaryHeap::new(),
             serial: 0,
+            still: 0,
             hash: seed,
             swarm,
             rng,
@@ -204,6 +209,10 @@ impl World {
         let Some(Reverse(next)) = self.queue.pop() else {
             return Ok(false);
         };
+        self.still = if next.time > self.now { 0 } else { self.still + 1 };
+        if self.still > STEPS_AT_ONCE_MAX {
+            return Err(Violation(String::from("time stands still")));
+        }
         self.now = self.now.max(next.time);
         self.happen(next.what)?;
         Ok(true)
@@ -213,7 +222,7 @@ impl World {
         self.stats.steps += 1;
         match what {
             Happening::Arrive(link, end, what) => self.arrive(link, end, what),
-            Happening::Up(link) => self.link_up(link),
+            Happening::Up(link, end) => self.link_up(link, end),
             Happening::DialFailed(at) => self.at(at, Happening::DialFailed(at), |machine, now| {
                 machine.handle_dial_failed(now, "nobody answers");
             }),
@@ -296,20 +305,17 @@ impl World {
         })
     }
 
-    fn link_up(&mut self, link: usize) -> Result<(), Violation> {
-        for end in self.links[link].ends {
-            let node = &self.nodes[end.at.node];
-            if node.life != end.at.life || node.machine.is_none() {
-                // Nobody is there any more; the other end learns it.
-                let other = 1 - self.links[link].end_of(end.at).unwrap_or(0);
-                self.transmit(link, other, Passing::End);
-                continue;
-            }
-            self.at(end.at, Happening::Up(link), |machine, now| {
-                machine.handle_link_up(now, end.id, end.origin);
-            })?;
+    fn link_up(&mut self, link: usize, end: usize) -> Result<(), Violation> {
+        let own = self.links[link].ends[end];
+        let node = &self.nodes[own.at.node];
+        if node.life != own.at.life || node.machine.is_none() {
+            // Nobody is there any more; the other end learns it.
+            self.transmit(link, 1 - end, Passing::End);
+            return Ok(());
         }
-        Ok(())
+        self.at(own.at, Happening::Up(link, end), |machine, now| {
+            machine.handle_link_up(now, own.id, own.origin);
+        })
     }
 
     fn act(&mut self, n: usize) -> Result<(), Violation> {
@@ -483,7 +489,8 @@ impl World {
             return self.schedule(pause, Happening::DialFailed(at));
         }
         let link = self.join(n, Origin::Dialled, target, Origin::Accepted, true);
-        self.schedule(pause, Happening::Up(link));
+        self.schedule(pause, Happening::Up(link, 0));
+        self.schedule(pause, Happening::Up(link, 1));
     }
 
     /// Makes a link between two processes. It is there once [`Happening::Up`] says so.

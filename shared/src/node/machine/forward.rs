@@ -178,9 +178,10 @@ impl Machine {
         let Via::Relayed { link, route } = via else {
             return;
         };
-        if self.routes.close(link, route).is_some() {
+        if let Some(End::Here(peer)) = self.routes.close(link, route) {
             let failure = Code::Left.because("the route is not needed any more");
             self.tell(link, &Frame::Control(Control::Closed { route, failure }));
+            self.path_down(peer, via);
         }
     }
 

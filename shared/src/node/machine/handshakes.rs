@@ -110,6 +110,11 @@ impl Machine {
     pub(super) fn handshake_failed(&mut self, peer: NodeId, failure: Failure) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.calling = None;
+            if let Some(unanswered) = state.opening.take() {
+                self.close_route(unanswered);
+            }
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
             let waits = state
                 .session
                 .as_ref()
@@ -126,7 +131,10 @@ impl Machine {
             .session_mut(peer)
             .is_some_and(|session| session.transport.is_some())
         {
+            // The route of the handshake belongs to the new session.
+            let opening = self.peers.get_mut(&peer).and_then(|state| state.opening.take());
             self.end_session(peer, &Code::Gone.because("the node has begun anew"), false);
+            self.peers.entry(peer).or_default().opening = opening;
         }
         let serial = self.next_serial();
         let fresh = || Session::new(serial, self.id, peer, self.now);

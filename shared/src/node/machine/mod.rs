@@ -297,7 +297,7 @@ impl Machine {
             };
             if link.queue.has_room() {
                 let waiting = std::mem::take(&mut link.waiting);
-                waiting.into_iter().for_each(|peer| self.ready_peer(peer));
+                self.wait_no_more(waiting);
             }
             self.ready_link(id);
             return Some(Output::Send(id, packet));

@@ -366,9 +366,7 @@ impl Machine {
         }
         self.routes_down(id);
         // Sessions that waited for room here may have it elsewhere.
-        link.waiting
-            .into_iter()
-            .for_each(|peer| self.ready_peer(peer));
+        self.wait_no_more(link.waiting);
     }
 
     pub(super) fn sweep_soon(&mut self) {

@@ -134,6 +134,16 @@ impl Machine {
         }
     }
 
+    /// There is room again on a link for which these have waited.
+    pub(super) fn wait_no_more(&mut self, peers: Vec<NodeId>) {
+        for peer in peers {
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.waiting = None;
+            }
+            self.ready_peer(peer);
+        }
+    }
+
     /// Lets one session put one record into its link's queue. Whether that was so.
     pub(super) fn pump_peers(&mut self) -> bool {
         while let Some(peer) = self.ready_peers.pop_front() {
@@ -149,13 +159,13 @@ impl Machine {
                 continue;
             };
             if !link.queue.has_room() {
-                if !std::mem::replace(&mut state.waiting, true) {
+                if state.waiting.replace(via.link()) != Some(via.link()) {
                     link.waiting.push(peer);
                     self.reschedule(peer);
                 }
                 continue;
             }
-            state.waiting = false;
+            state.waiting = None;
             if let Some(payload) = session.next_record(self.now) {
                 self.tell(
                     via.link(),

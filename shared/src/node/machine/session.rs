@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use crate::Time;
 use crate::id::NodeId;
 use crate::limits::FRAGMENT_BYTES_MAX;
+use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
 use crate::session::handshake::Caller;
 use crate::session::transport::{Remark, Transport};
@@ -24,8 +25,8 @@ pub(super) struct PeerState {
     pub(super) calling: Option<Calling>,
     pub(super) answering: Option<Answering>,
     pub(super) in_ready: bool,
-    /// Its link's queue has no room for it now.
-    pub(super) waiting: bool,
+    /// The link whose queue has no room for it now.
+    pub(super) waiting: Option<LinkId>,
     /// Where this peer stands in the machine's timers.
     pub(super) timer: Option<Time>,
     /// The route that this node has opened and along which nothing has come yet.
@@ -75,7 +76,7 @@ impl PeerState {
         [
             // Without a path, or room on it, nothing can be sent, so nothing is overdue.
             session
-                .filter(|s| s.paths.active().is_some() && !self.waiting)
+                .filter(|s| s.paths.active().is_some() && self.waiting.is_none())
                 .and_then(Session::due),
             session
                 .and_then(|s| s.pathless_since)
