@@ -127,14 +127,8 @@ impl Machine {
 
     /// There are keys: a session that waited for them goes on, an older one has ended unnoticed.
     pub(super) fn establish(&mut self, peer: NodeId, transport: Transport, via: Via) {
-        if self
-            .session_mut(peer)
-            .is_some_and(|session| session.transport.is_some())
-        {
-            // The route of the handshake belongs to the new session.
-            let opening = self.peers.get_mut(&peer).and_then(|state| state.opening.take());
-            self.end_session(peer, &Code::Gone.because("the node has begun anew"), false);
-            self.peers.entry(peer).or_default().opening = opening;
+        if self.has_session(peer) {
+            self.begin_anew(peer, via);
         }
         let serial = self.next_serial();
         let fresh = || Session::new(serial, self.id, peer, self.now);
@@ -147,5 +141,21 @@ impl Machine {
         tracing::debug!(peer = %peer.short(), "session up");
         self.emit(Event::SessionUp(peer));
         self.path_up(peer, via);
+    }
+
+    /// The other node has forgotten the session: it ends, but for the routes of the one to come.
+    fn begin_anew(&mut self, peer: NodeId, via: Via) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if let Some(session) = &mut state.session {
+            session.paths.remove(via);
+        }
+        let opening = state.opening.take();
+        let opened = state.opened.take_if(|opened| *opened == via);
+        self.end_session(peer, &Code::Gone.because("the node has begun anew"), false);
+        let state = self.peers.entry(peer).or_default();
+        state.opening = opening;
+        state.opened = opened;
     }
 }
