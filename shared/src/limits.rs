@@ -85,6 +85,13 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(150);
 pub const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// A link that has been silent this long, though asked, is dead.
 pub const SILENCE_MAX: Duration = Duration::from_millis(3000);
+/// A session with streams that has been silent this long asks the other node for a sign of life: it may
+/// have forgotten the session, though the link lives.
+pub const SESSION_KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long until it asks again.
+pub const SESSION_ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A session that has been silent this long, though asked, tries another way.
+pub const SESSION_SILENCE_MAX: Duration = Duration::from_secs(16);
 /// If the machine was run this much later than it asked to be (a suspended tab, a sleeping laptop),
 /// silence in the meantime says nothing of others.
 pub const STALL: Duration = Duration::from_millis(1500);

@@ -135,6 +135,10 @@ impl Machine {
         let state = self.peers.entry(peer).or_default();
         let session = state.session.get_or_insert_with(fresh);
         session.transport = Some(transport);
+        session.hear(self.now);
+        for link in &state.directs {
+            session.paths.add(Via::Direct { link: *link });
+        }
         // The first record proves to the called node that the call is not a copy.
         session.remark(Remark::Ack);
         state.reroute_at = None;
@@ -153,9 +157,11 @@ impl Machine {
         }
         let opening = state.opening.take();
         let opened = state.opened.take_if(|opened| *opened == via);
+        let directs = std::mem::take(&mut state.directs);
         self.end_session(peer, &Code::Gone.because("the node has begun anew"), false);
         let state = self.peers.entry(peer).or_default();
         state.opening = opening;
         state.opened = opened;
+        state.directs = directs;
     }
 }

@@ -2,12 +2,13 @@
 //! nodes of a zone form a tree: its root is the primary, which keeps the names; every other node has
 //! one link up, and may have any number of links down.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{ASKED_MAX, GONE_GRACE, REQUEST_TIMEOUT, ROSTER_MAX, SPARE_LINKS_MAX};
+use crate::limits::{ASKED_MAX, REQUEST_TIMEOUT, ROSTER_MAX, SPARE_LINKS_MAX};
 use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
@@ -292,20 +293,20 @@ impl Machine {
     }
 
     /// A link of somebody below has ended: who was reached by it only, is about to be gone.
-    pub(super) fn ways_down(&mut self, link: LinkId) {
+    pub(super) fn ways_down(&mut self, link: LinkId, grace: Duration) {
         for id in self.hub.below.remove(&link).unwrap_or_default() {
-            self.way_down(id, link);
+            self.way_down(id, link, grace);
         }
     }
 
-    fn way_down(&mut self, id: NodeId, link: LinkId) {
+    fn way_down(&mut self, id: NodeId, link: LinkId, grace: Duration) {
         let Some(ways) = self.hub.ways.get_mut(&id) else {
             return;
         };
         ways.retain(|way| *way != link);
         if ways.is_empty() {
             self.hub.ways.remove(&id);
-            let due = self.now + GONE_GRACE;
+            let due = self.now + grace;
             self.hub.leaving.insert(id, due);
             self.sweep_by(due);
         }
@@ -347,7 +348,7 @@ impl Machine {
         if !known.is_some_and(|below| below.remove(&id)) {
             return;
         }
-        self.way_down(id, link);
+        self.way_down(id, link, Duration::ZERO);
         if self.hub.leaving.contains_key(&id) {
             self.member_left(id, &reason.because("its neighbour no longer sees the node"));
         }

@@ -1,12 +1,14 @@
 //! The life of a link: greeting, frames, signs of life, the end.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    ASK_AGAIN, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX, SWEEP_INTERVAL_MIN,
+    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX, SWEEP_INTERVAL_MIN,
 };
 use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
@@ -170,7 +172,7 @@ impl Machine {
             (Phase::Probing(peer), _, Frame::Control(Control::Pong)) => {
                 let peer = *peer;
                 link.phase = Phase::Up(peer);
-                self.path_up(peer, Via::Direct { link: id });
+                self.direct_up(peer, id);
                 Ok(())
             }
             (Phase::Up(_), _, Frame::Control(Control::Pong)) => Ok(()),
@@ -359,10 +361,14 @@ impl Machine {
             return;
         };
         match link.origin {
-            Origin::Direct(peer) => self.path_down(peer, Via::Direct { link: id }),
+            Origin::Direct(peer) => self.direct_down(peer, id),
             // First the ways, so that no route is sought along the link that is no more.
             Origin::Dialled => self.uplink.ended(id),
-            Origin::Accepted => self.ways_down(id),
+            Origin::Accepted => {
+                // Who was silent for long has had its grace.
+                let silent = self.now >= link.heard + SILENCE_MAX;
+                self.ways_down(id, if silent { Duration::ZERO } else { GONE_GRACE });
+            }
         }
         self.routes_down(id);
         // Sessions that waited for room here may have it elsewhere.

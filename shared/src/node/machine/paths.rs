@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{REROUTE_INTERVAL, ROUTE_TIMEOUT};
+use crate::link::LinkId;
 use crate::node::events::{Event, PathKind};
 use crate::node::machine::Machine;
 use crate::session::Via;
@@ -38,13 +39,46 @@ impl Machine {
         self.reschedule(peer);
     }
 
+    /// A direct link to `peer` works.
+    pub(super) fn direct_up(&mut self, peer: NodeId, link: LinkId) {
+        self.peers.entry(peer).or_default().directs.push(link);
+        self.path_up(peer, Via::Direct { link });
+    }
+
+    pub(super) fn direct_down(&mut self, peer: NodeId, link: LinkId) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.directs.retain(|direct| *direct != link);
+            self.path_down(peer, Via::Direct { link });
+            self.reschedule(peer);
+        }
+    }
+
+    /// Nothing comes by this way, though the other node was asked.
+    pub(super) fn give_up_path(&mut self, peer: NodeId, via: Via) {
+        tracing::debug!(peer = %peer.short(), direct = via.is_direct(), "path gives no sign of life");
+        match via {
+            Via::Relayed { .. } => self.close_route(via),
+            Via::Direct { link } => {
+                self.refuse(link, Code::TimedOut.because("the session gives no sign of life"));
+            }
+        }
+    }
+
     /// A way to `peer` is no more. What was under way there goes again by another.
     pub(super) fn path_down(&mut self, peer: NodeId, via: Via) {
         let now = self.now;
-        let Some(session) = self.session_mut(peer) else {
+        let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
-        if session.paths.remove(via) == Moved::Lost {
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        tracing::trace!(peer = %peer.short(), ?via, "path down");
+        let moved = session.paths.remove(via);
+        if let Some(link) = state.directs.last() {
+            session.paths.add(Via::Direct { link: *link });
+        }
+        if moved == Moved::Lost {
             tracing::debug!(peer = %peer.short(), direct = via.is_direct(), "path lost");
             if let Some(transport) = &mut session.transport {
                 transport.rewind(now);

@@ -101,6 +101,11 @@ impl Machine {
             && let Some(transport) = &mut session.transport
         {
             transport.handle_time(now);
+            if !session.look_after(now)
+                && let Some(via) = session.paths.active()
+            {
+                self.give_up_path(peer, via);
+            }
             self.ready_peer(peer);
         }
         self.reschedule(peer);
@@ -140,9 +145,11 @@ impl Machine {
         state.reroute_at = None;
         let mut routes: Vec<_> = state.opening.take().into_iter().collect();
         routes.extend(state.opened.take());
+        let directs = std::mem::take(&mut state.directs);
         let away = state.away.take();
         let Some(mut session) = state.session.take() else {
             routes.into_iter().for_each(|via| self.close_route(via));
+            directs.into_iter().for_each(|link| self.say_bye(link));
             return self.reschedule(peer);
         };
         if tell
@@ -159,13 +166,9 @@ impl Machine {
         let failure = failure.clone().of(name);
         tracing::debug!(peer = %peer.short(), %failure, "session down");
         self.emit(Event::SessionDown(peer, failure.clone()));
-        for via in session.paths.iter().chain(routes) {
-            if via.is_direct() {
-                self.say_bye(via.link());
-            } else {
-                self.close_route(via);
-            }
-        }
+        let ways: Vec<_> = session.paths.iter().chain(routes).collect();
+        ways.into_iter().for_each(|via| self.close_route(via));
+        directs.into_iter().for_each(|link| self.say_bye(link));
         self.bury(peer, session, &failure);
         if away.is_some() {
             self.remove_member(peer, &failure);

@@ -59,9 +59,15 @@ impl Machine {
 
     fn receive_opened(&mut self, via: Via, peer: NodeId, opened: Opened) {
         // What the peer says now, and not a copy of it, proves a route.
-        let state = self.peers.get(&peer);
-        if opened != Opened::Again && state.is_some_and(|state| state.opening == Some(via)) {
-            self.path_up(peer, via);
+        let now = self.now;
+        if opened != Opened::Again
+            && let Some(state) = self.peers.get_mut(&peer)
+            && let Some(session) = &mut state.session
+        {
+            session.hear(now);
+            if state.opening == Some(via) || session.paths.active().is_none() {
+                self.path_up(peer, via);
+            }
         }
         let Some(session) = self.session_mut(peer) else {
             return;

@@ -7,7 +7,9 @@ use bytes::BytesMut;
 
 use crate::Time;
 use crate::id::NodeId;
-use crate::limits::FRAGMENT_BYTES_MAX;
+use crate::limits::{
+    FRAGMENT_BYTES_MAX, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
+};
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
 use crate::session::handshake::Caller;
@@ -33,6 +35,8 @@ pub(super) struct PeerState {
     pub(super) opening: Option<Via>,
     /// The route that this node has opened and that works.
     pub(super) opened: Option<Via>,
+    /// Direct links that work, the newest last.
+    pub(super) directs: Vec<LinkId>,
     /// When to look for a route again.
     pub(super) reroute_at: Option<Time>,
     /// The relay has told that the node went; what still works is the direct link.
@@ -51,6 +55,10 @@ pub(super) struct Session {
     pub(super) paths: Paths,
     pub(super) shown_path: Option<PathKind>,
     pub(super) pathless_since: Option<Time>,
+    /// When something last came from the other node.
+    heard: Time,
+    /// When to ask for a sign of life, if none comes.
+    ask_at: Time,
     remarks: VecDeque<Remark>,
 }
 
@@ -92,7 +100,10 @@ impl PeerState {
 
     /// Whether nothing is known that is worth keeping.
     pub(super) fn is_empty(&self) -> bool {
-        self.session.is_none() && self.calling.is_none() && self.answering.is_none()
+        self.session.is_none()
+            && self.calling.is_none()
+            && self.answering.is_none()
+            && self.directs.is_empty()
     }
 }
 
@@ -105,6 +116,8 @@ impl Session {
             paths: Paths::default(),
             shown_path: None,
             pathless_since: Some(now),
+            heard: now,
+            ask_at: now + SESSION_KEEPALIVE,
             remarks: VecDeque::new(),
         }
     }
@@ -149,7 +162,30 @@ impl Session {
             .then(|| transport.seal_remark(&Remark::Ack))
     }
 
+    /// The other node has said something.
+    pub(super) fn hear(&mut self, now: Time) {
+        self.heard = now;
+        self.ask_at = now + SESSION_KEEPALIVE;
+    }
+
+    /// Asks a silent node for a sign of life, if anybody waits for it. `false` if it was asked in vain:
+    /// it is not at the other end of this way any more, or somebody in between passes nothing on.
+    pub(super) fn look_after(&mut self, now: Time) -> bool {
+        if now < self.ask_at || self.mux.is_empty() {
+            return true;
+        }
+        if now >= self.heard + SESSION_SILENCE_MAX {
+            self.hear(now);
+            return false;
+        }
+        self.ask_at = now + SESSION_ASK_AGAIN;
+        self.remark(Remark::Ping(0));
+        true
+    }
+
     fn due(&self) -> Option<Time> {
-        self.transport.as_ref().and_then(Transport::deadline)
+        let transport = self.transport.as_ref()?;
+        let ask_at = (!self.mux.is_empty()).then_some(self.ask_at);
+        [transport.deadline(), ask_at].into_iter().flatten().min()
     }
 }
