@@ -616,7 +616,11 @@ impl Clock {
     /// The first time at which the clock shows `local`, or a little later.
     fn global(self, local: Time) -> Time {
         let micros = local.saturating_sub(self.offset).as_micros() * 1_000_000;
-        Duration::from_micros((micros / u128::from(self.ppm)) as u64 + 2)
+        let mut time = Duration::from_micros((micros / u128::from(self.ppm)) as u64);
+        while self.local(time) < local {
+            time += Duration::from_micros(1);
+        }
+        time
     }
 }
 
