@@ -15,9 +15,9 @@ use crate::swarm::Swarm;
 pub(crate) const PROTOCOL: &str = "sim/talk/1";
 
 /// Streams that one node begins at once.
-const STREAMS_MAX: usize = 6;
+const STREAMS_MAX: usize = 5;
 /// Messages sent in one go.
-const BURST_MAX: u64 = 12;
+const BURST_MAX: u64 = 5;
 
 /// What a node's program remembers.
 #[derive(Debug, Default)]

@@ -103,7 +103,7 @@ impl Fault {
 impl Swarm {
     pub(crate) fn choose(rng: &mut Rng) -> Self {
         let large = rng.per_mille(4);
-        let relays = rng.one_of(&[1]);
+        let relays = rng.one_of(&[1, 1, 2, 3, 4]);
         let tabs = if large {
             rng.between(100, 400)
         } else {
@@ -129,16 +129,16 @@ impl Swarm {
         Self {
             relays,
             tabs: tabs as usize,
-            trouble: rng.millis(5_000, 40_000),
+            trouble: rng.millis(4_000, 25_000),
             delay_ms: rng.one_of(&[(0, 0), (1, 1), (5, 20), (40, 10), (100, 200)]),
             direct,
             window_bytes: rng.one_of(&[32 * 1024, 256 * 1024, 1024 * 1024]),
             faults,
-            fault_every_ms: rng.one_of(&[200, 700, 2_000, 5_000]),
+            fault_every_ms: rng.one_of(&[150, 500, 1_500, 4_000]),
             drift_ppm: rng.one_of(&[0, 0, 200, 20_000]),
             slow_readers: rng.one_of(&[0, 0, 100, 500]),
-            pace_ms: if large { 5_000 } else { rng.one_of(&[50, 200, 1000]) },
-            message_bytes: rng.one_of(&[64, 2_000, 40_000, 300_000]),
+            pace_ms: if large { 5_000 } else { rng.one_of(&[150, 500, 1500]) },
+            message_bytes: rng.one_of(&[64, 2_000, 2_000, 30_000, 300_000]),
             resume_window: rng.one_of(&[
                 Duration::from_secs(5),
                 Duration::from_secs(20),

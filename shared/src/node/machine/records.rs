@@ -183,6 +183,8 @@ impl Machine {
                 self.after_stream(peer);
                 return true;
             }
+            // It may have waited, and nothing was due in the meantime.
+            self.reschedule(peer);
         }
         false
     }
