@@ -113,6 +113,11 @@ impl World {
 
     /// Faults are over, but for some nodes that never come back.
     pub(crate) fn calm_down(&mut self) -> Result<(), Violation> {
+        let liar = self.nodes.len() - 1;
+        if self.is_babbler(liar) {
+            self.nodes[liar].lost = true;
+            self.crash(liar);
+        }
         self.calm = true;
         self.swarm.direct = Chances::default();
         self.swarm.delay_ms = (1, 5);

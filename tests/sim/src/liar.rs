@@ -1,10 +1,10 @@
-//! A relay that lies: what it passes on is lost, doubled, late, changed, somebody else's or from long
-//! ago, and what it tells of others is not true.
+//! Those that lie. A relay: what it passes on is lost, doubled, late, changed, somebody else's or from
+//! long ago, and what it tells of others is not true. A peer: it says whatever comes to its mind.
 
-use bytes::{Bytes, BytesMut};
-use peerage::Code;
-use peerage::link::frame::{Control, Packet};
+use bytes::Bytes;
+use peerage::link::frame::{Admission, Applicant, Control, Packet};
 use peerage::link::{Frame, RouteHandle};
+use peerage::{Code, Kind, NodeId};
 
 use crate::rng::Rng;
 use crate::wire::{Passing, changed};
@@ -94,8 +94,54 @@ fn remember<T>(memory: &mut Vec<T>, thing: T, rng: &mut Rng) {
     }
 }
 
-/// Bytes that mean nothing.
-#[allow(dead_code)]
-fn noise(len: usize, rng: &mut Rng) -> BytesMut {
-    BytesMut::from(&rng.bytes().repeat(len / 32 + 1)[..len])
+/// Frames of a peer that lies to its neighbour, of which some are well formed. `ids` are of others.
+pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
+    let id = rng.one_of(ids);
+    let any = rng.below(1 << 32) as u32;
+    let route = RouteHandle(rng.one_of(&[0, 1, any]));
+    let payload = rng.bytes()[..rng.place(32)].to_vec();
+    let request = rng.below(100) as u32;
+    let failure = || Code::Gone.because("so it says");
+    Frame::Control(match rng.below(10) {
+        0 | 1 => {
+            let (from, target) = (rng.one_of(ids), rng.one_of(ids));
+            Control::Open {
+                route,
+                from,
+                target,
+                payload,
+            }
+        }
+        2 => Control::Closed {
+            route,
+            failure: failure(),
+        },
+        3 => Control::Leave {
+            id,
+            reason: Code::Gone,
+        },
+        4 => Control::Admitted {
+            request,
+            admission: Admission::Refused(failure()),
+        },
+        5 => {
+            let applicant = Applicant {
+                id,
+                kind: Kind::Browser,
+                name: None,
+                insist: rng.per_mille(500),
+            };
+            Control::Admit { request, applicant }
+        }
+        6 => Control::Resolved {
+            request,
+            id: Some(id),
+        },
+        7 => {
+            let payload = payload.into();
+            return Frame::Record { route, payload }.encode();
+        }
+        _ => return payload.into(),
+    })
+    .encode()
 }

@@ -20,10 +20,6 @@ impl Rng {
         bytes
     }
 
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
     /// From 0 to `end`, which is not among them; 0 if `end` is.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         if end == 0 { 0 } else { self.0.next_u64() % end }

@@ -11,7 +11,7 @@ use peerage::{Config, Identity, Kind, NodeId, Time};
 
 use crate::app::{App, PROTOCOL, Scene};
 use crate::ledger::Ledger;
-use crate::liar::Liar;
+use crate::liar::{Liar, babble};
 use crate::rng::Rng;
 use crate::swarm::Swarm;
 use crate::wire::{Arrivals, End, Life, Link, Passing, delay};
@@ -327,15 +327,21 @@ impl World {
         if self.nodes[n].asleep {
             return Ok(());
         }
-        let others: Vec<NodeId> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(m, node)| *m != n && !node.lost)
-            .filter_map(|(_, node)| node.machine.as_ref().map(Machine::id))
-            .collect();
+        let others = self.living().filter(|(m, _)| *m != n);
+        let others: Vec<NodeId> = others.map(|(_, id)| id).collect();
         self.play(n, |app, scene| app.act(&others, scene))?;
         self.settle_checked(n)
+    }
+
+    /// Nodes that are there now.
+    fn living(&self) -> impl Iterator<Item = (usize, NodeId)> {
+        let living = self.nodes.iter().enumerate().filter(|(_, node)| !node.lost);
+        living.filter_map(|(n, node)| Some((n, node.machine.as_ref()?.id())))
+    }
+
+    /// The last of the nodes may be one that lies to its neighbour.
+    pub(crate) fn is_babbler(&self, n: usize) -> bool {
+        self.swarm.lying_peer && !self.calm && n + 1 == self.nodes.len()
     }
 
     /// Lets the program of a node do something.
@@ -440,6 +446,11 @@ impl World {
             _ => vec![packet],
         };
         for packet in packets {
+            self.transmit(link, 1 - end, Passing::Packet(packet));
+        }
+        if self.is_babbler(n) && self.links[link].steady && self.rng.per_mille(50) {
+            let ids: Vec<_> = self.living().map(|(_, id)| id).collect();
+            let packet = babble(&ids, &mut self.rng);
             self.transmit(link, 1 - end, Passing::Packet(packet));
         }
         Ok(())
