@@ -14,6 +14,7 @@ mod install;
 mod isolate;
 mod package;
 mod run;
+mod sim;
 mod size;
 mod test;
 mod wasm;
@@ -44,7 +45,7 @@ struct Task {
     start: fn(&Workspace, &[OsString]) -> Result<(), Error>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task {
         name: "run",
         args: "[-- ARGS]",
@@ -54,8 +55,14 @@ const TASKS: [Task; 6] = [
     Task {
         name: "test",
         args: "[GROUP]",
-        about: "run every test, or one of: format, lint, core, native, wasm, e2e",
+        about: "run every test, or one of: format, lint, core, sim, native, wasm, e2e",
         start: test::test,
+    },
+    Task {
+        name: "sim",
+        args: "[OPTIONS]",
+        about: "run networks in simulation: --seeds N, --minutes N, or one --seed N again",
+        start: sim::sim,
     },
     Task {
         name: "pkg",

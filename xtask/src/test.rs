@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{self, BROWSER, CLIPPY, DRIVER, IP, NFT, Need, RUSTFMT};
 use crate::workspace::{Workspace, run, which};
-use crate::{console, isolate, package, wasm};
+use crate::{console, isolate, package, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ struct Group {
 
 const E2E_NEEDS: [Need; 5] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT];
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -32,6 +32,11 @@ const GROUPS: [Group; 6] = [
         name: "core",
         needs: &[],
         run: core,
+    },
+    Group {
+        name: "sim",
+        needs: &[],
+        run: sim::test,
     },
     Group {
         name: "native",
@@ -120,7 +125,7 @@ fn format(ws: &Workspace) -> Result<(), Error> {
 
 fn lint(ws: &Workspace) -> Result<(), Error> {
     let native = "--locked --workspace --exclude peerage-web --exclude peerage-wasm --all-targets";
-    let browser = "--locked --target wasm32-unknown-unknown --all-targets -p peerage -p peerage-wasm -p peerage-web";
+    let browser = "--locked --target wasm32-unknown-unknown --all-targets -p peerage -p peerage-wasm -p peerage-web -p peerage-sim";
     for what in [native, browser] {
         let args: Vec<_> = what.split(' ').chain(["--", "-D", "warnings"]).collect();
         run(&mut ws.cargo("clippy", &args))?;
@@ -133,7 +138,8 @@ fn core(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
-    run(&mut ws.cargo("test", &["--locked", "-p", "peerage-relay", "-p", "xtask"]))?;
+    let unit = ["--locked", "-p", "peerage-relay", "-p", "xtask"];
+    run(&mut ws.cargo("test", &unit))?;
     processes(ws, "test", &["--test", "processes", "--test", "hostile"])
 }
 
@@ -150,14 +156,17 @@ fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
 fn wasm(ws: &Workspace) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     let isolated = isolate::cargo_option(wasm::TARGET, Some(&wasm::test_runner(ws)))?;
+    let hashes = sim::hashes(ws)?;
     for what in [
         ["-p", "peerage", "--lib"],
+        ["-p", "peerage-sim", "--tests"],
         ["-p", "peerage-wasm", "--tests"],
     ] {
         let browser = ["--locked", "--target", wasm::TARGET, &isolated];
         run(ws
             .cargo("test", &browser)
             .args(what)
+            .env("PEERAGE_SIM_HASHES", &hashes)
             .env("CHROMEDRIVER", which("chromedriver").unwrap_or_default())
             .env(
                 "WASM_BINDGEN_TEST_WEBDRIVER_JSON",

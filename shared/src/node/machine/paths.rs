@@ -24,12 +24,14 @@ impl Machine {
         tracing::trace!(peer = %peer.short(), ?via, "path up");
         session.paths.add(via);
         session.pathless_since = None;
-        state.reroute_at = None;
         let mut unneeded = None;
         if state.opening == Some(via) {
             state.opening = None;
             // The other side sees to those that it has opened.
             unneeded = state.opened.replace(via);
+        }
+        if state.opening.is_none() {
+            state.reroute_at = None;
         }
         if let Some(unneeded) = unneeded {
             self.close_route(unneeded);
@@ -153,11 +155,8 @@ impl Machine {
         if !self.receive_payload(via, peer, payload) {
             return;
         }
-        // If both have opened one at once, that of the smaller id counts.
-        if let Some(own) = opening {
-            if self.id < peer {
-                return self.close_route(via);
-            }
+        // If both have opened one at once, that of the smaller id stays.
+        if let Some(own) = opening.filter(|_| peer < self.id) {
             if let Some(state) = self.peers.get_mut(&peer) {
                 state.opening = None;
             }
