@@ -7,7 +7,12 @@ use core::time::Duration;
 /// headers, and small enough that an urgent message waits for little.
 pub const FRAGMENT_BYTES_MAX: usize = 12 * 1024;
 /// Bytes of one message on a stream, all its fragments together.
-pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one datagram.
+pub const DATAGRAM_BYTES_MAX: usize = 8 * 1024;
+/// Datagrams of one session that wait to leave, or of one reader that wait to be read; the oldest is
+/// dropped beyond, and counted.
+pub const DATAGRAMS_MAX: usize = 256;
 /// Bytes of one frame on a link.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one packet, the unit that a link carries: one or more frames.
@@ -27,12 +32,19 @@ pub const LINK_QUEUE_BYTES_CLOSE: usize = 4 * 1024 * 1024;
 pub const UNACKNOWLEDGED_RECORDS_MAX: usize = 4096;
 /// Bytes of records that one session keeps until they are acknowledged.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes that a stream's reader grants its writer: what waits unread.
+/// Bytes of those that bulk may not use, so that what is urgent need not wait for an acknowledgement.
+pub const UNACKNOWLEDGED_BYTES_RESERVED: usize = 128 * 1024;
+/// Bytes that a stream's writer may send before its reader has said anything.
+pub const STREAM_CREDIT_FIRST_BYTES: u64 = 32 * 1024;
+/// Bytes that a stream's reader grants its writer while the session holds little: what waits unread.
 pub const STREAM_CREDIT_BYTES: u64 = 256 * 1024;
+/// Bytes that wait unread in a session, or may come at any time, before streams are granted no more
+/// than at first.
+pub const SESSION_CREDIT_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that a session's streams hold unread or incomplete in all; a stream that brings more is reset.
+pub const HELD_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Bytes that a stream's writer may queue before `send` waits.
 pub const STREAM_QUEUE_BYTES: usize = 256 * 1024;
-/// Bytes that a session's streams hold unread in all before it ends as overloaded.
-pub const HELD_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Streams that one side may have open in a session.
 pub const STREAMS_MAX: usize = 1024;
 /// Incoming streams that wait to be accepted by one service.
@@ -125,4 +137,11 @@ pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(LINK_QUEUE_BYTES_PAUSE < LINK_QUEUE_BYTES_MAX);
-const _: () = assert!(MESSAGE_BYTES_MAX as u64 > STREAM_CREDIT_BYTES);
+const _: () = assert!(DATAGRAM_BYTES_MAX < FRAGMENT_BYTES_MAX);
+// A message of any size fits, whatever the other streams hold.
+const _: () = assert!(
+    MESSAGE_BYTES_MAX as u64
+        + SESSION_CREDIT_BYTES
+        + STREAMS_MAX as u64 * STREAM_CREDIT_FIRST_BYTES
+        < HELD_BYTES_MAX
+);

@@ -19,13 +19,24 @@ fn hello(challenge: &Challenge) -> Hello {
     Hello::answer(challenge, &identity(1), Kind::Native, None, false, [5; 32])
 }
 
-fn open(request: u32, target: &Identity, payload: &[u8]) -> Frame {
+/// Opens a route in the name of [`hello`]'s caller.
+fn open(route: u32, target: &Identity, payload: &[u8]) -> Frame {
+    let (route, from) = (RouteHandle(route), identity(1).id());
     let (target, payload) = (target.id(), payload.to_vec());
     Frame::Control(Control::Open {
-        request,
+        route,
+        from,
         target,
         payload,
     })
+}
+
+/// Why a route has ended, if that is what the frame says.
+fn closed(frame: Option<Frame>) -> Option<(RouteHandle, Code)> {
+    match frame {
+        Some(Frame::Control(Control::Closed { route, failure })) => Some((route, failure.code)),
+        _ => None,
+    }
 }
 
 /// A frame of this length that holds nothing sensible.
@@ -113,15 +124,20 @@ async fn a_member_that_errs_is_told() {
     let route = RouteHandle(77);
     let payload = Bytes::from_static(b"x");
     link.say(&Frame::Record { route, payload }).await;
-    let closed = Frame::Control(Control::Closed { route });
-    assert_eq!(link.next().await, Some(closed));
+    assert_eq!(closed(link.next().await), Some((route, Code::Gone)));
+    let route = RouteHandle(1);
     link.say(&open(1, &identity(9), b"")).await;
-    match link.next().await {
-        Some(Frame::Control(Control::OpenRefused { failure, .. })) => {
-            assert_eq!(failure.code, Code::UnknownName);
-        }
-        other => panic!("expected a refusal, got {other:?}"),
-    }
+    assert_eq!(closed(link.next().await), Some((route, Code::UnknownName)));
+    // In the name of somebody else.
+    let (from, target, payload) = (identity(9).id(), identity(8).id(), Vec::new());
+    let lie = Control::Open {
+        route,
+        from,
+        target,
+        payload,
+    };
+    link.say(&Frame::Control(lie)).await;
+    assert_eq!(closed(link.next().await), Some((route, Code::Unauthorised)));
     bystanders.end().await;
 }
 
@@ -234,20 +250,22 @@ async fn routes_beyond_the_limit_are_refused() {
     let (mut greedy, mut target) = (RawLink::dial(&relay).await, RawLink::dial(&relay).await);
     target.join(&identity(2), "target").await;
     greedy.join(&identity(1), "greedy").await;
-    for request in 0..=limits::ROUTES_PER_LINK_MAX as u32 {
-        greedy.say(&open(request, &identity(2), b"")).await;
+    let last = limits::ROUTES_PER_LINK_MAX as u32 + 1;
+    for route in 1..=last {
+        greedy.say(&open(route, &identity(2), b"")).await;
     }
-    let mut opened = 0;
-    loop {
-        match greedy.next().await {
-            Some(Frame::Control(Control::Opened { .. })) => opened += 1,
-            Some(Frame::Control(Control::OpenRefused { failure, .. })) => {
-                assert_eq!(failure.code, Code::Overloaded);
-                break;
-            }
-            Some(_) => {}
-            None => panic!("the link has ended"),
+    let refused = loop {
+        let frame = greedy.next().await;
+        assert!(frame.is_some(), "the link has ended");
+        if let Some(refused) = closed(frame) {
+            break refused;
         }
+    };
+    assert_eq!(refused, (RouteHandle(last), Code::Overloaded));
+    for _ in 1..last {
+        while !matches!(
+            target.next().await,
+            Some(Frame::Control(Control::Open { .. }))
+        ) {}
     }
-    assert_eq!(opened, limits::ROUTES_PER_LINK_MAX);
 }

@@ -31,6 +31,9 @@ pub(crate) fn hashes(ws: &Workspace) -> Result<String, Error> {
 }
 
 fn program(ws: &Workspace) -> Result<Command, Error> {
-    run(&mut ws.cargo("build", &["--locked", "--profile", "sim", "-p", "peerage-sim"]))?;
+    run(&mut ws.cargo(
+        "build",
+        &["--locked", "--profile", "sim", "-p", "peerage-sim"],
+    ))?;
     Ok(Command::new(ws.target.join("sim/sim")))
 }

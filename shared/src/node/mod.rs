@@ -8,9 +8,9 @@ mod machine;
 mod stream;
 mod wait;
 
+pub use crate::stream::flow::Read;
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
 pub use handle::{Events, Listener, Node};
 pub use machine::{Backlog, Machine, Output, Resolution, Traffic};
-pub use crate::stream::flow::Read;
 pub use stream::Stream;

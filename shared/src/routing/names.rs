@@ -108,7 +108,11 @@ impl Names {
     }
 
     fn expire(&mut self, now: Time) {
-        while self.away.first().is_some_and(|(free_at, _)| *free_at <= now) {
+        while self
+            .away
+            .first()
+            .is_some_and(|(free_at, _)| *free_at <= now)
+        {
             self.forget_next();
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::Time;
 use crate::limits::{
     ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, UNACKNOWLEDGED_BYTES_MAX,
-    UNACKNOWLEDGED_RECORDS_MAX,
+    UNACKNOWLEDGED_BYTES_RESERVED, UNACKNOWLEDGED_RECORDS_MAX,
 };
 
 /// What the receiver has: every record below `next`; and of those above, `missing` lie before the
@@ -64,9 +64,15 @@ impl Default for Sender {
 }
 
 impl Sender {
-    /// Whether another record may be sent.
-    pub fn has_room(&self) -> bool {
-        self.kept.len() < UNACKNOWLEDGED_RECORDS_MAX && self.kept_bytes < UNACKNOWLEDGED_BYTES_MAX
+    /// Whether another record may be sent. Bulk leaves some room for what is urgent.
+    pub fn has_room(&self, urgent: bool) -> bool {
+        let reserved = if urgent {
+            0
+        } else {
+            UNACKNOWLEDGED_BYTES_RESERVED
+        };
+        self.kept.len() < UNACKNOWLEDGED_RECORDS_MAX
+            && self.kept_bytes + reserved < UNACKNOWLEDGED_BYTES_MAX
     }
 
     /// The number of the next new record.
@@ -76,7 +82,7 @@ impl Sender {
 
     /// Keeps a record that now leaves for the first time.
     pub fn keep(&mut self, record: Bytes, now: Time) {
-        debug_assert!(self.has_room());
+        debug_assert!(self.has_room(true));
         let end = self.next_number();
         if self.kept.is_empty() {
             self.timer_from = now;
@@ -102,7 +108,13 @@ impl Sender {
         }
         let index = usize::try_from(self.cursor.checked_sub(self.first)?).ok()?;
         let kept = self.kept.get_mut(index)?;
-        tracing::trace!(number = self.cursor, first = self.first, end = self.resend_end, recover = self.recover_end, "again");
+        tracing::trace!(
+            number = self.cursor,
+            first = self.first,
+            end = self.resend_end,
+            recover = self.recover_end,
+            "again"
+        );
         kept.sent = now;
         kept.again = true;
         self.cursor += 1;
@@ -469,7 +481,7 @@ mod tests {
     fn a_receiver_that_never_acknowledges_stops_the_sender() {
         let mut sender = Sender::default();
         let mut n = 0;
-        while sender.has_room() {
+        while sender.has_room(true) {
             sender.keep(record(n), NOW);
             n += 1;
         }
@@ -521,7 +533,7 @@ mod tests {
             while let Some(again) = sender.resend(now) {
                 wire.push((number_of(&again), again));
             }
-            if sent < 200 && sender.has_room() {
+            if sent < 200 && sender.has_room(true) {
                 sender.keep(record(sent), now);
                 wire.push((sent, record(sent)));
                 sent += 1;

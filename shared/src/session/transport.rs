@@ -109,8 +109,8 @@ impl Transport {
     }
 
     /// Whether another reliable record may be sent.
-    pub fn has_room(&self) -> bool {
-        self.sender.has_room()
+    pub fn has_room(&self, urgent: bool) -> bool {
+        self.sender.has_room(urgent)
     }
 
     /// Seals stream frames, and keeps them until they are acknowledged.

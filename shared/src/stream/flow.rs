@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
 use crate::limits::{
-    FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_BYTES, STREAM_QUEUE_BYTES,
+    FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_FIRST_BYTES, STREAM_QUEUE_BYTES,
 };
 use crate::stream::frame::StreamFrame;
 
@@ -86,7 +86,7 @@ impl Flow {
                 queued_bytes: 0,
                 offset: 0,
                 sent: 0,
-                credit: STREAM_CREDIT_BYTES,
+                credit: STREAM_CREDIT_FIRST_BYTES,
                 finish: Finish::No,
             },
             incoming: Incoming {
@@ -94,8 +94,8 @@ impl Flow {
                 whole_bytes: 0,
                 partial: BytesMut::new(),
                 received: 0,
-                granted: STREAM_CREDIT_BYTES,
-                announced: STREAM_CREDIT_BYTES,
+                granted: STREAM_CREDIT_FIRST_BYTES,
+                announced: STREAM_CREDIT_FIRST_BYTES,
                 finished: false,
                 discard: false,
             },
@@ -132,11 +132,12 @@ impl Flow {
         self.outgoing.queued_bytes < STREAM_QUEUE_BYTES
     }
 
-    /// The next message that came.
-    pub fn read(&mut self) -> Read {
+    /// The next message that came. If reading it makes room, the other side may send as much as `window`
+    /// beyond what waits.
+    pub fn read(&mut self, window: u64) -> Read {
         if let Some(message) = self.incoming.whole.pop_front() {
             self.incoming.whole_bytes -= cost(message.len());
-            self.incoming.grant();
+            self.incoming.grant(window);
             return Read::Message(message);
         }
         match &self.reset {
@@ -180,7 +181,7 @@ impl Flow {
         self.incoming.whole.clear();
         self.incoming.whole_bytes = 0;
         self.incoming.discard = true;
-        self.incoming.grant();
+        self.incoming.grant(STREAM_CREDIT_FIRST_BYTES);
     }
 
     /// Why it has ended early, if it has.
@@ -196,6 +197,27 @@ impl Flow {
     /// Bytes that wait to be read or completed.
     pub fn held_bytes(&self) -> u64 {
         self.incoming.whole_bytes + self.incoming.partial.len() as u64
+    }
+
+    /// Bytes that wait to be read, or may come at any time.
+    pub fn committed_bytes(&self) -> u64 {
+        self.incoming.whole_bytes + self.incoming.granted - self.incoming.received
+    }
+
+    /// Whether the writer here waits for the reader there.
+    pub fn is_held_up(&self) -> bool {
+        self.reset.is_none() && !self.outgoing.queue.is_empty() && !self.outgoing.can_send()
+    }
+
+    /// Whether much is left of the message that leaves now.
+    pub fn is_bulky(&self) -> bool {
+        let first = self.outgoing.queue.front();
+        first.is_some_and(|first| first.len() - self.outgoing.offset > STREAM_QUEUE_BYTES)
+    }
+
+    /// Whether what it has to say is about the stream, and not on it.
+    pub fn wants_to_control(&self) -> bool {
+        self.reset_due || (self.reset.is_none() && self.incoming.credit_due())
     }
 
     /// Whether [`Flow::next_frame`] has something to say.
@@ -236,11 +258,13 @@ impl Flow {
     }
 
     /// A fragment came. The error is for the other side: it broke the rules.
-    pub fn receive(&mut self, fragment: &Bytes, last: bool) -> Result<(), Failure> {
+    pub fn receive(&mut self, fragment: &Bytes, last: bool, window: u64) -> Result<(), Failure> {
         if self.reset.is_some() {
             return Ok(());
         }
-        self.incoming.receive(fragment, last)
+        self.incoming.receive(fragment, last)?;
+        self.incoming.grant(window);
+        Ok(())
     }
 
     /// The other side sends no more.
@@ -307,7 +331,6 @@ impl Incoming {
             let message = self.partial.split().freeze();
             self.complete(message);
         }
-        self.grant();
         Ok(())
     }
 
@@ -319,13 +342,15 @@ impl Incoming {
     }
 
     /// What is read, or in the making, makes room; what waits to be read does not.
-    fn grant(&mut self) {
-        let room = STREAM_CREDIT_BYTES.saturating_sub(self.whole_bytes);
+    fn grant(&mut self, window: u64) {
+        let room = window.saturating_sub(self.whole_bytes);
         self.granted = self.granted.max(self.received + room);
     }
 
     fn credit_due(&self) -> bool {
-        !self.finished && self.granted - self.announced >= STREAM_CREDIT_BYTES / 4
+        // Told in few words, but long before the writer has used up what it knows of.
+        let unknown = self.granted - self.announced;
+        !self.finished && unknown > 0 && unknown * 2 >= self.granted - self.received
     }
 }
 

@@ -5,8 +5,10 @@
 pub mod flow;
 pub mod frame;
 pub mod mux;
+pub mod ready;
 
 pub use mux::{Mux, MuxEvent};
+pub use ready::Priority;
 
 /// Which stream of a session. The node with the smaller id opens even ones, the other odd ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
-use crate::limits::{FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, STREAMS_MAX};
+use crate::limits::{
+    FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, SESSION_CREDIT_BYTES,
+    STREAM_CREDIT_BYTES, STREAM_CREDIT_FIRST_BYTES, STREAMS_MAX,
+};
 use crate::stream::flow::{Flow, Read};
 use crate::stream::frame::{DATA_OVERHEAD_BYTES, StreamFrame};
+use crate::stream::ready::{Priority, Ready};
 use crate::stream::{Protocol, StreamId};
 use crate::wire::Reader;
 
@@ -19,15 +23,16 @@ pub struct Mux {
     next_theirs: u64,
     own: usize,
     theirs: usize,
-    /// Streams with something to send, in turn.
-    ready: VecDeque<StreamId>,
+    ready: Ready,
     held_bytes: u64,
+    committed_bytes: u64,
     events: VecDeque<MuxEvent>,
 }
 
 #[derive(Debug)]
 struct Entry {
     flow: Flow,
+    priority: Priority,
     in_ready: bool,
     /// Its holder has let go of it: it disappears once it is over.
     released: bool,
@@ -53,8 +58,9 @@ impl Mux {
             next_theirs: u64::from(even),
             own: 0,
             theirs: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             held_bytes: 0,
+            committed_bytes: 0,
             events: VecDeque::new(),
         }
     }
@@ -85,17 +91,18 @@ impl Mux {
         Ok(taken)
     }
 
+    /// How urgent what is sent on a stream is, from now on.
+    pub fn set_priority(&mut self, id: StreamId, priority: Priority) {
+        if let Some(entry) = self.flows.get_mut(&id) {
+            entry.priority = priority;
+        }
+    }
+
     /// The next message that came.
     pub fn read(&mut self, id: StreamId) -> Read {
-        let Ok(flow) = self.flow(id) else {
-            return Read::Reset(unknown());
-        };
-        let before = flow.held_bytes();
-        let read = flow.read();
-        let after = flow.held_bytes();
-        self.held_bytes = self.held_bytes + after - before;
-        self.schedule(id);
-        read
+        let window = self.window();
+        self.change(id, |flow| flow.read(window))
+            .unwrap_or_else(|| Read::Reset(unknown()))
     }
 
     /// Why a stream has ended early, if it has.
@@ -126,18 +133,14 @@ impl Mux {
     /// The holder lets go. A stream that it has finished goes on until all is said; what still comes
     /// is thrown away. One that it has not finished is reset.
     pub fn abandon(&mut self, id: StreamId, failure: Failure) {
-        if let Ok(flow) = self.flow(id) {
-            let before = flow.held_bytes();
+        self.change(id, |flow| {
             if flow.is_finished() {
                 flow.discard();
             } else {
                 flow.reset(failure, true);
             }
-            let after = flow.held_bytes();
-            self.held_bytes = self.held_bytes + after - before;
-            self.schedule(id);
-            self.release(id);
-        }
+        });
+        self.release(id);
     }
 
     /// The holder lets go of a stream that it has finished or reset.
@@ -154,14 +157,19 @@ impl Mux {
         !self.ready.is_empty()
     }
 
-    /// Fills a record: streams take turns, a fragment each.
+    /// Whether any stream has something to send that is more than bulk.
+    pub fn wants_to_send_soon(&self) -> bool {
+        self.ready.is_urgent()
+    }
+
+    /// Fills a record: streams of one priority take turns, a fragment each.
     pub fn write_record(&mut self, out: &mut BytesMut) {
-        while let Some(id) = self.ready.front().copied() {
+        while !self.ready.is_empty() {
             let used = out.len() + DATA_OVERHEAD_BYTES;
             if used >= FRAGMENT_BYTES_MAX {
                 return;
             }
-            self.ready.pop_front();
+            let Some(id) = self.ready.pop() else { return };
             let Some(entry) = self.flows.get_mut(&id) else {
                 continue;
             };
@@ -226,7 +234,7 @@ impl Mux {
         if let StreamFrame::Open(protocol) = frame {
             return self.receive_open(id, protocol);
         }
-        let Some(entry) = self.flows.get_mut(&id) else {
+        if !self.flows.contains_key(&id) {
             // Of a stream that is over here already; one that never was is against the rules.
             let known = if self.is_own(id) {
                 self.next_own
@@ -238,28 +246,35 @@ impl Mux {
             } else {
                 Err(Code::BadMessage.because(format!("stream {} was never opened", id.0)))
             };
-        };
-        let before = entry.flow.held_bytes();
-        match frame {
-            StreamFrame::Data { fragment, last } => {
-                if let Err(failure) = entry.flow.receive(&fragment, last) {
-                    entry.flow.reset(failure, true);
+        }
+        if let StreamFrame::Data { fragment, .. } = &frame
+            && self.held_bytes + fragment.len() as u64 > HELD_BYTES_MAX
+        {
+            self.reset(
+                id,
+                Code::Overloaded.because("too many bytes wait to be read"),
+            );
+            return Ok(());
+        }
+        let window = self.window();
+        let reset = self.change(id, |flow| {
+            match frame {
+                StreamFrame::Data { fragment, last } => {
+                    if let Err(failure) = flow.receive(&fragment, last, window) {
+                        flow.reset(failure, true);
+                    }
                 }
+                StreamFrame::Finish => flow.receive_finish(),
+                StreamFrame::Reset(failure) => flow.reset(failure, false),
+                StreamFrame::Credit(sum) => flow.receive_credit(sum),
+                StreamFrame::Open(_) => {}
             }
-            StreamFrame::Finish => entry.flow.receive_finish(),
-            StreamFrame::Reset(failure) => entry.flow.reset(failure, false),
-            StreamFrame::Credit(sum) => entry.flow.receive_credit(sum),
-            StreamFrame::Open(_) => {}
-        }
-        self.held_bytes = self.held_bytes + entry.flow.held_bytes() - before;
-        if self.held_bytes > HELD_BYTES_MAX {
-            return Err(Code::Overloaded.because("too many bytes wait to be read"));
-        }
-        if entry.flow.is_reset() {
+            flow.is_reset()
+        });
+        if reset == Some(true) {
             self.events.push_back(MuxEvent::Writable(id));
         }
         self.events.push_back(MuxEvent::Readable(id));
-        self.schedule(id);
         self.sweep(id);
         Ok(())
     }
@@ -292,14 +307,36 @@ impl Mux {
     }
 
     fn insert(&mut self, id: StreamId, flow: Flow) {
+        self.committed_bytes += flow.committed_bytes();
         self.flows.insert(
             id,
             Entry {
                 flow,
+                priority: Priority::default(),
                 in_ready: false,
                 released: false,
             },
         );
+    }
+
+    /// What a reader may be granted now.
+    fn window(&self) -> u64 {
+        if self.committed_bytes < SESSION_CREDIT_BYTES {
+            STREAM_CREDIT_BYTES
+        } else {
+            STREAM_CREDIT_FIRST_BYTES
+        }
+    }
+
+    /// Changes a stream, and keeps the sums true.
+    fn change<T>(&mut self, id: StreamId, change: impl FnOnce(&mut Flow) -> T) -> Option<T> {
+        let flow = &mut self.flows.get_mut(&id)?.flow;
+        let (held, committed) = (flow.held_bytes(), flow.committed_bytes());
+        let result = change(flow);
+        self.held_bytes = self.held_bytes + flow.held_bytes() - held;
+        self.committed_bytes = self.committed_bytes + flow.committed_bytes() - committed;
+        self.schedule(id);
+        Some(result)
     }
 
     fn flow(&mut self, id: StreamId) -> Result<&mut Flow, Failure> {
@@ -315,7 +352,14 @@ impl Mux {
             && !entry.in_ready
         {
             entry.in_ready = true;
-            self.ready.push_back(id);
+            let priority = if entry.flow.wants_to_control() {
+                Priority::High
+            } else if entry.flow.is_bulky() {
+                entry.priority.max(Priority::Bulk)
+            } else {
+                entry.priority
+            };
+            self.ready.push(id, priority);
         }
     }
 
@@ -327,6 +371,7 @@ impl Mux {
         }
         if let Some(entry) = self.flows.remove(&id) {
             self.held_bytes -= entry.flow.held_bytes();
+            self.committed_bytes -= entry.flow.committed_bytes();
             if self.is_own(id) {
                 self.own -= 1;
             } else {
@@ -415,7 +460,7 @@ mod tests {
             1,
             FRAGMENT_BYTES_MAX,
             FRAGMENT_BYTES_MAX + 1,
-            MESSAGE_BYTES_MAX,
+            3 * STREAM_CREDIT_BYTES as usize,
         ] {
             assert!(pair.0.send(id, &message(size)).unwrap());
             pair.exchange();
@@ -430,7 +475,7 @@ mod tests {
         let id = pair.opened();
         let failure = pair
             .0
-            .send(id, &message(MESSAGE_BYTES_MAX + 1))
+            .send(id, &Bytes::from(vec![0; MESSAGE_BYTES_MAX + 1]))
             .unwrap_err();
         assert_eq!(failure.code, Code::TooLarge);
     }
@@ -445,7 +490,7 @@ mod tests {
             sent += 1;
             assert!(sent < 1000, "the writer is never stopped");
         }
-        assert!(pair.1.held_bytes <= STREAM_CREDIT_BYTES);
+        assert!(pair.1.held_bytes <= STREAM_CREDIT_BYTES + 10_000);
         pair.0.send(quick, &message(10)).unwrap();
         pair.exchange();
         assert_eq!(pair.1.read(quick), Read::Message(message(10)));
@@ -474,13 +519,52 @@ mod tests {
     fn a_big_message_does_not_hold_up_a_small_one_on_another_stream() {
         let mut pair = Pair::new();
         let (big, small) = (pair.opened(), pair.opened());
-        pair.0.send(big, &message(MESSAGE_BYTES_MAX)).unwrap();
+        let large = Bytes::from(vec![0; MESSAGE_BYTES_MAX]);
+        pair.0.send(big, &large).unwrap();
         transfer(&mut pair.0, &mut pair.1);
         pair.0.send(small, &message(1)).unwrap();
         transfer(&mut pair.0, &mut pair.1);
         transfer(&mut pair.0, &mut pair.1);
         assert_eq!(pair.1.read(small), Read::Message(message(1)));
         assert_eq!(pair.1.read(big), Read::Nothing);
+    }
+
+    #[test]
+    fn many_slow_readers_are_granted_less_and_a_quick_one_goes_on() {
+        let mut pair = Pair::new();
+        let slow: Vec<_> = (0..200).map(|_| pair.opened()).collect();
+        let quick = pair.opened();
+        for _ in 0..30 {
+            for id in &slow {
+                let _ = pair.0.send(*id, &message(10_000)).unwrap();
+            }
+            pair.exchange();
+        }
+        let most =
+            SESSION_CREDIT_BYTES + STREAM_CREDIT_BYTES + 201 * (STREAM_CREDIT_FIRST_BYTES + 10_000);
+        assert!(pair.1.held_bytes > SESSION_CREDIT_BYTES / 2);
+        assert!(pair.1.held_bytes <= most, "{}", pair.1.held_bytes);
+        for _ in 0..100 {
+            assert!(pair.0.send(quick, &message(10_000)).unwrap());
+            pair.exchange();
+            assert_eq!(pair.1.read(quick), Read::Message(message(10_000)));
+            pair.exchange();
+        }
+    }
+
+    #[test]
+    fn the_urgent_overtakes_what_is_queued() {
+        let mut pair = Pair::new();
+        let (bulk, urgent) = (pair.opened(), pair.opened());
+        pair.0.set_priority(urgent, Priority::High);
+        for _ in 0..5 {
+            pair.0.send(bulk, &message(12_000)).unwrap();
+        }
+        pair.0.send(urgent, &message(10)).unwrap();
+        transfer(&mut pair.0, &mut pair.1);
+        // The bulk stream was ready first, and had the first turn already.
+        transfer(&mut pair.0, &mut pair.1);
+        assert_eq!(pair.1.read(urgent), Read::Message(message(10)));
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub(crate) fn main() -> ExitCode {
 fn replay(seed: u64) -> ExitCode {
     let (report, _) = marks::collect(true, || run(seed));
     println!("{:#?}", report.swarm);
-    println!("seed {seed:#x}: hash {:x}, {} steps", report.hash, report.stats.steps);
+    println!(
+        "seed {seed:#x}: hash {:x}, {} steps",
+        report.hash, report.stats.steps
+    );
     match report.stats.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
@@ -85,7 +88,9 @@ fn replay(seed: u64) -> ExitCode {
 fn many(args: &Args, start: Instant) -> Found {
     let found = Mutex::new(Found::default());
     let next = AtomicU64::new(args.first);
-    let end = args.minutes.map(|minutes| start + Duration::from_secs(60 * minutes));
+    let end = args
+        .minutes
+        .map(|minutes| start + Duration::from_secs(60 * minutes));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {

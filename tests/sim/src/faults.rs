@@ -253,8 +253,7 @@ impl World {
         let (Some(a_id), Some(b_id)) = (id(a), id(b)) else {
             return;
         };
-        let parted =
-            self.partitions.contains_key(&(a, b)) || self.partitions.contains_key(&(b, a));
+        let parted = self.partitions.contains_key(&(a, b)) || self.partitions.contains_key(&(b, a));
         if a == b || parted || !self.has_session(a, b_id) || !self.has_session(b, a_id) {
             return;
         }

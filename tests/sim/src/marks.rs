@@ -56,7 +56,12 @@ impl Listener {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= if self.aloud { Level::TRACE } else { Level::DEBUG }
+        *metadata.level()
+            <= if self.aloud {
+                Level::TRACE
+            } else {
+                Level::DEBUG
+            }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -103,4 +108,3 @@ impl Visit for Said {
 fn print(said: &Said) {
     println!("{}{}", said.message, said.fields);
 }
-

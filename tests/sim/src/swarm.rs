@@ -110,8 +110,13 @@ impl Swarm {
             rng.between(2, 9)
         };
         let rough = rng.per_mille(600);
-        let chance =
-            |rng: &mut Rng, max| if rough { rng.one_of(&[0, max / 10, max]) } else { 0 };
+        let chance = |rng: &mut Rng, max| {
+            if rough {
+                rng.one_of(&[0, max / 10, max])
+            } else {
+                0
+            }
+        };
         let direct = Chances {
             loss: chance(rng, 200),
             duplicate: chance(rng, 100),
@@ -137,7 +142,11 @@ impl Swarm {
             fault_every_ms: rng.one_of(&[150, 500, 1_500, 4_000]),
             drift_ppm: rng.one_of(&[0, 0, 200, 20_000]),
             slow_readers: rng.one_of(&[0, 0, 100, 500]),
-            pace_ms: if large { 5_000 } else { rng.one_of(&[150, 500, 1500]) },
+            pace_ms: if large {
+                5_000
+            } else {
+                rng.one_of(&[150, 500, 1500])
+            },
             message_bytes: rng.one_of(&[64, 2_000, 2_000, 30_000, 300_000]),
             resume_window: rng.one_of(&[
                 Duration::from_secs(5),

@@ -209,7 +209,11 @@ impl World {
         let Some(Reverse(next)) = self.queue.pop() else {
             return Ok(false);
         };
-        self.still = if next.time > self.now { 0 } else { self.still + 1 };
+        self.still = if next.time > self.now {
+            0
+        } else {
+            self.still + 1
+        };
         if self.still > STEPS_AT_ONCE_MAX {
             return Err(Violation(String::from("time stands still")));
         }
@@ -620,7 +624,8 @@ fn check_bounds(n: usize, machine: &Machine) -> Result<(), Violation> {
 impl Clock {
     fn local(self, now: Time) -> Time {
         let micros = now.as_micros() as u64;
-        self.offset + Duration::from_micros(micros / 1_000_000 * self.ppm)
+        self.offset
+            + Duration::from_micros(micros / 1_000_000 * self.ppm)
             + Duration::from_micros(micros % 1_000_000 * self.ppm / 1_000_000)
     }
 

@@ -28,7 +28,10 @@ impl Machine {
         for link in self.links.values() {
             backlog.link_bytes = backlog.link_bytes.max(link.queue.len_bytes());
         }
-        let sessions = self.peers.values().filter_map(|state| state.session.as_ref());
+        let sessions = self
+            .peers
+            .values()
+            .filter_map(|state| state.session.as_ref());
         for session in sessions {
             backlog.unread_bytes = backlog.unread_bytes.max(session.mux.held_bytes());
             if let Some(transport) = &session.transport {
@@ -45,11 +48,31 @@ impl Backlog {
         // The last of what is counted in bytes may cross its limit.
         const LAST: usize = crate::limits::FRAME_BYTES_MAX;
         let counts = [
-            ("bytes wait on a link", self.link_bytes, LINK_QUEUE_BYTES_CLOSE),
-            ("records are not acknowledged", self.unacknowledged_records, UNACKNOWLEDGED_RECORDS_MAX),
-            ("bytes are not acknowledged", self.unacknowledged_bytes, UNACKNOWLEDGED_BYTES_MAX + LAST),
-            ("bytes came too early", self.early_bytes, 2 * UNACKNOWLEDGED_BYTES_MAX + LAST),
-            ("bytes wait to be read", self.unread_bytes as usize, HELD_BYTES_MAX as usize),
+            (
+                "bytes wait on a link",
+                self.link_bytes,
+                LINK_QUEUE_BYTES_CLOSE,
+            ),
+            (
+                "records are not acknowledged",
+                self.unacknowledged_records,
+                UNACKNOWLEDGED_RECORDS_MAX,
+            ),
+            (
+                "bytes are not acknowledged",
+                self.unacknowledged_bytes,
+                UNACKNOWLEDGED_BYTES_MAX + LAST,
+            ),
+            (
+                "bytes came too early",
+                self.early_bytes,
+                2 * UNACKNOWLEDGED_BYTES_MAX + LAST,
+            ),
+            (
+                "bytes wait to be read",
+                self.unread_bytes as usize,
+                HELD_BYTES_MAX as usize,
+            ),
         ];
         counts
             .into_iter()
@@ -59,7 +82,9 @@ impl Backlog {
 
     fn take(&mut self, transport: &Transport) {
         self.unacknowledged_records = self.unacknowledged_records.max(transport.unacknowledged());
-        self.unacknowledged_bytes = self.unacknowledged_bytes.max(transport.unacknowledged_bytes());
+        self.unacknowledged_bytes = self
+            .unacknowledged_bytes
+            .max(transport.unacknowledged_bytes());
         self.early_bytes = self.early_bytes.max(transport.early_bytes());
     }
 }

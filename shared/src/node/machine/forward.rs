@@ -112,8 +112,16 @@ impl Machine {
 
     /// A neighbour below speaks for itself and for those below it; the one above for everybody.
     fn may_speak_for(&self, link: LinkId, id: NodeId) -> bool {
-        let above = self.links.get(&link).is_some_and(|l| l.origin == Origin::Dialled);
-        above || self.hub.ways.get(&id).is_some_and(|ways| ways.contains(&link))
+        let above = self
+            .links
+            .get(&link)
+            .is_some_and(|l| l.origin == Origin::Dialled);
+        above
+            || self
+                .hub
+                .ways
+                .get(&id)
+                .is_some_and(|ways| ways.contains(&link))
     }
 
     fn pass_route(
@@ -126,7 +134,9 @@ impl Machine {
         if to == from {
             return Err(Code::Unreachable.because("the way to the node leads back"));
         }
-        self.routes.pass(from, to, route).map_err(NoRoute::failure)?;
+        self.routes
+            .pass(from, to, route)
+            .map_err(NoRoute::failure)?;
         Ok(to)
     }
 
@@ -151,7 +161,9 @@ impl Machine {
     pub(super) fn open_route_to(&mut self, peer: NodeId, payload: &Bytes) -> Result<Via, Failure> {
         let link = self.next_hop(peer).map_err(|failure| failure.of(peer))?;
         let route = self.new_handle(link);
-        self.routes.end_here(link, route, peer).map_err(NoRoute::failure)?;
+        self.routes
+            .end_here(link, route, peer)
+            .map_err(NoRoute::failure)?;
         let open = Control::Open {
             route,
             from: self.id,

@@ -113,7 +113,9 @@ impl Machine {
     /// Somebody wants to be a member: the primary decides, others ask it.
     pub(super) fn admit(&mut self, asker: Asker, applicant: Applicant) {
         let answer = if applicant.id == self.id {
-            Some(Err(Code::Refused.because("this way leads back to its own beginning")))
+            Some(Err(
+                Code::Refused.because("this way leads back to its own beginning")
+            ))
         } else if self.is_primary() {
             Some(self.name_applicant(&applicant))
         } else {
@@ -192,7 +194,10 @@ impl Machine {
     fn admitted(&mut self, asker: Asker, applicant: Applicant, admission: Admission) {
         if let Asker::Below(link, request) = asker {
             let admission = admission.clone();
-            self.tell(link, &Frame::Control(Control::Admitted { request, admission }));
+            self.tell(
+                link,
+                &Frame::Control(Control::Admitted { request, admission }),
+            );
         }
         let Applicant { id, kind, .. } = applicant;
         match (asker, admission) {
@@ -288,7 +293,10 @@ impl Machine {
         }
         if self.is_link_of(link, id) {
             tracing::debug!(node = %id.short(), "a spare link is one too many");
-            self.refuse(link, Code::Overloaded.because("newer links of the node are in use"));
+            self.refuse(
+                link,
+                Code::Overloaded.because("newer links of the node are in use"),
+            );
         }
     }
 
@@ -407,17 +415,28 @@ impl Machine {
                 self.admitted(asker, applicant, Admission::Refused(failure));
             }
             Asked::Name(link, request) => {
-                self.tell(link, &Frame::Control(Control::Resolved { request, id: None }));
+                self.tell(
+                    link,
+                    &Frame::Control(Control::Resolved { request, id: None }),
+                );
             }
         }
     }
 
     pub(super) fn hub_time(&mut self) {
         let now = self.now;
-        let gone: Vec<_> = self.hub.leaving.iter().filter(|(_, due)| **due <= now).collect();
+        let gone: Vec<_> = self
+            .hub
+            .leaving
+            .iter()
+            .filter(|(_, due)| **due <= now)
+            .collect();
         let gone: Vec<_> = gone.into_iter().map(|(id, _)| *id).collect();
         for id in gone {
-            self.member_left(id, &Code::Gone.because("its link broke and it did not return"));
+            self.member_left(
+                id,
+                &Code::Gone.because("its link broke and it did not return"),
+            );
         }
         let late = self.hub.asked.extract_if(.., |_, (due, _)| *due <= now);
         for (_, (_, asked)) in late.collect::<Vec<_>>() {
@@ -427,7 +446,9 @@ impl Machine {
 
     pub(super) fn hub_due(&self) -> Option<Time> {
         let leaving = self.hub.leaving.values().copied();
-        leaving.chain(self.hub.asked.values().map(|(due, _)| *due)).min()
+        leaving
+            .chain(self.hub.asked.values().map(|(due, _)| *due))
+            .min()
     }
 
     /// Tells all neighbours below, but for one.
@@ -453,4 +474,3 @@ impl Hello {
         }
     }
 }
-

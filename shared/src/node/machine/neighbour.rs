@@ -8,7 +8,8 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX, SWEEP_INTERVAL_MIN,
+    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX,
+    SWEEP_INTERVAL_MIN,
 };
 use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
@@ -288,7 +289,10 @@ impl Machine {
             return;
         }
         self.zone = zone;
-        let below = self.links.iter().filter(|(_, link)| link.origin == Origin::Accepted);
+        let below = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.origin == Origin::Accepted);
         for id in below.map(|(id, _)| *id).collect::<Vec<_>>() {
             let failure = Code::Unreachable.because("this node has entered another zone");
             self.refuse(id, failure);

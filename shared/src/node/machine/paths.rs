@@ -61,7 +61,10 @@ impl Machine {
         match via {
             Via::Relayed { .. } => self.close_route(via),
             Via::Direct { link } => {
-                self.refuse(link, Code::TimedOut.because("the session gives no sign of life"));
+                self.refuse(
+                    link,
+                    Code::TimedOut.because("the session gives no sign of life"),
+                );
             }
         }
     }

@@ -150,7 +150,7 @@ impl Session {
         if let Some(again) = transport.resend(now) {
             return Some(again);
         }
-        if self.mux.wants_to_send() && transport.has_room() {
+        if self.mux.wants_to_send() && transport.has_room(self.mux.wants_to_send_soon()) {
             let mut frames = BytesMut::with_capacity(FRAGMENT_BYTES_MAX.min(1024));
             self.mux.write_record(&mut frames);
             if !frames.is_empty() {
