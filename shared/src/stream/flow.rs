@@ -348,9 +348,11 @@ impl Incoming {
     }
 
     fn credit_due(&self) -> bool {
-        // Told in few words, but long before the writer has used up what it knows of.
+        // Told long before the writer has used up what it knows of, but never a few bytes at a time: it
+        // would send as few.
         let unknown = self.granted - self.announced;
-        !self.finished && unknown > 0 && unknown * 2 >= self.granted - self.received
+        let known = self.announced.saturating_sub(self.received);
+        !self.finished && unknown >= STREAM_CREDIT_FIRST_BYTES / 4 && unknown >= known
     }
 }
 
