@@ -22,7 +22,12 @@ pub const PACKET_BYTES_FULL: usize = 16 * 1024;
 
 /// Bytes that wait to leave on a link before sessions pause, so that what is urgent waits for little.
 pub const LINK_QUEUE_BYTES_PAUSE: usize = 64 * 1024;
-/// Bytes that wait to leave on a link before forwarded records are dropped; sessions send them again.
+/// Bytes that leave on a link as they came; what is passed on beyond leaves in turn, route by route.
+pub const LINK_QUEUE_BYTES_FRONT: usize = 32 * 1024;
+/// Bytes of one route that wait to leave on a link before its records are dropped; sessions send them
+/// again.
+pub const LINK_ROUTE_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of all routes that wait to leave on a link before their records are dropped.
 pub const LINK_QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that wait to leave on a link before it is closed as overloaded: what the node itself has to
 /// say does not fit either.
@@ -136,7 +141,9 @@ pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
-const _: () = assert!(LINK_QUEUE_BYTES_PAUSE < LINK_QUEUE_BYTES_MAX);
+const _: () = assert!(LINK_QUEUE_BYTES_FRONT < LINK_QUEUE_BYTES_PAUSE);
+const _: () = assert!(LINK_ROUTE_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
+const _: () = assert!(LINK_QUEUE_BYTES_MAX < LINK_QUEUE_BYTES_CLOSE);
 const _: () = assert!(DATAGRAM_BYTES_MAX < FRAGMENT_BYTES_MAX);
 // A message of any size fits, whatever the other streams hold.
 const _: () = assert!(

@@ -51,7 +51,7 @@ impl Machine {
         raw: Bytes,
     ) {
         match self.routes.next(from, route) {
-            Some(End::Link(to)) => self.forward(to, raw),
+            Some(End::Link(to)) => self.forward(to, route, raw),
             Some(End::Here(peer)) => {
                 self.receive_payload(Via::Relayed { link: from, route }, peer, payload);
             }
@@ -62,12 +62,12 @@ impl Machine {
         }
     }
 
-    fn forward(&mut self, to: LinkId, raw: Bytes) {
+    fn forward(&mut self, to: LinkId, route: RouteHandle, raw: Bytes) {
         let Some(link) = self.links.get_mut(&to) else {
             return;
         };
         let bytes = raw.len() as u64;
-        if link.queue.push_forwarded(raw).is_ok() {
+        if link.queue.push_forwarded(route, raw).is_ok() {
             self.hub.traffic.forwarded_records += 1;
             self.hub.traffic.forwarded_bytes += bytes;
             self.ready_link(to);
