@@ -25,6 +25,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod node;
+pub mod quality;
 pub mod routing;
 pub mod service;
 pub mod session;
@@ -35,6 +36,7 @@ pub use config::Config;
 pub use error::{Code, Failure};
 pub use id::{Identity, Kind, Name, NodeId};
 pub use node::{Node, PathKind, Peer};
+pub use quality::Quality;
 
 /// A point in time: how long after an origin that the platform chooses and keeps. Only differences
 /// have a meaning, and it never runs backwards.

@@ -98,6 +98,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub const KEEPALIVE: Duration = Duration::from_secs(1);
 /// How long until a silent link is asked again: one that loses a tenth of everything is not dead.
 pub const ASK_AGAIN: Duration = Duration::from_millis(150);
+/// How often a link is asked in any case, to know how good it is.
+pub const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a node looks after its links at the most.
 pub const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// A link that has been silent this long, though asked, is dead.

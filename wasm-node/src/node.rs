@@ -306,7 +306,7 @@ async fn call_handler(handler: SendWrapper<Function>, call: Call) -> Status {
 }
 
 fn peer_object(peer: &Peer) -> JsValue {
-    let rtt = peer.rtt.map_or(JsValue::UNDEFINED, |rtt| {
+    let rtt = peer.quality.rtt.map_or(JsValue::UNDEFINED, |rtt| {
         (rtt.as_secs_f64() * 1000.0).into()
     });
     object(&[

@@ -67,7 +67,7 @@ fn Row(shown: Shown, id: NodeId) -> impl IntoView {
     let kind = with(|peer| peer.kind.to_string());
     let path = with(|peer| peer.path.to_string());
     let rtt = with(|peer| {
-        peer.rtt.map_or_else(String::new, |rtt| {
+        peer.quality.rtt.map_or_else(String::new, |rtt| {
             format!("{:.1} ms", rtt.as_secs_f64() * 1000.0)
         })
     });

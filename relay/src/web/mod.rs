@@ -111,13 +111,14 @@ struct NodeView {
 async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
     let views = web.node.peers().into_iter().map(|peer| {
         let (links, since) = web.node.presence(peer.id);
+        let quality = web.node.link_quality(peer.id).unwrap_or(peer.quality);
         NodeView {
             id: peer.id.to_string(),
             name: peer.name.to_string(),
             kind: peer.kind.as_str(),
             links,
             since_s: since.unwrap_or_default().as_secs_f64(),
-            rtt_ms: peer.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            rtt_ms: quality.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
         }
     });
     Json(views.collect())

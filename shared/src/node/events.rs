@@ -2,9 +2,12 @@
 
 use core::fmt;
 
+use bytes::Bytes;
+
 use crate::Time;
 use crate::error::Failure;
 use crate::id::{Kind, Name, NodeId};
+use crate::quality::Quality;
 use crate::stream::{Protocol, StreamId};
 
 /// Another node, as this one knows it.
@@ -18,8 +21,8 @@ pub struct Peer {
     pub kind: Kind,
     /// How what is said to it would travel.
     pub path: PathKind,
-    /// How long an acknowledged record took, there and back; unknown until one did.
-    pub rtt: Option<Time>,
+    /// How good the session with it is.
+    pub quality: Quality,
 }
 
 /// Whether a relay is on the way.
@@ -114,6 +117,11 @@ pub enum Event {
     Incoming(StreamKey, Protocol),
     /// A stream has something to read.
     Readable(StreamKey),
+    /// A datagram came.
+    Datagram(NodeId, Protocol, Bytes),
+    /// The other node reads a stream more slowly than this one writes: `send` waits for it. Told once,
+    /// until there is room again.
+    Slow(StreamKey),
     /// A stream has room again.
     Writable(StreamKey),
     /// The answer to [`Machine::resolve`](super::Machine::resolve).

@@ -13,11 +13,13 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::{Kind, Name, NodeId};
 use crate::limits::{BACKLOG_STREAMS_MAX, EVENTS_MAX};
+use crate::node::datagrams::Inbox;
 use crate::node::events::{Event, Peer, Pong, State, StreamKey};
 use crate::node::machine::Resolution;
 use crate::node::machine::{Machine, Output};
 use crate::node::stream::Stream;
 use crate::node::wait::{Answers, Question, Timers};
+use crate::quality::Quality;
 
 /// A node that runs. Clones are the same node.
 #[derive(Clone)]
@@ -74,6 +76,11 @@ impl Node {
             links,
             since.map(|since| inner.machine.now.saturating_sub(since)),
         )
+    }
+
+    /// How good the link with a neighbour is; `None` for a node that is not one.
+    pub fn link_quality(&self, id: NodeId) -> Option<Quality> {
+        self.lock().machine.link_quality(id)
     }
 
     /// What happens from now on.
@@ -271,6 +278,7 @@ pub(super) struct Inner {
     pub(super) readers: HashMap<StreamKey, Waker>,
     pub(super) writers: HashMap<StreamKey, Waker>,
     pub(super) timers: Timers,
+    pub(super) datagrams: HashMap<(NodeId, String), Inbox>,
     listeners: HashMap<String, Queue<StreamKey>>,
     subscribers: BTreeMap<u64, Queue<Event>>,
     pub(super) resolves: Answers<NodeId>,
@@ -318,6 +326,7 @@ impl Shared {
             readers: HashMap::new(),
             writers: HashMap::new(),
             timers: Timers::default(),
+            datagrams: HashMap::new(),
             listeners: HashMap::new(),
             subscribers: BTreeMap::new(),
             resolves: Answers::default(),
@@ -353,6 +362,11 @@ impl Inner {
         match event {
             Event::Readable(key) => wake(&mut self.readers, key),
             Event::Writable(key) => wake(&mut self.writers, key),
+            Event::Datagram(peer, protocol, datagram) => {
+                if let Some(inbox) = self.datagrams.get_mut(&(peer, protocol)) {
+                    inbox.push(datagram);
+                }
+            }
             Event::Incoming(key, protocol) => self.incoming(key, &protocol),
             Event::Resolved(request, answer) => self.resolves.put(u64::from(request), answer),
             Event::Pong(id, answer) => self.pings.put(id, answer),

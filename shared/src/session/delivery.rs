@@ -11,6 +11,7 @@ use crate::limits::{
     ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, UNACKNOWLEDGED_BYTES_MAX,
     UNACKNOWLEDGED_BYTES_RESERVED, UNACKNOWLEDGED_RECORDS_MAX,
 };
+use crate::quality::Quality;
 
 /// What the receiver has: every record below `next`; and of those above, `missing` lie before the
 /// first that it has (zero if it has none).
@@ -37,7 +38,7 @@ pub struct Sender {
     recover_end: u64,
     timer_from: Time,
     timeout: Time,
-    round_trip: Option<Time>,
+    quality: Quality,
 }
 
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Default for Sender {
             recover_end: 0,
             timer_from: Time::ZERO,
             timeout: RESEND_MIN,
-            round_trip: None,
+            quality: Quality::default(),
         }
     }
 }
@@ -116,7 +117,9 @@ impl Sender {
             "again"
         );
         kept.sent = now;
-        kept.again = true;
+        if !std::mem::replace(&mut kept.again, true) {
+            self.quality.lost();
+        }
         self.cursor += 1;
         Some(kept.record.clone())
     }
@@ -145,7 +148,7 @@ impl Sender {
             self.first += 1;
             self.kept_bytes -= kept.record.len();
             if self.first == ack.next && !kept.again {
-                self.measure(now.saturating_sub(kept.sent));
+                self.quality.answered(now.saturating_sub(kept.sent));
             }
         }
         self.cursor = self.cursor.max(self.first);
@@ -177,9 +180,9 @@ impl Sender {
         }
     }
 
-    /// The smoothed time from sending a record to its acknowledgement (RFC 6298).
-    pub fn round_trip(&self) -> Option<Time> {
-        self.round_trip
+    /// How long acknowledgements take, and how many records had to be sent again.
+    pub fn quality(&self) -> Quality {
+        self.quality
     }
 
     /// How many records are not acknowledged.
@@ -199,7 +202,7 @@ impl Sender {
 
     /// Sends a hole again, unless its first record has left only just now.
     fn fill_hole(&mut self, missing: u64, now: Time) {
-        let patience = self.round_trip.unwrap_or(RESEND_MIN) * 2 + ACK_DELAY;
+        let patience = self.quality.rtt.unwrap_or(RESEND_MIN) * 2 + ACK_DELAY;
         let recent = self
             .kept
             .front()
@@ -209,14 +212,9 @@ impl Sender {
         }
     }
 
-    fn measure(&mut self, sample: Time) {
-        let smoothed = self.round_trip.map_or(sample, |old| (old * 7 + sample) / 8);
-        self.round_trip = Some(smoothed);
-    }
-
     fn calm_timeout(&self) -> Time {
-        let round_trip = self.round_trip.unwrap_or(RESEND_MIN);
-        (round_trip * 4 + ACK_DELAY).clamp(RESEND_MIN, RESEND_MAX)
+        let rtt = self.quality.rtt.unwrap_or(RESEND_MIN);
+        (rtt + self.quality.jitter * 4 + ACK_DELAY).clamp(RESEND_MIN, RESEND_MAX)
     }
 }
 

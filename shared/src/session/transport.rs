@@ -7,20 +7,26 @@
 //! kind 0                nothing: an acknowledgement
 //! kind 1, 2             ping, pong: id (varint)
 //! kind 3                close: code (1 byte), message
+//! kind 4                datagram: protocol (length, bytes), body
 //! ```
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::Time;
 use crate::error::{Code, Failure};
+use crate::limits::PROTOCOL_BYTES_MAX;
+use crate::quality::Quality;
 use crate::session::delivery::{Ack, Receiver, Seen, Sender};
 use crate::session::record::{Keys, NotOurs, Sealed};
+use crate::stream::Protocol;
+use crate::stream::frame::protocol_of;
 use crate::wire::{DecodeError, Reader, put_chunk, put_varint};
 
 const ACK: u8 = 0;
 const PING: u8 = 1;
 const PONG: u8 = 2;
 const CLOSE: u8 = 3;
+const DATAGRAM: u8 = 4;
 
 /// Bytes of the reason in a close.
 const REASON_BYTES_MAX: usize = 1024;
@@ -46,6 +52,8 @@ pub enum Remark {
     Pong(u64),
     /// The session ends.
     Close(Failure),
+    /// A datagram of this protocol.
+    Datagram(Protocol, Bytes),
 }
 
 /// What a record held.
@@ -164,9 +172,9 @@ impl Transport {
             .min()
     }
 
-    /// The smoothed time from sending a record to its acknowledgement.
-    pub fn round_trip(&self) -> Option<Time> {
-        self.sender.round_trip()
+    /// How long acknowledgements take, and how many records had to be sent again.
+    pub fn quality(&self) -> Quality {
+        self.sender.quality()
     }
 
     /// How many reliable records are not acknowledged.
@@ -214,6 +222,11 @@ impl Remark {
                 let reason = failure.message.as_bytes();
                 put_chunk(&mut out, &reason[..reason.len().min(REASON_BYTES_MAX)]);
             }
+            Self::Datagram(protocol, body) => {
+                out.put_u8(DATAGRAM);
+                put_chunk(&mut out, protocol.as_bytes());
+                out.put_slice(body);
+            }
         }
         out
     }
@@ -228,8 +241,12 @@ impl Remark {
                 let reason = reader.chunk(REASON_BYTES_MAX)?;
                 Self::Close(code.because(String::from_utf8_lossy(&reason)))
             }
+            DATAGRAM => {
+                let protocol = protocol_of(&reader.chunk(PROTOCOL_BYTES_MAX)?)?;
+                Self::Datagram(protocol, reader.rest())
+            }
             got => {
-                let expected = "a remark of kind 0 to 3";
+                let expected = "a remark of kind 0 to 4";
                 return Err(DecodeError::Unexpected {
                     expected,
                     got: u64::from(got),

@@ -32,6 +32,8 @@ struct Outgoing {
     sent: u64,
     credit: u64,
     finish: Finish,
+    /// The reader on the other side was found to be slow.
+    slow: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +90,7 @@ impl Flow {
                 sent: 0,
                 credit: STREAM_CREDIT_FIRST_BYTES,
                 finish: Finish::No,
+                slow: false,
             },
             incoming: Incoming {
                 whole: VecDeque::new(),
@@ -204,9 +207,10 @@ impl Flow {
         self.incoming.whole_bytes + self.incoming.granted - self.incoming.received
     }
 
-    /// Whether the writer here waits for the reader there.
-    pub fn is_held_up(&self) -> bool {
-        self.reset.is_none() && !self.outgoing.queue.is_empty() && !self.outgoing.can_send()
+    /// Whether the writer here waits for the reader there, and that is new.
+    pub fn notice_slow(&mut self) -> bool {
+        let slow = !self.outgoing.queue.is_empty() && !self.outgoing.can_send();
+        slow && !std::mem::replace(&mut self.outgoing.slow, true)
     }
 
     /// Whether much is left of the message that leaves now.
@@ -296,6 +300,7 @@ impl Outgoing {
         }
         let fragment = first.slice(self.offset..self.offset + len);
         self.sent += cost(len);
+        self.slow = false;
         self.offset += len;
         let last = self.offset == first.len();
         self.queued_bytes -= len;

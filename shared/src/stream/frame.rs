@@ -79,7 +79,7 @@ impl StreamFrame {
     pub fn decode(reader: &mut Reader) -> Result<(StreamId, Self), DecodeError> {
         let stream = StreamId(reader.varint()?);
         let frame = match reader.u8()? {
-            OPEN => Self::Open(text(&reader.chunk(PROTOCOL_BYTES_MAX)?)?),
+            OPEN => Self::Open(protocol_of(&reader.chunk(PROTOCOL_BYTES_MAX)?)?),
             kind @ (DATA | DATA_MORE) => Self::Data {
                 fragment: reader.chunk(FRAGMENT_BYTES_MAX)?,
                 last: kind == DATA,
@@ -103,7 +103,8 @@ impl StreamFrame {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, DecodeError> {
+/// The protocol id that these bytes are.
+pub(crate) fn protocol_of(bytes: &[u8]) -> Result<String, DecodeError> {
     String::from_utf8(bytes.to_vec()).map_err(|e| DecodeError::Cbor {
         expected: "a protocol id in UTF-8",
         reason: e.to_string(),

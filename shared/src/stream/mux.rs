@@ -47,6 +47,8 @@ pub enum MuxEvent {
     Readable(StreamId),
     /// There is room to send again.
     Writable(StreamId),
+    /// There is none, because the other side does not read.
+    Slow(StreamId),
 }
 
 impl Mux {
@@ -67,12 +69,7 @@ impl Mux {
 
     /// Opens a stream.
     pub fn open(&mut self, protocol: Protocol) -> Result<StreamId, Failure> {
-        if protocol.is_empty() || protocol.len() > PROTOCOL_BYTES_MAX {
-            return Err(Code::BadMessage.because(format!(
-                "expected a protocol id of 1 to {PROTOCOL_BYTES_MAX} bytes, got {}",
-                protocol.len()
-            )));
-        }
+        check_protocol(&protocol)?;
         if self.own >= STREAMS_MAX {
             return Err(Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")));
         }
@@ -86,7 +83,11 @@ impl Mux {
 
     /// Queues a message. `Ok(false)` if it must wait for [`MuxEvent::Writable`].
     pub fn send(&mut self, id: StreamId, message: &Bytes) -> Result<bool, Failure> {
-        let taken = self.flow(id)?.send(message)?;
+        let flow = self.flow(id)?;
+        let taken = flow.send(message)?;
+        if !taken && flow.notice_slow() {
+            self.events.push_back(MuxEvent::Slow(id));
+        }
         self.schedule(id);
         Ok(taken)
     }
@@ -379,6 +380,17 @@ impl Mux {
             }
         }
     }
+}
+
+/// A protocol id must fit its frame.
+pub fn check_protocol(protocol: &str) -> Result<(), Failure> {
+    if protocol.is_empty() || protocol.len() > PROTOCOL_BYTES_MAX {
+        return Err(Code::BadMessage.because(format!(
+            "expected a protocol id of 1 to {PROTOCOL_BYTES_MAX} bytes, got {}",
+            protocol.len()
+        )));
+    }
+    Ok(())
 }
 
 fn unknown() -> Failure {

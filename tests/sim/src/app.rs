@@ -67,6 +67,10 @@ impl App {
                 Ok(())
             }
             Event::Readable(key) => self.read(*key, scene),
+            Event::Datagram(from, _, datagram) => {
+                let own = scene.machine.id();
+                scene.ledger.check_datagram(*from, own, datagram)
+            }
             _ => Ok(()),
         }
     }
@@ -83,6 +87,12 @@ impl App {
         if self.held.len() < STREAMS_MAX && !others.is_empty() && scene.rng.per_mille(400) {
             let target = scene.rng.one_of(others);
             self.begin(target, scene);
+        }
+        if !others.is_empty() && scene.rng.per_mille(200) {
+            let target = scene.rng.one_of(others);
+            let datagram = scene.ledger.datagram(scene.machine.id(), target);
+            // There may be no way now.
+            let _ = scene.machine.send_datagram(target, PROTOCOL, datagram);
         }
         for key in self.held.keys().copied().collect::<Vec<_>>() {
             match scene.rng.below(100) {

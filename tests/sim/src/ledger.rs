@@ -18,6 +18,8 @@ pub(crate) struct Ledger {
     pub(crate) mark: [u8; 16],
     pub(crate) conversations: BTreeMap<u64, Conversation>,
     next_label: u64,
+    /// Datagrams that have not arrived: from whom, to whom.
+    datagrams: BTreeMap<u64, (NodeId, NodeId)>,
     pub(crate) delivered: u64,
 }
 
@@ -108,6 +110,33 @@ impl Ledger {
         out.put_u64(number);
         out.resize(HEADER_BYTES + len, (label ^ number) as u8);
         out.freeze()
+    }
+
+    /// A datagram that was never sent before.
+    pub(crate) fn datagram(&mut self, from: NodeId, to: NodeId) -> Bytes {
+        self.next_label += 1;
+        self.datagrams.insert(self.next_label, (from, to));
+        let mut out = BytesMut::from(&self.mark[..]);
+        out.put_u64(self.next_label);
+        out.freeze()
+    }
+
+    /// Checks a datagram that a node got: at most once, and only what was sent.
+    pub(crate) fn check_datagram(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        datagram: &[u8],
+    ) -> Result<(), Violation> {
+        let ours = datagram.len() == 24 && datagram[..16] == self.mark;
+        let sent = ours.then(|| self.datagrams.remove(&number_at(datagram, 16)));
+        if sent.flatten() == Some((from, to)) {
+            self.delivered += 1;
+            return Ok(());
+        }
+        Err(Violation(String::from(
+            "a datagram that was not sent, or came twice",
+        )))
     }
 
     /// Checks a message that a node has read, on a stream of which it knows the label and side, or

@@ -15,6 +15,7 @@ use crate::link::{Frame, LinkId, Origin};
 use crate::node::machine::forward::Traffic;
 use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
+use crate::quality::Quality;
 use crate::routing::names::Names;
 
 /// What a node knows of those below it.
@@ -59,6 +60,21 @@ impl Machine {
     pub fn presence(&self, id: NodeId) -> (usize, Option<Time>) {
         let ways = self.hub.ways.get(&id).map_or(0, Vec::len);
         (ways, self.hub.since.get(&id).copied())
+    }
+
+    /// How good the link with a neighbour is, if it is one. Of several, the best figures.
+    pub fn link_quality(&self, id: NodeId) -> Option<Quality> {
+        let below = self.hub.ways.get(&id).into_iter().flatten();
+        let direct = self
+            .peers
+            .get(&id)
+            .into_iter()
+            .flat_map(|state| &state.directs);
+        let above = self.uplink.link().into_iter();
+        let links = below.chain(direct).copied().chain(above);
+        let with_it = links.filter(|link| self.is_link_of(*link, id));
+        let qualities = with_it.filter_map(|link| Some(self.links.get(&link)?.quality));
+        qualities.min_by_key(|quality| quality.rtt)
     }
 
     /// Whether the node keeps the names of its zone.

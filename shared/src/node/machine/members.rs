@@ -211,9 +211,10 @@ impl Machine {
             name: member.name.clone(),
             kind: member.kind,
             path: self.path_kind(member.id, session.and_then(Session::way)),
-            rtt: session
+            quality: session
                 .and_then(|s| s.transport.as_ref())
-                .and_then(Transport::round_trip),
+                .map(Transport::quality)
+                .unwrap_or_default(),
         }
     }
 }

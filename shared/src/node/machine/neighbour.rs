@@ -8,8 +8,8 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, PACKET_BYTES_MAX, SILENCE_MAX,
-    SWEEP_INTERVAL_MIN,
+    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, MEASURE_INTERVAL, PACKET_BYTES_MAX,
+    SILENCE_MAX, SWEEP_INTERVAL_MIN,
 };
 use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
@@ -18,6 +18,7 @@ use crate::link::{Frame, LinkId, Origin};
 use crate::node::events::State;
 use crate::node::machine::forward::Opening;
 use crate::node::machine::{Machine, Output};
+use crate::quality::Quality;
 use crate::session::Via;
 
 /// One link, as this side sees it.
@@ -34,6 +35,11 @@ pub(super) struct Link {
     heard: Time,
     /// When to ask for a sign of life, if none comes.
     ask_at: Time,
+    /// When to ask in any case, to know how good the link is.
+    measure_at: Time,
+    /// When the question was put that is not answered.
+    asked: Option<Time>,
+    pub(super) quality: Quality,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,9 @@ impl Link {
             since: now,
             heard: now,
             ask_at: now + KEEPALIVE,
+            measure_at: now,
+            asked: None,
+            quality: Quality::default(),
         }
     }
 
@@ -77,10 +86,27 @@ impl Link {
         self.ask_at = now + KEEPALIVE;
     }
 
+    fn ask(&mut self, now: Time) {
+        // One question or its answer may be lost, many are not.
+        self.ask_at = (now + ASK_AGAIN)
+            .min(self.heard + SILENCE_MAX)
+            .max(now + ASK_AGAIN / 3);
+        self.measure_at = now + MEASURE_INTERVAL;
+        if self.asked.replace(now).is_some() {
+            self.quality.lost();
+        }
+    }
+
+    fn hear_pong(&mut self, now: Time) {
+        if let Some(asked) = self.asked.take() {
+            self.quality.answered(now.saturating_sub(asked));
+        }
+    }
+
     /// When to look after it.
     fn due(&self) -> Time {
         match self.phase {
-            Phase::Up(_) | Phase::Probing(_) => self.ask_at,
+            Phase::Up(_) | Phase::Probing(_) => self.ask_at.min(self.measure_at),
             _ => self.since + HELLO_TIMEOUT,
         }
     }
@@ -89,7 +115,7 @@ impl Link {
 impl Machine {
     /// Says the first word on a new link, where it is ours to say.
     pub(super) fn greet(&mut self, id: LinkId) {
-        let Some(link) = self.links.get(&id) else {
+        let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         match link.origin {
@@ -107,7 +133,10 @@ impl Machine {
                 }
                 self.tell(id, &frame);
             }
-            Origin::Direct(_) => self.tell(id, &Frame::Control(Control::Ping)),
+            Origin::Direct(_) => {
+                link.ask(self.now);
+                self.tell(id, &Frame::Control(Control::Ping));
+            }
         }
     }
 
@@ -172,11 +201,15 @@ impl Machine {
             }
             (Phase::Probing(peer), _, Frame::Control(Control::Pong)) => {
                 let peer = *peer;
+                link.hear_pong(self.now);
                 link.phase = Phase::Up(peer);
                 self.direct_up(peer, id);
                 Ok(())
             }
-            (Phase::Up(_), _, Frame::Control(Control::Pong)) => Ok(()),
+            (Phase::Up(_), _, Frame::Control(Control::Pong)) => {
+                link.hear_pong(self.now);
+                Ok(())
+            }
             (_, _, Frame::Control(Control::Bye)) => {
                 self.receive_bye(id);
                 Ok(())
@@ -412,8 +445,7 @@ impl Machine {
         };
         match link.phase {
             Phase::Up(_) | Phase::Probing(_) if self.now < link.heard + SILENCE_MAX => {
-                // One question or its answer may be lost, many are not.
-                link.ask_at = (self.now + ASK_AGAIN).min(link.heard + SILENCE_MAX);
+                link.ask(self.now);
                 self.tell(id, &Frame::Control(Control::Ping));
             }
             Phase::Up(_) | Phase::Probing(_) => {

@@ -91,6 +91,9 @@ impl Machine {
                 self.end_session(peer, &failure, false);
                 return;
             }
+            Opened::Remark(Remark::Datagram(protocol, datagram)) => {
+                self.emit(Event::Datagram(peer, protocol, datagram));
+            }
             Opened::Remark(Remark::Ack) | Opened::Again => {}
         }
         self.after_stream(peer);

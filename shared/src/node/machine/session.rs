@@ -3,19 +3,19 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::Time;
 use crate::id::NodeId;
 use crate::limits::{
-    FRAGMENT_BYTES_MAX, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
+    DATAGRAMS_MAX, FRAGMENT_BYTES_MAX, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
 };
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
 use crate::session::handshake::Caller;
 use crate::session::transport::{Remark, Transport};
 use crate::session::{Paths, Via};
-use crate::stream::{Mux, StreamId};
+use crate::stream::{Mux, Protocol, StreamId};
 
 /// Remarks that wait to be sent; more are not worth it.
 const REMARKS_MAX: usize = 16;
@@ -60,6 +60,10 @@ pub(super) struct Session {
     /// When to ask for a sign of life, if none comes.
     ask_at: Time,
     remarks: VecDeque<Remark>,
+    /// Datagrams that wait to leave.
+    datagrams: VecDeque<Remark>,
+    /// Datagrams take turns with streams.
+    datagram_last: bool,
 }
 
 /// A handshake that this node has begun.
@@ -119,6 +123,8 @@ impl Session {
             heard: now,
             ask_at: now + SESSION_KEEPALIVE,
             remarks: VecDeque::new(),
+            datagrams: VecDeque::new(),
+            datagram_last: false,
         }
     }
 
@@ -136,16 +142,31 @@ impl Session {
         }
     }
 
+    /// Queues a datagram; the oldest is lost if too many wait.
+    pub(super) fn send_datagram(&mut self, protocol: Protocol, datagram: Bytes) {
+        if self.datagrams.len() >= DATAGRAMS_MAX {
+            self.datagrams.pop_front();
+        }
+        self.datagrams
+            .push_back(Remark::Datagram(protocol, datagram));
+    }
+
     /// The way that the next record takes, if there are keys and there is a way.
     pub(super) fn way(&self) -> Option<Via> {
         self.transport.as_ref().and(self.paths.active())
     }
 
     /// The next record to send.
-    pub(super) fn next_record(&mut self, now: Time) -> Option<bytes::Bytes> {
+    pub(super) fn next_record(&mut self, now: Time) -> Option<Bytes> {
         let transport = self.transport.as_mut()?;
         if let Some(remark) = self.remarks.pop_front() {
             return Some(transport.seal_remark(&remark));
+        }
+        if !std::mem::take(&mut self.datagram_last)
+            && let Some(datagram) = self.datagrams.pop_front()
+        {
+            self.datagram_last = true;
+            return Some(transport.seal_remark(&datagram));
         }
         if let Some(again) = transport.resend(now) {
             return Some(again);
@@ -156,6 +177,9 @@ impl Session {
             if !frames.is_empty() {
                 return Some(transport.seal(&frames, now));
             }
+        }
+        if let Some(datagram) = self.datagrams.pop_front() {
+            return Some(transport.seal_remark(&datagram));
         }
         transport
             .owes_ack(now)

@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::node::events::{Event, StreamKey};
 use crate::node::machine::Machine;
 use crate::node::machine::session::Session;
 use crate::stream::flow::Read;
-use crate::stream::{Mux, MuxEvent, Protocol};
+use crate::stream::mux::check_protocol;
+use crate::stream::{Mux, MuxEvent, Priority, Protocol};
 
 impl Machine {
     /// Opens a stream of `protocol` to `peer`, and a session if there is none.
@@ -31,6 +33,35 @@ impl Machine {
             .send(key.stream, message);
         self.after_stream(key.peer);
         sent
+    }
+
+    /// How urgent what is sent on a stream is, from now on.
+    pub fn set_priority(&mut self, key: StreamKey, priority: Priority) {
+        if let Some(mux) = self.streams_of(key) {
+            mux.set_priority(key.stream, priority);
+        }
+    }
+
+    /// Sends a datagram, if it can leave before too many others wait.
+    pub fn send_datagram(
+        &mut self,
+        peer: NodeId,
+        protocol: &str,
+        datagram: Bytes,
+    ) -> Result<(), Failure> {
+        if datagram.len() > DATAGRAM_BYTES_MAX {
+            return Err(Code::TooLarge.because(format!(
+                "expected a datagram of at most {DATAGRAM_BYTES_MAX} bytes, got {}",
+                datagram.len()
+            )));
+        }
+        check_protocol(protocol)?;
+        self.connect(peer)?;
+        if let Some(session) = self.session_mut(peer) {
+            session.send_datagram(protocol.to_owned(), datagram);
+        }
+        self.ready_peer(peer);
+        Ok(())
     }
 
     /// The next message that came on a stream.
@@ -99,6 +130,7 @@ impl Machine {
                 MuxEvent::Incoming(stream, protocol) => self.incoming(key(stream), protocol),
                 MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
+                MuxEvent::Slow(stream) => self.emit(Event::Slow(key(stream))),
             }
         }
         self.ready_peer(peer);
@@ -129,6 +161,7 @@ impl Machine {
                 MuxEvent::Incoming(stream, _) => mux.release(stream),
                 MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
+                MuxEvent::Slow(_) => {}
             }
         }
         if !mux.is_empty() {

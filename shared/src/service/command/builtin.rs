@@ -135,7 +135,7 @@ async fn alias(call: Call) -> Status {
 async fn peers(call: Call) -> Status {
     let mut text = String::new();
     for peer in call.node().peers() {
-        let rtt = peer.rtt.map_or_else(|| "-".into(), millis);
+        let rtt = peer.quality.rtt.map_or_else(|| "-".into(), millis);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,

@@ -410,3 +410,49 @@ fn a_slow_reader_stops_its_writer_and_memory_stays_bounded() {
     }
     assert!(net.at(1).send(key, &message).unwrap());
 }
+
+#[test]
+fn a_datagram_arrives_once_and_names_its_sender() {
+    let mut net = Net::new();
+    let (a, b) = (net.tab(1, "a"), net.tab(2, "b"));
+    let datagram = Bytes::from_static(b"now");
+    net.at(1).send_datagram(b, ECHO, datagram.clone()).unwrap();
+    net.run();
+    let got = Event::Datagram(a, ECHO.into(), datagram);
+    let events = &net.events[&2];
+    assert_eq!(events.iter().filter(|event| **event == got).count(), 1);
+    let large = Bytes::from(vec![0; crate::limits::DATAGRAM_BYTES_MAX + 1]);
+    let failure = net.at(1).send_datagram(b, ECHO, large).unwrap_err();
+    assert_eq!(failure.code, Code::TooLarge);
+}
+
+#[test]
+fn a_writer_learns_that_its_reader_is_slow() {
+    let mut net = Net::new();
+    net.tab(1, "a");
+    let b = net.tab(2, "b");
+    let key = net.open(1, b);
+    let message = Bytes::from(vec![0; 100_000]);
+    while net.at(1).send(key, &message).unwrap() {
+        net.run();
+    }
+    net.run();
+    assert!(net.saw(1, |event| *event == Event::Slow(key)));
+    // Once it reads, there is room.
+    let incoming = net.incoming(2)[0];
+    while let Read::Message(_) = net.read(2, incoming) {
+        net.run();
+    }
+    assert!(net.saw(1, |event| *event == Event::Writable(key)));
+    assert!(net.at(1).send(key, &message).unwrap());
+}
+
+#[test]
+fn a_link_knows_how_good_it_is() {
+    let mut net = Net::new();
+    net.tab(1, "a");
+    net.advance(6000);
+    let relay = net.nodes[&0].id();
+    let quality = net.nodes[&1].link_quality(relay).unwrap();
+    assert_eq!((quality.rtt, quality.loss_per_mille), (Some(Time::ZERO), 0));
+}

@@ -1,0 +1,118 @@
+//! Datagrams, as a program holds them: whole or not at all, in any order, and never waited for.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::DATAGRAMS_MAX;
+use crate::node::handle::Node;
+
+/// Datagrams of one protocol, to and from one other node. Those that come while nobody holds this are
+/// lost, as are the oldest of those that are not read.
+pub struct Datagrams {
+    node: Node,
+    peer: NodeId,
+    protocol: String,
+}
+
+/// What has come and is not read.
+#[derive(Default)]
+pub(super) struct Inbox {
+    waiting: VecDeque<Bytes>,
+    dropped: u64,
+    reader: Option<Waker>,
+}
+
+impl Node {
+    /// Datagrams of `protocol` to and from `peer`. The last to ask gets what comes.
+    ///
+    /// # Errors
+    /// Why there can be no session.
+    pub fn datagrams(&self, peer: NodeId, protocol: &str) -> Result<Datagrams, Failure> {
+        self.connect(peer)?;
+        let key = (peer, protocol.to_owned());
+        self.lock().datagrams.insert(key, Inbox::default());
+        Ok(Datagrams {
+            node: self.clone(),
+            peer,
+            protocol: protocol.to_owned(),
+        })
+    }
+}
+
+impl Datagrams {
+    /// The other node.
+    pub fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Sends one, at once or never: of those that cannot leave the oldest are lost.
+    ///
+    /// # Errors
+    /// `too-large` beyond [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX); why there can be
+    /// no session.
+    pub fn send(&self, datagram: Bytes) -> Result<(), Failure> {
+        let (peer, protocol) = (self.peer, &self.protocol);
+        self.node
+            .act(|machine| machine.send_datagram(peer, protocol, datagram))
+    }
+
+    /// The next one that comes.
+    ///
+    /// # Errors
+    /// `cancelled` if somebody else has asked for them.
+    pub async fn recv(&self) -> Result<Bytes, Failure> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`Datagrams::recv`], to be polled.
+    pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Bytes, Failure>> {
+        let mut inner = self.node.lock();
+        let Some(inbox) = inner.datagrams.get_mut(&self.key()) else {
+            return Poll::Ready(Err(
+                Code::Cancelled.because("somebody else reads these datagrams")
+            ));
+        };
+        if let Some(datagram) = inbox.waiting.pop_front() {
+            return Poll::Ready(Ok(datagram));
+        }
+        inbox.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// How many came and were lost because nobody read them in time.
+    pub fn dropped(&self) -> u64 {
+        let inner = self.node.lock();
+        inner
+            .datagrams
+            .get(&self.key())
+            .map_or(0, |inbox| inbox.dropped)
+    }
+
+    fn key(&self) -> (NodeId, String) {
+        (self.peer, self.protocol.clone())
+    }
+}
+
+impl Drop for Datagrams {
+    fn drop(&mut self) {
+        self.node.lock().datagrams.remove(&self.key());
+    }
+}
+
+impl Inbox {
+    pub(super) fn push(&mut self, datagram: Bytes) {
+        if self.waiting.len() >= DATAGRAMS_MAX {
+            self.waiting.pop_front();
+            self.dropped += 1;
+        }
+        self.waiting.push_back(datagram);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
