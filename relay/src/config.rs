@@ -1,7 +1,7 @@
 //! The configuration file: JSON, with a clear word on what is wrong in it and where.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,9 +12,12 @@ use serde::Deserialize;
 pub struct FileConfig {
     /// The node's name.
     pub name: Option<String>,
-    /// Where a relay listens, address and port.
+    /// Where it listens, address and port. A peer that has neither this nor a port does not.
     pub listen: Option<SocketAddr>,
-    /// The relays that a peer calls, by their `ws:` addresses. The first is used.
+    /// The port at which it listens on this machine only.
+    pub listen_port: Option<u16>,
+    /// The relays that it calls, by their `ws:` addresses: the next one when it has lost the last. A relay
+    /// that calls none is the primary of its zone.
     pub relays: Vec<String>,
     /// Origins, besides the relay's own, whose pages may link to it.
     pub origins: Vec<String>,
@@ -61,6 +64,12 @@ impl FileConfig {
         Self::parse(file, &text)
     }
 
+    /// Where it listens, if it does.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        self.listen.or(self.listen_port.map(here))
+    }
+
     fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let invalid = |path: String, reason: String| ConfigError::Invalid {
@@ -89,6 +98,8 @@ mod tests {
         assert_eq!(parse("{}"), Ok(FileConfig::default()));
         let config = parse(r#"{"name":"b","listen":"127.0.0.1:1","commands":{"add":"calc 1+2"}}"#);
         assert_eq!(config.unwrap().commands["add"], "calc 1+2");
+        let config = parse(r#"{"listenPort":7701}"#).unwrap();
+        assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
 
     #[test]

@@ -16,22 +16,22 @@ use url::Url;
 
 pub use runtime::Runtime;
 
-/// A node with its commands, online at a relay, and the runtime to wait for once it is closed.
+/// A node with its commands, online at one of these relays, and the runtime to wait for once it is
+/// closed.
 ///
 /// # Errors
-/// Why the relay cannot be reached, or does not want the node.
+/// Why no relay can be reached, or does not want the node.
 pub async fn join(
     config: Config,
-    relay: Url,
+    relays: Vec<Url>,
     aliases: BTreeMap<String, String>,
 ) -> Result<(Commands, Runtime), JoinError> {
-    let (node, runtime) = Runtime::start(config, Some(relay.clone()))?;
+    let (node, runtime) = Runtime::start(config, relays)?;
     let commands = serve_commands(node, aliases);
     if let Err(failure) = commands.node().online(false).await {
         commands.node().close();
         runtime.finished().await;
-        let relay = relay.into();
-        return Err(JoinError::Failed { relay, failure });
+        return Err(JoinError::Failed(failure));
     }
     Ok((commands, runtime))
 }
@@ -50,12 +50,7 @@ pub enum JoinError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     NoEntropy(#[from] getrandom::Error),
-    /// The relay cannot be reached, or does not want the node.
-    #[error("{relay}: {failure}")]
-    Failed {
-        /// Its address.
-        relay: String,
-        /// Why.
-        failure: Failure,
-    },
+    /// No relay can be reached, or none wants the node.
+    #[error("{0}")]
+    Failed(Failure),
 }

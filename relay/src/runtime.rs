@@ -48,11 +48,13 @@ pub(crate) enum Told {
 }
 
 impl Runtime {
-    /// Starts a node that calls `relay`, if there is one.
+    /// Starts a node that calls one of `relays`: the next one whenever it has lost the last, or cannot
+    /// reach it. If there are none, the node is the primary of its own zone.
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(config: Config, relay: Option<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+        config.dials = !relays.is_empty();
         let identity = Identity::from_secret(&random()?);
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -66,7 +68,7 @@ impl Runtime {
         };
         let the_loop = Loop {
             driver,
-            relay,
+            relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
             start: Instant::now(),
@@ -111,7 +113,8 @@ impl Runtime {
 
 struct Loop {
     driver: Driver,
-    relay: Option<Url>,
+    /// Whom to call, the next one first.
+    relays: Vec<Url>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
     start: Instant,
@@ -182,17 +185,20 @@ impl Loop {
         true
     }
 
-    fn dial(&self) {
+    fn dial(&mut self) {
         let runtime = self.runtime.clone();
-        let relay = self.relay.clone();
+        let relays = self.relays.clone();
+        self.relays.rotate_left(1.min(relays.len()));
         tokio::spawn(async move {
-            let result = match relay {
-                Some(url) => websocket::dial(&runtime, &url).await,
-                None => Err(String::from("no relay is configured")),
-            };
-            if let Err(reason) = result {
-                runtime.tell(Told::Input(Input::DialFailed(reason))).await;
+            let mut reasons = Vec::new();
+            for url in relays {
+                match websocket::dial(&runtime, &url).await {
+                    Ok(()) => return,
+                    Err(reason) => reasons.push(format!("{url}: {reason}")),
+                }
             }
+            let reason = reasons.join("; ");
+            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
         });
     }
 }

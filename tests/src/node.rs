@@ -15,7 +15,7 @@ use crate::Relay;
 pub async fn join(relay: &Relay, name: &str) -> Commands {
     let config = Config::new(Kind::Native).named(name.parse().unwrap());
     let url = relay.mesh().parse().unwrap();
-    let joined = peerage_relay::join(config, url, Default::default()).await;
+    let joined = peerage_relay::join(config, vec![url], Default::default()).await;
     joined.unwrap().0
 }
 

@@ -1,13 +1,16 @@
 //! The command line: `peerage relay` and `peerage peer`.
 
+mod door;
 mod peer;
 mod relay;
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use door::Door;
 use peerage::Name;
 use url::Url;
 
@@ -24,7 +27,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run a relay: the primary of a mesh, with the console at its address.
+    /// Run a relay, with the console at its address: the primary of a mesh, or one that calls another.
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
@@ -50,7 +53,7 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error("cannot listen at {address}: {source}")]
     Listen {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         source: std::io::Error,
     },
     #[error("cannot serve: {0}")]
@@ -76,10 +79,22 @@ struct Common {
     /// The name to ask for.
     #[arg(long)]
     name: Option<String>,
+    /// Where to listen for others; nothing beyond loopback unless you say so.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// A relay to call; several times for others to turn to when it is lost.
+    #[arg(long, value_name = "URL")]
+    relay: Vec<String>,
 }
 
 fn name_of(option: Option<String>, file: Option<String>) -> Result<Option<Name>, CliError> {
     Ok(option.or(file).map(|name| name.parse()).transpose()?)
+}
+
+/// The relays of the command line, or else of the file.
+fn relay_urls(options: &[String], file: &[String]) -> Result<Vec<Url>, CliError> {
+    let texts = if options.is_empty() { file } else { options };
+    texts.iter().map(|text| relay_url(text)).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {

@@ -9,7 +9,7 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde_json::json;
 
-use crate::cli::{Common, Outcome, complain, name_of, relay_url, say};
+use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls, say};
 use crate::config::FileConfig;
 use crate::join;
 
@@ -19,9 +19,6 @@ const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// The relay to call.
-    #[arg(long, value_name = "URL")]
-    relay: Option<String>,
     /// Run one command and exit with its status.
     #[arg(short, value_name = "COMMAND")]
     command: Option<String>,
@@ -32,11 +29,28 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Outcome {
     let file = FileConfig::load(args.common.config.as_deref())?;
-    let relay = args.relay.or_else(|| file.relays.first().cloned());
-    let relay = relay_url(relay.as_deref().unwrap_or(DEFAULT_RELAY))?;
+    let mut relays = relay_urls(&args.common.relay, &file.relays)?;
+    if relays.is_empty() {
+        relays.push(relay_url(DEFAULT_RELAY)?);
+    }
+    let door = match args.common.listen.or(file.address()) {
+        Some(address) => Some(Door::open(address).await?),
+        None => None,
+    };
     let mut config = Config::new(Kind::Native);
     config.name = name_of(args.common.name, file.name)?;
-    let (commands, runtime) = join(config, relay, file.commands).await?;
+    let (commands, runtime) = join(config, relays, file.commands).await?;
+    if let Some(door) = door {
+        complain(&format!("others may call ws://{}/mesh", door.address));
+        let (node, links) = (commands.node().clone(), runtime.clone());
+        tokio::spawn(async move {
+            // The process ends when the node has; nobody is to be waited for here.
+            let never = std::future::pending();
+            if let Err(error) = door.serve(node, links, &file.origins, never).await {
+                complain(&format!("peerage: {error}"));
+            }
+        });
+    }
     let code = match args.command {
         Some(line) => report(commands.run(&line).await, args.json),
         None => prompt(&commands, args.json).await?,

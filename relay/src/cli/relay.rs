@@ -2,16 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use peerage::Config;
 use peerage::id::Kind;
-use tokio::net::TcpListener;
 
-use crate::cli::{CliError, Common, Outcome, name_of, say};
+use crate::cli::{Common, Door, Outcome, name_of, relay_urls, say};
 use crate::config::FileConfig;
-use crate::web::origin::Origins;
-use crate::web::{self, Web};
 use crate::{Runtime, serve_commands};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -21,37 +17,28 @@ const DEFAULT_NAME: &str = "relay";
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Where to listen; nothing beyond loopback unless you say so.
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
 }
 
 pub(super) async fn run(args: Args) -> Outcome {
-    let file = FileConfig::load(args.common.config.as_deref())?;
-    let name = name_of(args.common.name, file.name)?;
+    let options = args.common;
+    let file = FileConfig::load(options.config.as_deref())?;
+    let address = options.listen.or(file.address()).unwrap_or(DEFAULT_LISTEN);
+    let relays = relay_urls(&options.relay, &file.relays)?;
+    let name = name_of(options.name, file.name)?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
-    let address = args.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN);
-    let listen = |source| CliError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let (node, runtime) = Runtime::start(Config::new(Kind::Relay).named(name), None)?;
+    let door = Door::open(address).await?;
+    let address = door.address;
+    let (node, runtime) = Runtime::start(Config::new(Kind::Relay).named(name), relays)?;
     serve_commands(node.clone(), file.commands);
-    let origins = Arc::new(Origins::new(address, &file.origins));
     say(&format!("Peerage is at http://{address}/"));
-    let web = Web {
-        node: node.clone(),
-        runtime: runtime.clone(),
-        origins,
-    };
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
+    let (leaving, links) = (node.clone(), runtime.clone());
     let stop = async move {
         stop_signal().await;
-        node.close();
-        runtime.finished().await;
+        leaving.close();
+        links.finished().await;
     };
-    web::serve(listener, web, stop)
-        .await
-        .map_err(CliError::Serve)?;
+    door.serve(node, runtime, &file.origins, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -132,7 +132,7 @@ impl App {
         Some(label)
     }
 
-    fn send(&mut self, key: StreamKey, count: u64, scene: &mut Scene<'_>) {
+    fn send(&self, key: StreamKey, count: u64, scene: &mut Scene<'_>) {
         let Some(held) = self.held.get(&key).filter(|held| !held.finished) else {
             return;
         };

@@ -73,8 +73,10 @@ impl Subscriber for Listener {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut said = Said::default();
-        said.aloud = self.aloud;
+        let mut said = Said {
+            aloud: self.aloud,
+            ..Said::default()
+        };
         event.record(&mut said);
         if self.aloud {
             print(&said);

@@ -17,10 +17,9 @@ fn a_seed_gives_the_same_run_again() {
 #[test]
 fn a_seed_gives_the_same_run_elsewhere() {
     let Some(hashes) = ELSEWHERE else {
-        assert!(
-            !cfg!(target_arch = "wasm32"),
-            "expected the hashes of the native build"
-        );
+        if cfg!(target_arch = "wasm32") {
+            panic!("expected the hashes of the native build");
+        }
         return;
     };
     let hex = |text| u64::from_str_radix(text, 16).expect("hexadecimal");

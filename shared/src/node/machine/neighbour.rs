@@ -171,17 +171,24 @@ impl Machine {
     }
 
     fn receive_frame(&mut self, id: LinkId, frame: Frame, raw: Bytes) -> Result<(), Failure> {
-        let Some(link) = self.links.get_mut(&id) else {
+        let Some(link) = self.links.get(&id) else {
             return Ok(());
         };
         match (&link.phase, link.origin, frame) {
-            (
-                Phase::Up(_),
-                Origin::Accepted | Origin::Dialled,
-                Frame::Record { route, payload },
-            ) => {
-                self.receive_routed(id, route, payload, raw);
-                Ok(())
+            (_, _, Frame::Control(Control::Bye)) => self.receive_bye(id),
+            (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
+                self.outputs.push_back(Output::Close(id, failure.clone()));
+                self.forget_link_quietly(id);
+                self.refused_by_relay(failure);
+            }
+            (Phase::Up(_) | Phase::Probing(_), _, Frame::Control(Control::Ping)) => {
+                self.tell(id, &Frame::Control(Control::Pong));
+            }
+            (Phase::Up(_) | Phase::Probing(_), _, Frame::Control(Control::Pong)) => {
+                self.receive_link_pong(id);
+            }
+            (Phase::Up(_), Origin::Accepted | Origin::Dialled, frame) => {
+                return self.receive_in_tree(id, frame, raw);
             }
             (
                 Phase::Up(peer) | Phase::Probing(peer),
@@ -193,52 +200,44 @@ impl Machine {
             ) => {
                 let peer = *peer;
                 self.receive_payload(Via::Direct { link: id }, peer, payload);
-                Ok(())
             }
-            (Phase::Up(_) | Phase::Probing(_), _, Frame::Control(Control::Ping)) => {
-                self.tell(id, &Frame::Control(Control::Pong));
-                Ok(())
-            }
-            (Phase::Probing(peer), _, Frame::Control(Control::Pong)) => {
-                let peer = *peer;
-                link.hear_pong(self.now);
-                link.phase = Phase::Up(peer);
-                self.direct_up(peer, id);
-                Ok(())
-            }
-            (Phase::Up(_), _, Frame::Control(Control::Pong)) => {
-                link.hear_pong(self.now);
-                Ok(())
-            }
-            (_, _, Frame::Control(Control::Bye)) => {
-                self.receive_bye(id);
-                Ok(())
-            }
-            (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
-                self.outputs.push_back(Output::Close(id, failure.clone()));
-                self.forget_link_quietly(id);
-                self.refused_by_relay(failure);
-                Ok(())
-            }
-            (Phase::Called, Origin::Dialled, Frame::Challenge { versions, body }) => {
+            (Phase::Up(_) | Phase::Probing(_), _, _) => return Err(no_place()),
+            (_, _, frame) => return self.receive_greeting(id, frame),
+        }
+        Ok(())
+    }
+
+    /// A frame on a link that is not up yet.
+    fn receive_greeting(&mut self, id: LinkId, frame: Frame) -> Result<(), Failure> {
+        let Some(link) = self.links.get(&id) else {
+            return Ok(());
+        };
+        match (&link.phase, frame) {
+            (Phase::Called, Frame::Challenge { versions, body }) => {
                 self.answer_challenge(id, versions, &body)
             }
-            (Phase::SaidHello(..), _, Frame::Control(Control::Welcome(welcome))) => {
+            (Phase::SaidHello(..), Frame::Control(Control::Welcome(welcome))) => {
                 self.receive_welcome(id, welcome)
             }
-            (Phase::Challenged(_), _, Frame::Hello { version, body }) => {
+            (Phase::Challenged(_), Frame::Hello { version, body }) => {
                 self.receive_hello(id, version, &body)
             }
-            (
-                Phase::Up(_),
-                Origin::Accepted | Origin::Dialled,
-                Frame::Control(Control::Open {
-                    route,
-                    from,
-                    target,
-                    payload,
-                }),
-            ) => {
+            _ => {
+                Err(Code::BadMessage.because("expected the greeting of a link, got another frame"))
+            }
+        }
+    }
+
+    /// A frame on a link of the zone's tree, from above or below.
+    fn receive_in_tree(&mut self, id: LinkId, frame: Frame, raw: Bytes) -> Result<(), Failure> {
+        match frame {
+            Frame::Record { route, payload } => self.receive_routed(id, route, payload, raw),
+            Frame::Control(Control::Open {
+                route,
+                from,
+                target,
+                payload,
+            }) => {
                 let payload = payload.into();
                 let opening = Opening {
                     route,
@@ -247,28 +246,34 @@ impl Machine {
                     payload,
                 };
                 self.receive_open(id, opening, raw);
-                Ok(())
             }
-            (
-                Phase::Up(_),
-                Origin::Accepted | Origin::Dialled,
-                Frame::Control(Control::Closed { route, failure }),
-            ) => {
+            Frame::Control(Control::Closed { route, failure }) => {
                 self.receive_closed(id, route, &failure);
-                Ok(())
             }
-            (Phase::Up(_), Origin::Dialled, Frame::Control(control)) => {
-                self.receive_from_above(control)
+            Frame::Control(control) => {
+                let below = self
+                    .links
+                    .get(&id)
+                    .is_some_and(|l| l.origin == Origin::Accepted);
+                return if below {
+                    self.receive_from_below(id, control)
+                } else {
+                    self.receive_from_above(control)
+                };
             }
-            (Phase::Up(_), Origin::Accepted, Frame::Control(control)) => {
-                self.receive_from_below(id, control)
-            }
-            (Phase::Up(_) | Phase::Probing(_), _, _) => {
-                Err(Code::BadMessage.because("got a frame that has no place on this link"))
-            }
-            _ => {
-                Err(Code::BadMessage.because("expected the greeting of a link, got another frame"))
-            }
+            Frame::Challenge { .. } | Frame::Hello { .. } => return Err(no_place()),
+        }
+        Ok(())
+    }
+
+    fn receive_link_pong(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.hear_pong(self.now);
+        if let Phase::Probing(peer) = link.phase {
+            link.phase = Phase::Up(peer);
+            self.direct_up(peer, id);
         }
     }
 
@@ -462,4 +467,8 @@ impl Machine {
         }
         self.sweep_soon();
     }
+}
+
+fn no_place() -> Failure {
+    Code::BadMessage.because("got a frame that has no place on this link")
 }

@@ -1,0 +1,46 @@
+//! Where a node listens: the socket is bound before the node begins, and served until it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use peerage::Node;
+use tokio::net::TcpListener;
+
+use crate::Runtime;
+use crate::cli::CliError;
+use crate::web::origin::Origins;
+use crate::web::{self, Web};
+
+/// A bound socket that nobody serves yet.
+pub(super) struct Door {
+    listener: TcpListener,
+    /// With the port that the system has chosen, if that was asked for.
+    pub(super) address: SocketAddr,
+}
+
+impl Door {
+    pub(super) async fn open(address: SocketAddr) -> Result<Self, CliError> {
+        let listen = |source| CliError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Lets others in until `stop` is ready. Pages of these origins may call, besides its own.
+    pub(super) async fn serve(
+        self,
+        node: Node,
+        runtime: Runtime,
+        origins: &[String],
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), CliError> {
+        let origins = Arc::new(Origins::new(self.address, origins));
+        let web = Web {
+            node,
+            runtime,
+            origins,
+        };
+        let served = web::serve(self.listener, web, stop).await;
+        served.map_err(CliError::Serve)
+    }
+}
