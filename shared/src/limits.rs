@@ -124,6 +124,9 @@ pub const RESEND_MIN: Duration = Duration::from_millis(1000);
 pub const RESEND_MAX: Duration = Duration::from_secs(8);
 /// How long a session without any path waits for one.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
+/// How long a stream that has just been opened waits for a path. Those that have begun wait for as long
+/// as the session does.
+pub const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long until a session without a path asks for a route again, if the last was refused.
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the other node may take to answer along a new route.

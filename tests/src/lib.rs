@@ -15,7 +15,7 @@ mod recorder;
 pub mod serve;
 
 pub use browser::{Browsers, Tab};
-pub use node::{Bystanders, join};
+pub use node::{Bystanders, join, join_any};
 pub use process::{Peer, Ran, Relay};
 pub use raw::{End, RawLink};
 pub use recorder::Recorder;

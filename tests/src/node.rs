@@ -13,9 +13,14 @@ use crate::Relay;
 
 /// A node of this name, online.
 pub async fn join(relay: &Relay, name: &str) -> Commands {
+    join_any(&[relay], name).await
+}
+
+/// A node of this name, online at one of these relays, and at another when that is lost.
+pub async fn join_any(relays: &[&Relay], name: &str) -> Commands {
     let config = Config::new(Kind::Native).named(name.parse().unwrap());
-    let url = relay.mesh().parse().unwrap();
-    let joined = peerage_relay::join(config, vec![url], Default::default()).await;
+    let urls = relays.iter().map(|relay| relay.mesh().parse().unwrap());
+    let joined = peerage_relay::join(config, urls.collect(), Default::default()).await;
     joined.unwrap().0
 }
 

@@ -27,6 +27,18 @@ impl Relay {
         Self::with(&["--listen", address])
     }
 
+    /// Starts one of this name that is no primary, and calls one of `others`; waits until it is online.
+    pub async fn below(others: &[&Relay], name: &str) -> Self {
+        let others: Vec<_> = others.iter().map(|other| other.mesh()).collect();
+        let mut args = vec!["--listen", "127.0.0.1:0", "--name", name];
+        for other in &others {
+            args.extend(["--relay", other]);
+        }
+        let relay = Self::with(&args);
+        relay.until_here("relay", true).await;
+        relay
+    }
+
     /// Starts one with a configuration file that says this.
     pub fn configured(config: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -195,6 +207,22 @@ impl Peer {
             prompt,
             folder,
         }
+    }
+
+    /// The mesh socket at which it lets others in, as it has said.
+    pub async fn mesh(&self) -> String {
+        let address = || {
+            let log = self.log();
+            let said = log
+                .lines()
+                .find_map(|line| line.strip_prefix("others may call "));
+            said.map(str::to_owned)
+        };
+        until("the peer says where it listens", async || {
+            address().is_some()
+        })
+        .await;
+        address().expect("it was there")
     }
 
     /// What it has logged so far.

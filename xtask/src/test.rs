@@ -140,7 +140,15 @@ fn core(ws: &Workspace) -> Result<(), Error> {
 fn native(ws: &Workspace) -> Result<(), Error> {
     let unit = ["--locked", "-p", "peerage-relay", "-p", "xtask"];
     run(&mut ws.cargo("test", &unit))?;
-    processes(ws, "test", &["--test", "processes", "--test", "hostile"])
+    let tests = [
+        "--test",
+        "processes",
+        "--test",
+        "chain",
+        "--test",
+        "hostile",
+    ];
+    processes(ws, "test", &tests)
 }
 
 /// Programs of `tests/`, with the relay that they start.

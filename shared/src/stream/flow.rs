@@ -197,6 +197,11 @@ impl Flow {
         self.reset.is_some()
     }
 
+    /// Whether the other side has not heard of it yet.
+    pub fn is_unannounced(&self) -> bool {
+        self.announce.is_some()
+    }
+
     /// Bytes that wait to be read or completed.
     pub fn held_bytes(&self) -> u64 {
         self.incoming.whole_bytes + self.incoming.partial.len() as u64

@@ -221,6 +221,24 @@ impl Mux {
         self.held_bytes
     }
 
+    /// Whether there are streams of which the other node has not heard yet.
+    pub fn has_unannounced(&self) -> bool {
+        let unannounced = |entry: &Entry| entry.flow.is_unannounced();
+        self.own > 0 && self.flows.values().any(unannounced)
+    }
+
+    /// Ends those.
+    pub fn end_unannounced(&mut self, failure: &Failure) {
+        let unannounced = self
+            .flows
+            .iter()
+            .filter(|(_, entry)| entry.flow.is_unannounced());
+        for id in unannounced.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.reset(id, failure.clone());
+            self.events.push_back(MuxEvent::Writable(id));
+        }
+    }
+
     /// How many streams there are.
     pub fn len(&self) -> usize {
         self.flows.len()

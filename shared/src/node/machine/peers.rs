@@ -91,6 +91,13 @@ impl Machine {
         let Some(session) = self.session_mut(peer) else {
             return self.reschedule(peer);
         };
+        if session.is_out_of_patience(now) {
+            session.mux.end_unannounced(&no_path(peer));
+            self.after_stream(peer);
+        }
+        let Some(session) = self.session_mut(peer) else {
+            return self.reschedule(peer);
+        };
         if session
             .pathless_since
             .is_some_and(|since| since + window <= now)
@@ -208,4 +215,11 @@ impl Machine {
     pub(super) fn session_mut(&mut self, peer: NodeId) -> Option<&mut Session> {
         self.peers.get_mut(&peer)?.session.as_mut()
     }
+}
+
+/// Why a stream cannot be opened now.
+pub(super) fn no_path(peer: NodeId) -> Failure {
+    Code::Unreachable
+        .because("no path leads to the node now")
+        .of(peer)
 }

@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use crate::Time;
 use crate::id::NodeId;
 use crate::limits::{
-    DATAGRAMS_MAX, FRAGMENT_BYTES_MAX, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
+    DATAGRAMS_MAX, FRAGMENT_BYTES_MAX, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE,
+    SESSION_SILENCE_MAX,
 };
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
@@ -93,6 +94,10 @@ impl PeerState {
             session
                 .and_then(|s| s.pathless_since)
                 .map(|since| since + resume_window),
+            session
+                .filter(|s| s.pathless_since.is_some() && s.mux.has_unannounced())
+                .and_then(|s| s.pathless_since)
+                .map(|since| since + OPEN_PATIENCE),
             self.calling.as_ref().map(|c| c.deadline),
             self.answering.as_ref().map(|a| a.deadline),
             self.reroute_at,
@@ -184,6 +189,15 @@ impl Session {
         transport
             .owes_ack(now)
             .then(|| transport.seal_remark(&Remark::Ack))
+    }
+
+    /// Whether there has been no path for so long that new streams do not wait for one.
+    pub(super) fn is_out_of_patience(&self, now: Time) -> bool {
+        let established = self.transport.is_some();
+        established
+            && self
+                .pathless_since
+                .is_some_and(|since| since + OPEN_PATIENCE <= now)
     }
 
     /// The other node has said something.

@@ -7,6 +7,7 @@ use crate::id::NodeId;
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::node::events::{Event, StreamKey};
 use crate::node::machine::Machine;
+use crate::node::machine::peers::no_path;
 use crate::node::machine::session::Session;
 use crate::stream::flow::Read;
 use crate::stream::mux::check_protocol;
@@ -16,9 +17,13 @@ impl Machine {
     /// Opens a stream of `protocol` to `peer`, and a session if there is none.
     pub fn open(&mut self, peer: NodeId, protocol: &str) -> Result<StreamKey, Failure> {
         self.connect(peer)?;
+        let now = self.now;
         let Some(session) = self.session_mut(peer) else {
             return Err(Code::Unreachable.because("no session"));
         };
+        if session.is_out_of_patience(now) {
+            return Err(no_path(peer));
+        }
         let stream = session.mux.open(protocol.to_owned())?;
         let key = session.key(peer, stream);
         self.ready_peer(peer);

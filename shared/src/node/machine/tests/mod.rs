@@ -456,3 +456,19 @@ fn a_link_knows_how_good_it_is() {
     let quality = net.nodes[&1].link_quality(relay).unwrap();
     assert_eq!((quality.rtt, quality.loss_per_mille), (Some(Time::ZERO), 0));
 }
+
+#[test]
+fn a_stream_opened_while_there_is_no_path_fails_soon_and_an_older_one_waits() {
+    let mut net = Net::new();
+    net.tab(1, "a");
+    let b = net.tab(2, "b");
+    let older = net.open(1, b);
+    net.send(1, older, "hello");
+    net.run();
+    net.stop_relay();
+    let newer = net.open(1, b);
+    net.advance(6000);
+    assert_eq!(code_of(net.read(1, newer)), Some(Code::Unreachable));
+    assert_eq!(net.at(1).open(b, ECHO).unwrap_err().code, Code::Unreachable);
+    assert_eq!(net.read(1, older), Read::Nothing);
+}
