@@ -167,6 +167,7 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
     let hashes = sim::hashes(ws)?;
     for what in [
         ["-p", "peerage", "--lib"],
+        ["-p", "peerage", "--tests"],
         ["-p", "peerage-sim", "--tests"],
         ["-p", "peerage-wasm", "--tests"],
     ] {

@@ -204,7 +204,8 @@ impl Transport {
 }
 
 impl Remark {
-    fn encode(&self) -> BytesMut {
+    /// What stands after the acknowledgement in an unreliable record.
+    pub fn encode(&self) -> BytesMut {
         let mut out = BytesMut::new();
         match self {
             Self::Ack => out.put_u8(ACK),
@@ -231,7 +232,8 @@ impl Remark {
         out
     }
 
-    fn decode(mut reader: Reader) -> Result<Self, DecodeError> {
+    /// Reads that.
+    pub fn decode(mut reader: Reader) -> Result<Self, DecodeError> {
         Ok(match reader.u8()? {
             ACK => Self::Ack,
             PING => Self::Ping(reader.varint()?),

@@ -1,0 +1,585 @@
+//! The wire, byte by byte: what `tests/wire` promises to other implementations, and `docs/protocol.md` to
+//! their authors. `PEERAGE_BLESS=1 cargo test -p peerage --test wire` writes the vectors anew, after a
+//! change that is meant.
+
+use bytes::{Bytes, BytesMut};
+use data_encoding::HEXLOWER;
+use peerage::id::{Identity, Kind, NodeId};
+use peerage::link::frame::{Admission, Applicant, Control, Member, Packet};
+use peerage::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
+use peerage::link::{Frame, RouteHandle};
+use peerage::session::handshake::{Caller, Context, answer};
+use peerage::session::transport::{Remark, Transport};
+use peerage::session::{Payload, handshake};
+use peerage::stream::StreamId;
+use peerage::stream::frame::StreamFrame;
+use peerage::wire::{Reader, put_varint};
+use peerage::{Code, Time};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde_json::{Value, json};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const DOCUMENT: &str = include_str!("../../docs/protocol.md");
+
+/// One file of vectors: what it should hold, and what it holds.
+struct File {
+    name: &'static str,
+    vectors: Vec<Value>,
+    committed: &'static str,
+}
+
+macro_rules! file {
+    ($name:literal, $vectors:expr) => {
+        File {
+            name: $name,
+            vectors: $vectors,
+            committed: include_str!(concat!("../../tests/wire/", $name)),
+        }
+    };
+}
+
+fn files() -> [File; 5] {
+    [
+        file!("varint.json", varints()),
+        file!("link.json", link_frames()),
+        file!("session.json", session_payloads()),
+        file!("stream.json", stream_frames()),
+        file!("handshake.json", handshakes()),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+fn unhex(text: &Value) -> Bytes {
+    let text = text.as_str().expect("a string");
+    HEXLOWER
+        .decode(text.as_bytes())
+        .expect("hexadecimal")
+        .into()
+}
+
+/// A vector that decodes to something, which is described in words and JSON.
+fn valid(name: &str, bytes: &[u8], meaning: Value) -> Value {
+    json!({ "name": name, "hex": hex(bytes), "means": meaning })
+}
+
+/// A vector that must be refused, under this code.
+fn malformed(name: &str, bytes: &[u8], code: Code) -> Value {
+    json!({ "name": name, "hex": hex(bytes), "refused": code.as_str() })
+}
+
+fn varints() -> Vec<Value> {
+    let mut vectors = Vec::new();
+    for value in [0, 1, 127, 128, 300, 16_384, u64::from(u32::MAX), u64::MAX] {
+        let mut out = BytesMut::new();
+        put_varint(&mut out, value);
+        // As text: JSON's numbers end at 2^53.
+        vectors.push(valid("integer", &out, json!(value.to_string())));
+    }
+    vectors.push(malformed("nothing", &[], Code::BadMessage));
+    vectors.push(malformed("cut short", &[0x80], Code::BadMessage));
+    vectors.push(malformed(
+        "not the shortest form",
+        &[0x81, 0],
+        Code::BadMessage,
+    ));
+    vectors.push(malformed("beyond 64 bits", &[0xff; 10], Code::BadMessage));
+    vectors
+}
+
+fn identity(n: u8) -> Identity {
+    Identity::from_secret(&[n; 32])
+}
+
+fn id(n: u8) -> NodeId {
+    identity(n).id()
+}
+
+fn challenge() -> Challenge {
+    Challenge {
+        id: id(9),
+        zone: "local".into(),
+        nonce: [7; 32],
+    }
+}
+
+fn hello() -> Hello {
+    let name = "screen-left".parse().ok();
+    Hello::answer(
+        &challenge(),
+        &identity(1),
+        Kind::Browser,
+        name,
+        false,
+        [8; 32],
+    )
+}
+
+/// Every frame of a link, in the order of their numbers, with what it means.
+fn frames() -> Vec<(&'static str, Frame, Value)> {
+    let route = RouteHandle(0x0102_0304);
+    let name = || "screen-left".parse().expect("a name");
+    let failure = Code::Unreachable.because("no way").of("b");
+    let told = json!({ "code": 13, "message": "no way", "peer": "b" });
+    let member = || Member {
+        id: id(1),
+        name: name(),
+        kind: Kind::Browser,
+    };
+    let member_told = json!({ "id": hex(id(1).as_bytes()), "name": "screen-left", "kind": 0 });
+    let welcome = Welcome {
+        name: name(),
+        members: vec![member()],
+        signature: Welcome::sign(&identity(9), &challenge(), &hello()),
+    };
+    let signature = hex(&welcome.signature);
+    let applicant = Applicant {
+        id: id(1),
+        kind: Kind::Native,
+        name: None,
+        insist: true,
+    };
+    let applies = json!({ "id": hex(id(1).as_bytes()), "kind": 1, "name": null, "insist": true });
+    let control = |name, control, means| (name, Frame::Control(control), means);
+    vec![
+        (
+            "record",
+            Frame::Record {
+                route,
+                payload: Bytes::from_static(b"sealed"),
+            },
+            json!({ "route": 0x0102_0304, "payload": hex(b"sealed") }),
+        ),
+        (
+            "challenge",
+            Frame::challenge(VERSIONS, &challenge()),
+            json!({ "versions": [1, 1], "id": hex(id(9).as_bytes()), "zone": "local", "nonce": hex(&[7; 32]) }),
+        ),
+        (
+            "hello",
+            Frame::hello(VERSION, &hello()),
+            json!({ "version": 1, "id": hex(id(1).as_bytes()), "kind": 0, "name": "screen-left",
+                "insist": false, "nonce": hex(&[8; 32]), "signature": hex(&hello().signature) }),
+        ),
+        control(
+            "welcome",
+            Control::Welcome(welcome),
+            json!({ "name": "screen-left", "members": [member_told], "signature": signature }),
+        ),
+        control("refuse", Control::Refuse(failure.clone()), told.clone()),
+        control("join", Control::Join(member()), member_told.clone()),
+        control(
+            "leave",
+            Control::Leave {
+                id: id(1),
+                reason: Code::Left,
+            },
+            json!({ "id": hex(id(1).as_bytes()), "reason": 4 }),
+        ),
+        control(
+            "resolve",
+            Control::Resolve {
+                request: 5,
+                name: name(),
+            },
+            json!({ "request": 5, "name": "screen-left" }),
+        ),
+        control(
+            "resolved",
+            Control::Resolved {
+                request: 5,
+                id: None,
+            },
+            json!({ "request": 5, "id": null }),
+        ),
+        control(
+            "open",
+            Control::Open {
+                route,
+                from: id(1),
+                target: id(2),
+                payload: vec![1, 2, 3],
+            },
+            json!({ "route": 0x0102_0304, "from": hex(id(1).as_bytes()), "target": hex(id(2).as_bytes()), "payload": "010203" }),
+        ),
+        control(
+            "closed",
+            Control::Closed { route, failure },
+            json!({ "route": 0x0102_0304, "failure": told }),
+        ),
+        control("ping", Control::Ping, json!({})),
+        control("pong", Control::Pong, json!({})),
+        control("bye", Control::Bye, json!({})),
+        control(
+            "admit",
+            Control::Admit {
+                request: 6,
+                applicant,
+            },
+            json!({ "request": 6, "applicant": applies }),
+        ),
+        control(
+            "admitted",
+            Control::Admitted {
+                request: 6,
+                admission: Admission::Granted {
+                    name: name(),
+                    listed: true,
+                },
+            },
+            json!({ "request": 6, "granted": { "name": "screen-left", "listed": true } }),
+        ),
+    ]
+}
+
+fn link_frames() -> Vec<Value> {
+    let mut vectors: Vec<_> = frames()
+        .into_iter()
+        .map(|(name, frame, means)| valid(name, &frame.encode(), means))
+        .collect();
+    let bad = Code::BadMessage;
+    vectors.extend([
+        malformed("an empty frame", &[0], bad),
+        malformed("an unknown kind", &[1, 9], bad),
+        malformed("a record without a route", &[3, 0, 1, 2], bad),
+        malformed("a frame cut short", &[5, 1, 0x82], bad),
+        malformed("control of an unknown number", &[4, 1, 0x82, 0x18, 99], bad),
+        malformed("control that is no CBOR", &[3, 1, 0xff, 0xff], bad),
+        malformed("bytes after the CBOR", &[5, 1, 0x82, 8, 0x80, 0], bad),
+        malformed(
+            "a frame beyond the limit",
+            &[0x81, 0x80, 4, 0],
+            Code::TooLarge,
+        ),
+    ]);
+    vectors
+}
+
+fn session_payloads() -> Vec<Value> {
+    let remark = |name: &str, remark: Remark, means| {
+        let mut plain = BytesMut::new();
+        put_varint(&mut plain, 300);
+        put_varint(&mut plain, 2);
+        plain.extend_from_slice(&remark.encode());
+        valid(
+            name,
+            &plain,
+            json!({ "next": 300, "missing": 2, "remark": means }),
+        )
+    };
+    vec![
+        valid(
+            "first",
+            &Payload::first(1, &[0xaa; 4]),
+            json!({ "kind": 1, "version": 1, "noise": "aaaaaaaa" }),
+        ),
+        valid(
+            "second",
+            &Payload::second(&[0xbb; 4]),
+            json!({ "kind": 2, "noise": "bbbbbbbb" }),
+        ),
+        valid(
+            "notice",
+            &Payload::notice(Code::Gone),
+            json!({ "kind": 3, "code": 2 }),
+        ),
+        remark("plain: acknowledgement", Remark::Ack, json!({ "kind": 0 })),
+        remark(
+            "plain: ping",
+            Remark::Ping(7),
+            json!({ "kind": 1, "id": 7 }),
+        ),
+        remark(
+            "plain: pong",
+            Remark::Pong(7),
+            json!({ "kind": 2, "id": 7 }),
+        ),
+        remark(
+            "plain: close",
+            Remark::Close(Code::Left.because("bye")),
+            json!({ "kind": 3, "code": 4, "message": "bye" }),
+        ),
+        remark(
+            "plain: datagram",
+            Remark::Datagram("a/1".into(), Bytes::from_static(b"now")),
+            json!({ "kind": 4, "protocol": "a/1", "body": hex(b"now") }),
+        ),
+        malformed("nothing", &[], Code::BadMessage),
+        malformed("an unknown kind", &[6], Code::BadMessage),
+        malformed("a first message without a version", &[1], Code::BadMessage),
+        malformed("a notice without a code", &[3], Code::BadMessage),
+        malformed("a record without a number", &[4, 0x80], Code::BadMessage),
+        malformed("plain: without acknowledgement", &[0x80], Code::BadMessage),
+        malformed("plain: an unknown kind", &[0, 0, 5], Code::BadMessage),
+        malformed("plain: a ping without an id", &[0, 0, 1], Code::BadMessage),
+    ]
+}
+
+fn stream_frames() -> Vec<Value> {
+    let frame = |name: &str, frame: StreamFrame, means: Value| {
+        let mut out = BytesMut::new();
+        frame.encode(StreamId(300), &mut out);
+        valid(name, &out, json!({ "stream": 300, "frame": means }))
+    };
+    let data = |last| StreamFrame::Data {
+        fragment: Bytes::from_static(b"abc"),
+        last,
+    };
+    vec![
+        frame(
+            "open",
+            StreamFrame::Open("acme/robot/2".into()),
+            json!({ "kind": 0, "protocol": "acme/robot/2" }),
+        ),
+        frame(
+            "data",
+            data(true),
+            json!({ "kind": 1, "fragment": hex(b"abc") }),
+        ),
+        frame(
+            "data, more to come",
+            data(false),
+            json!({ "kind": 2, "fragment": hex(b"abc") }),
+        ),
+        frame("finish", StreamFrame::Finish, json!({ "kind": 3 })),
+        frame(
+            "reset",
+            StreamFrame::Reset(Code::Cancelled.because("enough")),
+            json!({ "kind": 4, "code": 1, "message": "enough" }),
+        ),
+        frame(
+            "credit",
+            StreamFrame::Credit(70_000),
+            json!({ "kind": 5, "sum": 70_000 }),
+        ),
+        malformed("nothing", &[], Code::BadMessage),
+        malformed("an unknown kind", &[0, 6], Code::BadMessage),
+        malformed("a fragment cut short", &[0, 1, 3, b'a'], Code::BadMessage),
+        malformed(
+            "a fragment beyond the limit",
+            &[0, 1, 0x81, 0x60],
+            Code::TooLarge,
+        ),
+        malformed(
+            "a protocol that is not UTF-8",
+            &[0, 0, 1, 0xff],
+            Code::BadMessage,
+        ),
+        malformed(
+            "a protocol beyond the limit",
+            &[0, 0, 0x80, 2],
+            Code::TooLarge,
+        ),
+    ]
+}
+
+/// A whole handshake, with all that is drawn at random, and the first records.
+fn handshakes() -> Vec<Value> {
+    let (a, b) = (identity(1), identity(2));
+    let rng = |n| ChaCha20Rng::from_seed([n; 32]);
+    let ephemeral = |n| {
+        let mut bytes = [0; 32];
+        rng(n).fill_bytes(&mut bytes);
+        hex(&bytes)
+    };
+    let context = |own, peer| Context {
+        identity: own,
+        peer,
+        zone: "local",
+    };
+    let (caller, first) = Caller::start(context(&a, b.id()), rng(3)).expect("a valid id");
+    let (called_keys, second) = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
+    let caller_keys = caller.finish(&second).expect("our answer");
+    let (mut from, mut to) = (Transport::new(caller_keys), Transport::new(called_keys));
+    let mut plain = BytesMut::new();
+    StreamFrame::Open("a/1".into()).encode(StreamId(0), &mut plain);
+    let reliable = from.seal(&plain, Time::ZERO);
+    let unreliable = from.seal_remark(&Remark::Ping(7));
+    let back = to.seal_remark(&Remark::Pong(7));
+    vec![json!({
+        "name": "Noise IK between two ids, and the first records",
+        "zone": "local",
+        "version": handshake::VERSION,
+        "callerSecret": hex(&[1; 32]), "callerId": hex(a.id().as_bytes()), "callerEphemeral": ephemeral(3),
+        "calledSecret": hex(&[2; 32]), "calledId": hex(b.id().as_bytes()), "calledEphemeral": ephemeral(4),
+        "first": hex(&first), "second": hex(&second),
+        "callerReliable0": { "frames": hex(&plain), "hex": hex(&reliable) },
+        "callerUnreliable0": { "remark": { "ping": 7 }, "hex": hex(&unreliable) },
+        "calledUnreliable0": { "remark": { "pong": 7 }, "hex": hex(&back) },
+    })]
+}
+
+#[test]
+fn the_vectors_are_what_this_node_says() {
+    for File {
+        name,
+        vectors,
+        committed,
+    } in files()
+    {
+        let text = serde_json::to_string_pretty(&vectors).expect("JSON") + "\n";
+        #[cfg(not(target_arch = "wasm32"))]
+        if std::env::var_os("PEERAGE_BLESS").is_some() {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/wire/");
+            std::fs::write(format!("{folder}{name}"), &text).expect("a writable folder");
+            continue;
+        }
+        assert_eq!(text, committed, "{name}");
+    }
+}
+
+/// Reads a vector as its file's format, and writes it again.
+fn read(file: &str, name: &str, bytes: Bytes) -> Result<Bytes, Code> {
+    let failure = |error: peerage::wire::DecodeError| peerage::Failure::from(error).code;
+    let mut reader = Reader::new(bytes.clone());
+    let mut out = BytesMut::new();
+    match file {
+        "varint.json" => put_varint(&mut out, reader.varint().map_err(failure)?),
+        "link.json" => {
+            let mut packet = Packet::new(bytes);
+            let first = packet.next().expect("a frame");
+            out.extend_from_slice(&first.map_err(failure)?.0.encode());
+        }
+        "session.json" if name.starts_with("plain") => {
+            for _ in 0..2 {
+                put_varint(&mut out, reader.varint().map_err(failure)?);
+            }
+            out.extend_from_slice(&Remark::decode(reader).map_err(failure)?.encode());
+        }
+        "session.json" => match Payload::decode(bytes).map_err(failure)? {
+            Payload::First { version, noise } => out.extend(Payload::first(version, &noise)),
+            Payload::Second(noise) => out.extend(Payload::second(&noise)),
+            Payload::Notice(code) => out.extend(Payload::notice(code)),
+            Payload::Record(sealed) => out.extend(sealed.whole),
+        },
+        _ => {
+            let (stream, frame) = StreamFrame::decode(&mut reader).map_err(failure)?;
+            frame.encode(stream, &mut out);
+        }
+    }
+    Ok(out.freeze())
+}
+
+#[test]
+fn every_vector_is_read_or_refused_as_it_says() {
+    for File {
+        name: file,
+        committed,
+        ..
+    } in files().into_iter().take(4)
+    {
+        let vectors: Vec<Value> = serde_json::from_str(committed).expect("JSON");
+        for vector in vectors {
+            let name = vector["name"].as_str().expect("a name");
+            let bytes = unhex(&vector["hex"]);
+            let got = read(file, name, bytes.clone());
+            match vector.get("refused").and_then(Value::as_str) {
+                None => assert_eq!(got, Ok(bytes), "{file}: {name}"),
+                Some(code) => assert_eq!(got.map_err(Code::as_str), Err(code), "{file}: {name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_truncation_of_a_valid_frame_is_refused() {
+    for (name, frame, _) in frames() {
+        let whole = frame.encode();
+        for len in 1..whole.len() {
+            let cut = Packet::new(whole.slice(..len)).next().expect("something");
+            assert!(cut.is_err(), "{name}: {len} of {} bytes", whole.len());
+        }
+    }
+}
+
+/// The rows of a table in the document, by its first two columns, below a heading.
+fn table(heading: &str) -> Vec<(String, String)> {
+    let section = DOCUMENT
+        .split("\n## ")
+        .find(|section| section.starts_with(heading));
+    let section = section.unwrap_or_else(|| panic!("no section `{heading}`"));
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    rows.filter_map(|row| {
+        let mut cells = row
+            .trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().replace('`', ""));
+        Some((cells.next()?, cells.next()?))
+    })
+    .filter(|(number, _)| number.chars().all(|c| c.is_ascii_digit()))
+    .collect()
+}
+
+fn row(number: usize, name: &str) -> (String, String) {
+    (number.to_string(), name.to_owned())
+}
+
+#[test]
+fn the_document_numbers_everything_as_the_source_does() {
+    let controls = frames()
+        .into_iter()
+        .filter_map(|(name, frame, _)| match frame {
+            Frame::Control(_) => {
+                // Length, kind, an array of two: the number.
+                let bytes = frame.encode();
+                let array = bytes
+                    .iter()
+                    .position(|byte| *byte == 0x82)
+                    .expect("an array of two");
+                Some(row(usize::from(bytes[array + 1]), name))
+            }
+            _ => None,
+        });
+    assert_eq!(table("Control frames"), controls.collect::<Vec<_>>());
+    let codes = Code::ALL
+        .iter()
+        .map(|code| row(code.number().into(), code.as_str()));
+    assert_eq!(table("Failures"), codes.collect::<Vec<_>>());
+    let limits = [
+        ("FRAGMENT_BYTES_MAX", peerage::limits::FRAGMENT_BYTES_MAX),
+        ("MESSAGE_BYTES_MAX", peerage::limits::MESSAGE_BYTES_MAX),
+        ("DATAGRAM_BYTES_MAX", peerage::limits::DATAGRAM_BYTES_MAX),
+        ("FRAME_BYTES_MAX", peerage::limits::FRAME_BYTES_MAX),
+        ("PACKET_BYTES_MAX", peerage::limits::PACKET_BYTES_MAX),
+        ("PROTOCOL_BYTES_MAX", peerage::limits::PROTOCOL_BYTES_MAX),
+        ("STREAMS_MAX", peerage::limits::STREAMS_MAX),
+        (
+            "STREAM_CREDIT_FIRST_BYTES",
+            peerage::limits::STREAM_CREDIT_FIRST_BYTES as usize,
+        ),
+        (
+            "UNACKNOWLEDGED_RECORDS_MAX",
+            peerage::limits::UNACKNOWLEDGED_RECORDS_MAX,
+        ),
+        (
+            "UNACKNOWLEDGED_BYTES_MAX",
+            peerage::limits::UNACKNOWLEDGED_BYTES_MAX,
+        ),
+    ];
+    assert_eq!(
+        table("Limits"),
+        limits.map(|(name, limit)| row(limit, name))
+    );
+    for kind in [Kind::Browser, Kind::Native, Kind::Relay] {
+        let said = format!("{} {kind}", kind as u8);
+        assert!(DOCUMENT.contains(&said), "{said}");
+    }
+}
+
+#[test]
+fn the_document_shows_the_vectors() {
+    for File { name, .. } in files() {
+        assert!(DOCUMENT.contains(&format!("tests/wire/{name}")), "{name}");
+    }
+    // A few of them are printed.
+    for (name, frame, _) in frames() {
+        if ["ping", "record"].contains(&name) {
+            let hex = hex(&frame.encode());
+            assert!(DOCUMENT.contains(&hex), "{name}: {hex}");
+        }
+    }
+}
