@@ -65,7 +65,7 @@ fn collect(folder: &Path, inside: &Path, tree: &mut Tree) -> Result<(), Error> {
     Ok(())
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, content))

@@ -10,6 +10,7 @@ mod bytes_by_crate;
 mod console;
 mod error;
 mod files;
+mod fuzz;
 mod install;
 mod isolate;
 mod package;
@@ -45,7 +46,7 @@ struct Task {
     start: fn(&Workspace, &[OsString]) -> Result<(), Error>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 8] = [
     Task {
         name: "run",
         args: "[-- ARGS]",
@@ -63,6 +64,12 @@ const TASKS: [Task; 7] = [
         args: "[OPTIONS]",
         about: "run networks in simulation: --seeds N, --minutes N, or one --seed N again",
         start: sim::sim,
+    },
+    Task {
+        name: "fuzz",
+        args: "TARGET [SECONDS]",
+        about: "look for inputs that do harm: varint, link, greeting, payload, frames, text, session",
+        start: fuzz::fuzz,
     },
     Task {
         name: "pkg",

@@ -134,7 +134,7 @@ fn lint(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn core(ws: &Workspace) -> Result<(), Error> {
-    run(&mut ws.cargo("test", &["--locked", "-p", "peerage"]))
+    run(&mut ws.cargo("test", &["--locked", "-p", "peerage", "-p", "peerage-fuzz"]))
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
@@ -166,7 +166,6 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
     let isolated = isolate::cargo_option(wasm::TARGET, Some(&wasm::test_runner(ws)))?;
     let hashes = sim::hashes(ws)?;
     for what in [
-        ["-p", "peerage", "--lib"],
         ["-p", "peerage", "--tests"],
         ["-p", "peerage-sim", "--tests"],
         ["-p", "peerage-wasm", "--tests"],
