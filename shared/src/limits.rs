@@ -66,7 +66,7 @@ pub const SPARE_LINKS_MAX: usize = 4;
 /// Routes over one link.
 pub const ROUTES_PER_LINK_MAX: usize = 4096;
 /// Nodes of a zone of which everybody is told; more are found by asking for their name.
-pub const ROSTER_MAX: usize = 256;
+pub const ROSTER_MAX: usize = 128;
 /// Questions of nodes below that a node has passed on to the primary.
 pub const ASKED_MAX: usize = 4096;
 /// Names that a zone keeps for nodes that are away.

@@ -28,7 +28,7 @@ impl Relay {
     }
 
     /// Starts one of this name that is no primary, and calls one of `others`; waits until it is online.
-    pub async fn below(others: &[&Relay], name: &str) -> Self {
+    pub async fn below(others: &[&Self], name: &str) -> Self {
         let others: Vec<_> = others.iter().map(|other| other.mesh()).collect();
         let mut args = vec!["--listen", "127.0.0.1:0", "--name", name];
         for other in &others {

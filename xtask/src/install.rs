@@ -25,6 +25,7 @@ pub(crate) const DRIVER: Need = Need::Package("chromium-driver", &["chromedriver
 pub(crate) const IP: Need = Need::Package("iproute2", &["ip"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 
+pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";

@@ -6,6 +6,7 @@
     reason = "chores talk to a terminal"
 )]
 
+mod bench;
 mod bytes_by_crate;
 mod console;
 mod error;
@@ -46,7 +47,7 @@ struct Task {
     start: fn(&Workspace, &[OsString]) -> Result<(), Error>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "run",
         args: "[-- ARGS]",
@@ -64,6 +65,12 @@ const TASKS: [Task; 8] = [
         args: "[OPTIONS]",
         about: "run networks in simulation: --seeds N, --minutes N, or one --seed N again",
         start: sim::sim,
+    },
+    Task {
+        name: "bench",
+        args: "[OPTIONS]",
+        about: "measure the relay beside axum and nats-server: --rounds N, --only NAME",
+        start: bench::bench,
     },
     Task {
         name: "fuzz",

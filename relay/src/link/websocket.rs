@@ -23,6 +23,9 @@ use crate::runtime::{Runtime, Told};
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Write buffer: allocated as needed.
 pub const WRITE_BUFFER_BYTES: usize = 128 * 1024;
+/// The socket's buffer never shrinks, so that of a link which has little to say shall not grow: the first
+/// flush is due after this many bytes, each after that later by as many.
+const FLUSH_BYTES_FIRST: usize = 2 * 1024;
 /// A little above what the core takes, so that it says the name of the failure itself.
 pub const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
 /// What may wait in the socket's buffers at the most.
@@ -130,11 +133,16 @@ where
     S: Sink<M>,
     M: Message,
 {
+    let mut flush_bytes = FLUSH_BYTES_FIRST;
     while let Some(mut next) = inbox.next().await {
+        let mut bytes = 0;
         loop {
             let (letter, ready) = next;
             match letter {
-                Letter::Packet(packet) => sink.feed(M::packet(packet)).await.ok()?,
+                Letter::Packet(packet) => {
+                    bytes += packet.len();
+                    sink.feed(M::packet(packet)).await.ok()?;
+                }
                 Letter::Close(failure) => {
                     let _ = sink.send(closing(&failure)).await;
                     let _ = sink.close().await;
@@ -143,6 +151,10 @@ where
             }
             if ready {
                 runtime.tell(Told::Input(Input::Writable(id, true))).await;
+            }
+            if bytes >= flush_bytes {
+                flush_bytes += FLUSH_BYTES_FIRST;
+                break;
             }
             match inbox.try_next() {
                 Some(more) => next = more,

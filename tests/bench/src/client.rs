@@ -62,7 +62,7 @@ impl Client {
                 client.next().await?;
                 let subject = format!("s{n}");
                 let greeting = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n";
-                let hello = format!("{greeting}SUB {subject} 1\r\nSUB all 1\r\nPING\r\n");
+                let hello = format!("{greeting}SUB {subject} 1\r\nSUB all 2\r\nPING\r\n");
                 client.socket.send(Message::binary(hello)).await?;
                 client.next().await?;
             }
@@ -96,6 +96,22 @@ impl Client {
         }
         self.socket.flush().await?;
         Ok(())
+    }
+
+    /// Gives signs of life for as long as it is asked for them.
+    pub(crate) async fn stay(mut self) {
+        let ping = Frame::Control(Control::Ping).encode();
+        let pong = Frame::Control(Control::Pong).encode();
+        while let Ok(bytes) = self.next().await {
+            let answer = match self.system {
+                System::Peerage if bytes.ends_with(&ping) => Message::Binary(pong.clone()),
+                System::Nats if bytes.starts_with(b"PING") => Message::binary("PONG\r\n"),
+                _ => continue,
+            };
+            if self.socket.send(answer).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The next binary or text message's bytes.
@@ -149,11 +165,11 @@ impl Client {
             System::Axum => Count::Messages,
             System::Nats => {
                 let subject = if several {
-                    String::from("all")
+                    String::from("all 2")
                 } else {
-                    format!("s{n}")
+                    format!("s{n} 1")
                 };
-                Count::Bytes(format!("MSG {subject} 1 {size}\r\n").len() + size + 2)
+                Count::Bytes(format!("MSG {subject} {size}\r\n").len() + size + 2)
             }
         }
     }

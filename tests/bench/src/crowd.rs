@@ -34,7 +34,10 @@ pub(crate) struct Crowd {
 pub(crate) async fn idle(server: &Server, count: u32) -> Result<Crowd, Failed> {
     let (start, cpu, memory) = (Instant::now(), server.cpu(), server.memory());
     let clients = stream::iter(0..count)
-        .map(|n| Client::connect(server.system, &server.url, n, &[]))
+        .map(async |n| {
+            let client = Client::connect(server.system, &server.url, n, &[]).await?;
+            Ok::<_, Failed>(tokio::spawn(client.stay()))
+        })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
@@ -46,7 +49,7 @@ pub(crate) async fn idle(server: &Server, count: u32) -> Result<Crowd, Failed> {
         micros: (server.cpu() - cpu) * 1e6 / f64::from(count),
         bytes: (server.memory() - memory) / f64::from(count),
     };
-    drop(clients);
+    clients.iter().for_each(|client| client.abort());
     Ok(crowd)
 }
 

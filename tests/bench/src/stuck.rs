@@ -28,7 +28,7 @@ pub(crate) async fn stuck(server: &Server) -> Result<Stuck, Failed> {
     let before = p99(round_trips(server, 3000).await?);
     let memory = server.memory();
     let reader = Client::connect(server.system, &server.url, 0, &[]).await?;
-    let mut sender = Client::connect(server.system, &server.url, 1, &[0]).await?;
+    let sender = Client::connect(server.system, &server.url, 1, &[0]).await?;
     let batch = sender.batch(&[0], SIZE, 16);
     let (mut sink, mut stream) = {
         let Client { socket, .. } = sender;

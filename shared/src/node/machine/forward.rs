@@ -197,10 +197,19 @@ impl Machine {
         }
     }
 
-    pub(super) fn receive_closed(&mut self, link: LinkId, route: RouteHandle, failure: &Failure) {
+    pub(super) fn receive_closed(&mut self, link: LinkId, route: RouteHandle, failure: Failure) {
         if let Some(end) = self.routes.close(link, route) {
-            self.route_ended(link, route, end, failure);
+            let failure = self.excuse(failure);
+            self.route_ended(link, route, end, &failure);
         }
+    }
+
+    /// A primary that may have begun anew cannot know that a node does not exist.
+    fn excuse(&self, failure: Failure) -> Failure {
+        if failure.code == Code::UnknownName && self.uplink.has_just_returned(self.now) {
+            return Code::Unreachable.because("the node is not here, and may return");
+        }
+        failure
     }
 
     /// A link is no more, and with it its routes.

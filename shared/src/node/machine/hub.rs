@@ -26,12 +26,12 @@ pub(super) struct Hub {
     /// The links by which each node below is reached, the one in use last.
     pub(super) ways: BTreeMap<NodeId, Vec<LinkId>>,
     /// Who is reached by each link.
-    below: BTreeMap<LinkId, BTreeSet<NodeId>>,
+    below: BTreeMap<LinkId, Vec<NodeId>>,
     since: BTreeMap<NodeId, Time>,
     /// Nodes whose last link broke, and when that becomes "gone".
     leaving: BTreeMap<NodeId, Time>,
-    /// Members of whom not everybody is told.
-    unlisted: BTreeSet<NodeId>,
+    /// Members of whom everybody is told.
+    roster: BTreeSet<NodeId>,
     /// Questions passed on to the primary.
     asked: BTreeMap<u32, (Time, Asked)>,
     pub(super) traffic: Traffic,
@@ -121,7 +121,7 @@ impl Machine {
         };
         let hello = Hello::check(version, body, challenge)?;
         let applicant = hello.applicant();
-        link.phase = Phase::Applying(challenge.clone(), hello);
+        link.phase = Phase::Applying(Box::new(((**challenge).clone(), hello)));
         self.admit(Asker::Hello(id), applicant);
         Ok(())
     }
@@ -147,9 +147,8 @@ impl Machine {
         let wish = applicant.name.clone();
         let names = &mut self.hub.names;
         let name = names.claim(applicant.id, wish, applicant.insist, self.now)?;
-        let others = self.members.len() - usize::from(self.members.contains_key(&applicant.id));
-        let listed = others - self.hub.unlisted.len() < ROSTER_MAX
-            && !self.hub.unlisted.contains(&applicant.id);
+        let roster = &self.hub.roster;
+        let listed = roster.len() < ROSTER_MAX || roster.contains(&applicant.id);
         Ok(Admission::Granted { name, listed })
     }
 
@@ -247,9 +246,10 @@ impl Machine {
         let Some(link) = self.links.get(&id) else {
             return false;
         };
-        let Phase::Applying(challenge, hello) = &link.phase else {
+        let Phase::Applying(said) = &link.phase else {
             return false;
         };
+        let (challenge, hello) = &**said;
         let signature = Welcome::sign(&self.identity, challenge, hello);
         let welcome = Welcome {
             name: member.name.clone(),
@@ -269,13 +269,9 @@ impl Machine {
             name,
             kind: self.config.kind,
         });
-        self.members
-            .values()
-            .filter(|member| member.id != id && !self.hub.unlisted.contains(&member.id))
-            .take(ROSTER_MAX)
-            .cloned()
-            .chain(own)
-            .collect()
+        let others = self.hub.roster.iter().filter(|other| **other != id);
+        let members = others.filter_map(|other| self.members.get(other));
+        members.cloned().chain(own).collect()
     }
 
     /// There is a way to a node below. The newest is in use, the older ones are spares.
@@ -285,15 +281,16 @@ impl Machine {
         ways.retain(|way| *way != link);
         ways.push(link);
         let surplus = (ways.len() > SPARE_LINKS_MAX).then(|| ways.remove(0));
-        self.hub.below.entry(link).or_default().insert(id);
+        let below = self.hub.below.entry(link).or_default();
+        if !below.contains(&id) {
+            below.push(id);
+        }
         self.hub.leaving.remove(&id);
         self.hub.since.entry(id).or_insert(self.now);
         if listed {
-            self.hub.unlisted.remove(&id);
+            self.hub.roster.insert(id);
             // Told again to those who know already: now it can be reached.
             self.broadcast(&Control::Join(member.clone()), Some(link));
-        } else {
-            self.hub.unlisted.insert(id);
         }
         tracing::info!(node = %id.short(), name = %member.name, kind = %member.kind, "joined");
         self.member_joined(member);
@@ -304,15 +301,32 @@ impl Machine {
 
     /// A way to a node below is of no use any more.
     fn drop_way(&mut self, id: NodeId, link: LinkId) {
-        if let Some(below) = self.hub.below.get_mut(&link) {
-            below.remove(&id);
-        }
+        self.forget_below(link, id);
         if self.is_link_of(link, id) {
             tracing::debug!(node = %id.short(), "a spare link is one too many");
             self.refuse(
                 link,
                 Code::Overloaded.because("newer links of the node are in use"),
             );
+        }
+    }
+
+    /// A node is not reached by this link any more. Whether it was.
+    fn forget_below(&mut self, link: LinkId, id: NodeId) -> bool {
+        let Some(below) = self.hub.below.get_mut(&link) else {
+            return false;
+        };
+        let before = below.len();
+        below.retain(|other| *other != id);
+        below.len() < before
+    }
+
+    /// The primary tells of a member, or that it is none any more.
+    pub(super) fn list(&mut self, id: NodeId, listed: bool) {
+        if listed && self.hub.roster.len() < ROSTER_MAX {
+            self.hub.roster.insert(id);
+        } else if !listed {
+            self.hub.roster.remove(&id);
         }
     }
 
@@ -340,9 +354,7 @@ impl Machine {
     /// while.
     pub(super) fn member_left(&mut self, id: NodeId, reason: &Failure) {
         for link in self.hub.ways.remove(&id).unwrap_or_default() {
-            if let Some(below) = self.hub.below.get_mut(&link) {
-                below.remove(&id);
-            }
+            self.forget_below(link, id);
             if self.is_link_of(link, id) {
                 self.outputs.push_back(Output::Close(link, reason.clone()));
                 self.forget_link_quietly(link);
@@ -360,7 +372,7 @@ impl Machine {
         } else {
             self.tell_up(&leave);
         }
-        if !self.hub.unlisted.remove(&id) {
+        if self.hub.roster.remove(&id) {
             self.broadcast(&leave, None);
         }
         self.member_gone(id, reason);
@@ -368,8 +380,7 @@ impl Machine {
 
     /// A neighbour below tells that somebody below it is no longer there.
     pub(super) fn left_below(&mut self, link: LinkId, id: NodeId, reason: Code) {
-        let known = self.hub.below.get_mut(&link);
-        if !known.is_some_and(|below| below.remove(&id)) {
+        if !self.forget_below(link, id) {
             return;
         }
         self.way_down(id, link, Duration::ZERO);

@@ -88,11 +88,13 @@ impl Machine {
                     state.away = None;
                 }
                 self.moved_elsewhere(member.id);
+                self.list(member.id, true);
                 self.broadcast(&Control::Join(member.clone()), None);
                 self.member_joined(member);
             }
             Control::Leave { id, reason } => {
                 if !self.contradict_leave(id) {
+                    self.list(id, false);
                     self.broadcast(&Control::Leave { id, reason }, None);
                     self.member_gone(id, &reason.because("the relay no longer sees the node"));
                 }
@@ -161,6 +163,7 @@ impl Machine {
             if let Some(state) = self.peers.get_mut(&member.id) {
                 state.away = None;
             }
+            self.list(member.id, true);
             self.broadcast(&Control::Join(member.clone()), None);
             self.member_joined(member);
         }
@@ -183,6 +186,7 @@ impl Machine {
     }
 
     pub(super) fn remove_member(&mut self, id: NodeId, reason: &Failure) {
+        self.list(id, false);
         if let Some(member) = self.members.remove(&id) {
             let peer = self.peer(&member);
             let reason = reason.clone().of(&peer.name);

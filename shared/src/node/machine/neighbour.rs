@@ -47,11 +47,11 @@ pub(super) enum Phase {
     /// We called, and wait for the challenge.
     Called,
     /// We said hello, and wait for the welcome.
-    SaidHello(Challenge, Hello),
+    SaidHello(Box<(Challenge, Hello)>),
     /// We were called, have sent the challenge, and wait for the hello.
-    Challenged(Challenge),
+    Challenged(Box<Challenge>),
     /// We have the hello, and wait for the primary's word.
-    Applying(Challenge, Hello),
+    Applying(Box<(Challenge, Hello)>),
     /// A direct link that has not yet carried anything there and back.
     Probing(NodeId),
     /// In use, with this neighbour.
@@ -129,7 +129,7 @@ impl Machine {
                 };
                 let frame = Frame::challenge(VERSIONS, &challenge);
                 if let Some(link) = self.links.get_mut(&id) {
-                    link.phase = Phase::Challenged(challenge);
+                    link.phase = Phase::Challenged(Box::new(challenge));
                 }
                 self.tell(id, &frame);
             }
@@ -248,7 +248,7 @@ impl Machine {
                 self.receive_open(id, opening, raw);
             }
             Frame::Control(Control::Closed { route, failure }) => {
-                self.receive_closed(id, route, &failure);
+                self.receive_closed(id, route, failure);
             }
             Frame::Control(control) => {
                 let below = self
@@ -293,7 +293,7 @@ impl Machine {
         let hello = Hello::answer(&challenge, &self.identity, kind, name, insist, nonce);
         let frame = Frame::hello(VERSION, &hello);
         if let Some(link) = self.links.get_mut(&id) {
-            link.phase = Phase::SaidHello(challenge, hello);
+            link.phase = Phase::SaidHello(Box::new((challenge, hello)));
         }
         self.tell(id, &frame);
         Ok(())
@@ -303,13 +303,14 @@ impl Machine {
         let Some(link) = self.links.get_mut(&id) else {
             return Ok(());
         };
-        let Phase::SaidHello(challenge, hello) = &link.phase else {
+        let Phase::SaidHello(said) = &link.phase else {
             return Ok(());
         };
+        let (challenge, hello) = &**said;
         welcome.check(challenge, hello)?;
         let (relay, zone) = (challenge.id, challenge.zone.clone());
         link.phase = Phase::Up(relay);
-        self.uplink.welcomed(id);
+        self.uplink.welcomed(id, self.now);
         self.enter_zone(zone);
         tracing::info!(name = %welcome.name, relay = %relay.short(), zone = self.zone, "online");
         // The name that it has now is the one to ask for when it returns.

@@ -8,6 +8,7 @@ use rand_chacha::rand_core::RngCore;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::RETURN_GRACE;
 use crate::link::LinkId;
 use crate::node::events::{Event, State};
 use crate::node::machine::{Machine, Output, neighbour};
@@ -20,6 +21,9 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Uplink {
     phase: Phase,
     failures: u32,
+    /// When it was welcome, and when it was welcome again after that.
+    welcomed_at: Option<Time>,
+    returned_at: Option<Time>,
     /// Why the last link or call failed.
     reason: String,
 }
@@ -66,7 +70,15 @@ impl Uplink {
         }
     }
 
-    pub(super) fn welcomed(&mut self, link: LinkId) {
+    /// Whether the relay may have begun anew just now, and not know yet who is about to return.
+    pub(super) fn has_just_returned(&self, now: Time) -> bool {
+        self.returned_at.is_some_and(|at| now < at + RETURN_GRACE)
+    }
+
+    pub(super) fn welcomed(&mut self, link: LinkId, now: Time) {
+        if self.welcomed_at.replace(now).is_some() {
+            self.returned_at = Some(now);
+        }
         self.phase = Phase::Up(link);
         self.failures = 0;
     }
