@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
-use peerage::id::{Identity, Kind, NodeId};
+use peerage::id::{Identity, Kind, Name, NodeId};
 use peerage::link::frame::{Admission, Applicant, Control, Member, Packet};
 use peerage::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
 use peerage::link::{Frame, RouteHandle};
@@ -14,7 +14,7 @@ use peerage::session::{Payload, handshake};
 use peerage::stream::StreamId;
 use peerage::stream::frame::StreamFrame;
 use peerage::wire::{Reader, put_varint};
-use peerage::{Code, Time};
+use peerage::{Code, Failure, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::{Value, json};
@@ -119,119 +119,150 @@ fn hello() -> Hello {
     )
 }
 
-/// Every frame of a link, in the order of their numbers, with what it means.
-fn frames() -> Vec<(&'static str, Frame, Value)> {
-    let route = RouteHandle(0x0102_0304);
-    let name = || "screen-left".parse().expect("a name");
-    let failure = Code::Unreachable.because("no way").of("b");
+/// A frame, its name, and what it means.
+type Described = (&'static str, Frame, Value);
+
+/// Every frame of a link, in the order of their numbers.
+fn frames() -> Vec<Described> {
+    [greetings(), presence(), routes(), admissions()].concat()
+}
+
+const ROUTE: RouteHandle = RouteHandle(0x0102_0304);
+
+fn name() -> Name {
+    "screen-left".parse().expect("a name")
+}
+
+fn id_told(n: u8) -> String {
+    hex(id(n).as_bytes())
+}
+
+fn failure() -> (Failure, Value) {
     let told = json!({ "code": 13, "message": "no way", "peer": "b" });
-    let member = || Member {
-        id: id(1),
-        name: name(),
-        kind: Kind::Browser,
+    (Code::Unreachable.because("no way").of("b"), told)
+}
+
+fn member() -> (Member, Value) {
+    let (id, kind) = (id(1), Kind::Browser);
+    let told = json!({ "id": id_told(1), "name": "screen-left", "kind": 0 });
+    let name = name();
+    (Member { id, name, kind }, told)
+}
+
+fn greetings() -> Vec<Described> {
+    let payload = Bytes::from_static(b"sealed");
+    let record = Frame::Record {
+        route: ROUTE,
+        payload,
     };
-    let member_told = json!({ "id": hex(id(1).as_bytes()), "name": "screen-left", "kind": 0 });
+    let asks =
+        json!({ "versions": [1, 1], "id": id_told(9), "zone": "local", "nonce": hex(&[7; 32]) });
+    let signature = hex(&hello().signature);
+    let says = json!({ "version": 1, "id": id_told(1), "kind": 0, "name": "screen-left",
+        "insist": false, "nonce": hex(&[8; 32]), "signature": signature });
+    vec![
+        (
+            "record",
+            record,
+            json!({ "route": ROUTE.0, "payload": hex(b"sealed") }),
+        ),
+        ("challenge", Frame::challenge(VERSIONS, &challenge()), asks),
+        ("hello", Frame::hello(VERSION, &hello()), says),
+    ]
+}
+
+fn control(name: &'static str, control: Control, means: Value) -> Described {
+    (name, Frame::Control(control), means)
+}
+
+fn presence() -> Vec<Described> {
+    let (refused, told) = failure();
+    let (joined, member_told) = member();
     let welcome = Welcome {
         name: name(),
-        members: vec![member()],
+        members: vec![joined.clone()],
         signature: Welcome::sign(&identity(9), &challenge(), &hello()),
     };
     let signature = hex(&welcome.signature);
+    let welcomes =
+        json!({ "name": "screen-left", "members": [member_told], "signature": signature });
+    let (id, reason, request) = (id(1), Code::Left, 5);
+    let resolve = Control::Resolve {
+        request,
+        name: name(),
+    };
+    let resolved = Control::Resolved { request, id: None };
+    vec![
+        control("welcome", Control::Welcome(welcome), welcomes),
+        control("refuse", Control::Refuse(refused), told),
+        control("join", Control::Join(joined), member_told),
+        control(
+            "leave",
+            Control::Leave { id, reason },
+            json!({ "id": id_told(1), "reason": 4 }),
+        ),
+        control(
+            "resolve",
+            resolve,
+            json!({ "request": 5, "name": "screen-left" }),
+        ),
+        control("resolved", resolved, json!({ "request": 5, "id": null })),
+    ]
+}
+
+fn routes() -> Vec<Described> {
+    let (failure, told) = failure();
+    let open = Control::Open {
+        route: ROUTE,
+        from: id(1),
+        target: id(2),
+        payload: vec![1, 2, 3],
+    };
+    let opens =
+        json!({ "route": ROUTE.0, "from": id_told(1), "target": id_told(2), "payload": "010203" });
+    let closed = Control::Closed {
+        route: ROUTE,
+        failure,
+    };
+    vec![
+        control("open", open, opens),
+        control(
+            "closed",
+            closed,
+            json!({ "route": ROUTE.0, "failure": told }),
+        ),
+        control("ping", Control::Ping, json!({})),
+        control("pong", Control::Pong, json!({})),
+        control("bye", Control::Bye, json!({})),
+    ]
+}
+
+fn admissions() -> Vec<Described> {
+    let request = 6;
     let applicant = Applicant {
         id: id(1),
         kind: Kind::Native,
         name: None,
         insist: true,
     };
-    let applies = json!({ "id": hex(id(1).as_bytes()), "kind": 1, "name": null, "insist": true });
-    let control = |name, control, means| (name, Frame::Control(control), means);
+    let applies = json!({ "id": id_told(1), "kind": 1, "name": null, "insist": true });
+    let admission = Admission::Granted {
+        name: name(),
+        listed: true,
+    };
+    let granted = json!({ "name": "screen-left", "listed": true });
+    let admit = Control::Admit { request, applicant };
+    let admitted = Control::Admitted { request, admission };
     vec![
-        (
-            "record",
-            Frame::Record {
-                route,
-                payload: Bytes::from_static(b"sealed"),
-            },
-            json!({ "route": 0x0102_0304, "payload": hex(b"sealed") }),
-        ),
-        (
-            "challenge",
-            Frame::challenge(VERSIONS, &challenge()),
-            json!({ "versions": [1, 1], "id": hex(id(9).as_bytes()), "zone": "local", "nonce": hex(&[7; 32]) }),
-        ),
-        (
-            "hello",
-            Frame::hello(VERSION, &hello()),
-            json!({ "version": 1, "id": hex(id(1).as_bytes()), "kind": 0, "name": "screen-left",
-                "insist": false, "nonce": hex(&[8; 32]), "signature": hex(&hello().signature) }),
-        ),
-        control(
-            "welcome",
-            Control::Welcome(welcome),
-            json!({ "name": "screen-left", "members": [member_told], "signature": signature }),
-        ),
-        control("refuse", Control::Refuse(failure.clone()), told.clone()),
-        control("join", Control::Join(member()), member_told.clone()),
-        control(
-            "leave",
-            Control::Leave {
-                id: id(1),
-                reason: Code::Left,
-            },
-            json!({ "id": hex(id(1).as_bytes()), "reason": 4 }),
-        ),
-        control(
-            "resolve",
-            Control::Resolve {
-                request: 5,
-                name: name(),
-            },
-            json!({ "request": 5, "name": "screen-left" }),
-        ),
-        control(
-            "resolved",
-            Control::Resolved {
-                request: 5,
-                id: None,
-            },
-            json!({ "request": 5, "id": null }),
-        ),
-        control(
-            "open",
-            Control::Open {
-                route,
-                from: id(1),
-                target: id(2),
-                payload: vec![1, 2, 3],
-            },
-            json!({ "route": 0x0102_0304, "from": hex(id(1).as_bytes()), "target": hex(id(2).as_bytes()), "payload": "010203" }),
-        ),
-        control(
-            "closed",
-            Control::Closed { route, failure },
-            json!({ "route": 0x0102_0304, "failure": told }),
-        ),
-        control("ping", Control::Ping, json!({})),
-        control("pong", Control::Pong, json!({})),
-        control("bye", Control::Bye, json!({})),
         control(
             "admit",
-            Control::Admit {
-                request: 6,
-                applicant,
-            },
+            admit,
             json!({ "request": 6, "applicant": applies }),
         ),
         control(
             "admitted",
-            Control::Admitted {
-                request: 6,
-                admission: Admission::Granted {
-                    name: name(),
-                    listed: true,
-                },
-            },
-            json!({ "request": 6, "granted": { "name": "screen-left", "listed": true } }),
+            admitted,
+            json!({ "request": 6, "granted": granted }),
         ),
     ]
 }
@@ -434,7 +465,7 @@ fn the_vectors_are_what_this_node_says() {
 
 /// Reads a vector as its file's format, and writes it again.
 fn read(file: &str, name: &str, bytes: Bytes) -> Result<Bytes, Code> {
-    let failure = |error: peerage::wire::DecodeError| peerage::Failure::from(error).code;
+    let failure = |error: peerage::wire::DecodeError| Failure::from(error).code;
     let mut reader = Reader::new(bytes.clone());
     let mut out = BytesMut::new();
     match file {

@@ -65,6 +65,8 @@ async fn when_the_relay_in_the_middle_dies_others_take_another_way() {
     let last = Relay::below(&[&middle, &primary], "last").await;
     let far = join(&last, "far").await;
     let near = join(&primary, "near").await;
+    let roaming = join_any(&[&middle, &primary], "roaming").await;
+    assert_eq!(roaming.run("calc 1+1 @near").await.unwrap().output, "2");
     let under_way = tokio::spawn({
         let near = near.clone();
         async move { near.run("sleep 3 @far").await }
@@ -80,6 +82,7 @@ async fn when_the_relay_in_the_middle_dies_others_take_another_way() {
     assert_eq!(ran.status.0, 0);
     assert_eq!(near.run("calc 2+2 @far").await.unwrap().output, "4");
     assert_eq!(far.run("calc 2+3 @near").await.unwrap().output, "5");
+    assert_eq!(near.run("calc 3+3 @roaming").await.unwrap().output, "6");
 }
 
 #[tokio::test]
