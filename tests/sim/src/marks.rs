@@ -15,10 +15,23 @@ pub type Marks = BTreeMap<String, u64>;
 
 /// What must be seen sometimes.
 pub const SOMETIMES: &[&str] = &[
-    "session up",
-    "session down",
+    "a node below has moved elsewhere",
+    "a record is dropped: the link is slow",
+    "a spare link is one too many",
+    "both have called",
+    "both have opened a route",
+    "cannot begin anew for want of a route",
+    "handshake failed",
+    "new streams wait no longer for a path",
+    "no route yet",
+    "not a session's payload",
+    "path gives no sign of life",
     "path lost",
-    "handshake refused",
+    "refused",
+    "session down",
+    "session up",
+    "the other node has begun anew",
+    "the relay may have begun anew",
 ];
 
 thread_local! {

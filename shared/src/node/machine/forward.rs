@@ -72,6 +72,11 @@ impl Machine {
             self.hub.traffic.forwarded_bytes += bytes;
             self.ready_link(to);
         } else {
+            tracing::debug!(
+                link = to.0,
+                route = route.0,
+                "a record is dropped: the link is slow"
+            );
             self.hub.traffic.dropped_records += 1;
         }
     }
@@ -207,6 +212,7 @@ impl Machine {
     /// A primary that may have begun anew cannot know that a node does not exist.
     fn excuse(&self, failure: Failure) -> Failure {
         if failure.code == Code::UnknownName && self.uplink.has_just_returned(self.now) {
+            tracing::debug!("the relay may have begun anew");
             return Code::Unreachable.because("the node is not here, and may return");
         }
         failure

@@ -42,6 +42,7 @@ impl Machine {
             .get(&peer)
             .is_some_and(|state| state.calling.is_some());
         if calling && self.id < peer {
+            tracing::debug!(peer = %peer.short(), "both have called");
             return self.close_route(via);
         }
         let rng = self.child_rng();
@@ -149,6 +150,7 @@ impl Machine {
 
     /// The other node has forgotten the session: it ends, but for the routes of the one to come.
     fn begin_anew(&mut self, peer: NodeId, via: Via) {
+        tracing::debug!(peer = %peer.short(), "the other node has begun anew");
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };

@@ -391,6 +391,9 @@ impl Machine {
 
     /// The primary tells of a node that is here by another way: the ways that were known are old.
     pub(super) fn moved_elsewhere(&mut self, id: NodeId) {
+        if self.hub.ways.contains_key(&id) {
+            tracing::debug!(node = %id.short(), "a node below has moved elsewhere");
+        }
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
         for link in self.hub.ways.remove(&id).unwrap_or_default() {

@@ -160,6 +160,7 @@ impl Machine {
         }
         // If both have opened one at once, that of the smaller id stays.
         if let Some(own) = opening.filter(|_| peer < self.id) {
+            tracing::debug!(peer = %peer.short(), "both have opened a route");
             if let Some(state) = self.peers.get_mut(&peer) {
                 state.opening = None;
             }

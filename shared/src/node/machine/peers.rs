@@ -91,7 +91,8 @@ impl Machine {
         let Some(session) = self.session_mut(peer) else {
             return self.reschedule(peer);
         };
-        if session.is_out_of_patience(now) {
+        if session.is_out_of_patience(now) && session.mux.has_unannounced() {
+            tracing::debug!(peer = %peer.short(), "new streams wait no longer for a path");
             session.mux.end_unannounced(&no_path(peer));
             self.after_stream(peer);
         }
