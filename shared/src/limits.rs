@@ -68,7 +68,7 @@ pub const ROUTES_PER_LINK_MAX: usize = 4096;
 /// Nodes of a zone of which everybody is told; more are found by asking for their name.
 pub const ROSTER_MAX: usize = 128;
 /// Questions of nodes below that a node has passed on to the primary.
-pub const ASKED_MAX: usize = 4096;
+pub const ASKED_MAX: usize = LINKS_MAX;
 /// Names that a zone keeps for nodes that are away.
 pub const HELD_NAMES_MAX: usize = 16_384;
 /// The highest number tried for a name already taken: `name-2` to `name-999`.

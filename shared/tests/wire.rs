@@ -149,25 +149,34 @@ fn member() -> (Member, Value) {
     (Member { id, name, kind }, told)
 }
 
+/// What the challenge and the hello mean.
+fn asks() -> Value {
+    json!({ "id": id_told(9), "zone": "local", "nonce": hex(&[7; 32]) })
+}
+
+fn says() -> Value {
+    let signature = hex(&hello().signature);
+    json!({ "id": id_told(1), "kind": 0, "name": "screen-left", "insist": false,
+        "nonce": hex(&[8; 32]), "signature": signature })
+}
+
 fn greetings() -> Vec<Described> {
     let payload = Bytes::from_static(b"sealed");
     let record = Frame::Record {
         route: ROUTE,
         payload,
     };
-    let asks =
-        json!({ "versions": [1, 1], "id": id_told(9), "zone": "local", "nonce": hex(&[7; 32]) });
-    let signature = hex(&hello().signature);
-    let says = json!({ "version": 1, "id": id_told(1), "kind": 0, "name": "screen-left",
-        "insist": false, "nonce": hex(&[8; 32]), "signature": signature });
+    let records = json!({ "route": ROUTE.0, "payload": hex(b"sealed") });
+    let challenges = json!({ "versions": [1, 1], "challenge": asks() });
+    let hellos = json!({ "version": 1, "hello": says() });
     vec![
+        ("record", record, records),
         (
-            "record",
-            record,
-            json!({ "route": ROUTE.0, "payload": hex(b"sealed") }),
+            "challenge",
+            Frame::challenge(VERSIONS, &challenge()),
+            challenges,
         ),
-        ("challenge", Frame::challenge(VERSIONS, &challenge()), asks),
-        ("hello", Frame::hello(VERSION, &hello()), says),
+        ("hello", Frame::hello(VERSION, &hello()), hellos),
     ]
 }
 
@@ -240,12 +249,11 @@ fn routes() -> Vec<Described> {
 fn admissions() -> Vec<Described> {
     let request = 6;
     let applicant = Applicant {
-        id: id(1),
-        kind: Kind::Native,
-        name: None,
-        insist: true,
+        challenge: challenge(),
+        hello: hello(),
+        name: Some(name()),
     };
-    let applies = json!({ "id": id_told(1), "kind": 1, "name": null, "insist": true });
+    let applies = json!({ "challenge": asks(), "hello": says(), "name": "screen-left" });
     let admission = Admission::Granted {
         name: name(),
         listed: true,

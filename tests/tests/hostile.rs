@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use peerage::link::frame::Control;
+use peerage::link::frame::{Admission, Applicant, Control};
 use peerage::link::hello::{Challenge, Hello, VERSION};
 use peerage::link::{Frame, RouteHandle};
 use peerage::wire::put_varint;
@@ -113,6 +113,50 @@ async fn an_id_counts_only_with_its_key() {
         assert_eq!(end.codes(), shown_out(Code::Unauthorised), "{id:?}");
     }
     bystanders.end().await;
+}
+
+#[tokio::test]
+async fn nobody_applies_for_another() {
+    let relay = Relay::start("127.0.0.1:0");
+    let mut victim = RawLink::dial(&relay).await;
+    victim.join(&identity(2), "victim").await;
+    let mut thief = RawLink::dial(&relay).await;
+    let challenge = thief.challenge().await;
+    // A hello of the thief's own making: all it lacks is the victim's key.
+    let mine = Hello::answer(&challenge, &identity(1), Kind::Native, None, false, [5; 32]);
+    thief.say(&Frame::hello(VERSION, &mine)).await;
+    let (id, request) = (identity(2).id(), 1);
+    let applicant = Applicant {
+        challenge,
+        hello: Hello { id, ..mine },
+        name: None,
+    };
+    thief
+        .say(&Frame::Control(Control::Admit { request, applicant }))
+        .await;
+    let admission = loop {
+        match thief.next().await {
+            Some(Frame::Control(Control::Admitted { admission, .. })) => break admission,
+            Some(_) => {}
+            None => panic!("the link has ended"),
+        }
+    };
+    let Admission::Refused(failure) = admission else {
+        panic!("expected a refusal, got {admission:?}");
+    };
+    assert_eq!(failure.code, Code::Unauthorised);
+    // What is meant for the victim still comes to it.
+    let mut caller = RawLink::dial(&relay).await;
+    caller.join(&identity(3), "caller").await;
+    let (route, from, payload) = (RouteHandle(9), identity(3).id(), Vec::new());
+    let open = Control::Open {
+        route,
+        from,
+        target: id,
+        payload,
+    };
+    caller.say(&Frame::Control(open.clone())).await;
+    while victim.next().await != Some(Frame::Control(open.clone())) {}
 }
 
 #[tokio::test]

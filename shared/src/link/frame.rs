@@ -165,21 +165,29 @@ pub enum Control {
     },
 }
 
-/// What a node asks for when it says hello.
+/// A node that has said hello to somebody who is not the primary: its own words, so that nobody can apply
+/// for another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Applicant {
-    /// Who.
+    /// What it was asked.
     #[n(0)]
-    pub id: NodeId,
-    /// What it is.
+    pub challenge: Challenge,
+    /// What it has answered.
     #[n(1)]
-    pub kind: Kind,
-    /// The name it would like.
+    pub hello: Hello,
+    /// The name it had, if it was a member before: it asks for that one.
     #[n(2)]
     pub name: Option<Name>,
-    /// Whether it would rather be refused than get another name.
-    #[n(3)]
-    pub insist: bool,
+}
+
+impl Applicant {
+    /// The name to ask for, and whether no other will do.
+    pub fn wish(&self) -> (Option<Name>, bool) {
+        match &self.name {
+            Some(name) => (Some(name.clone()), false),
+            None => (self.hello.name.clone(), self.hello.insist),
+        }
+    }
 }
 
 /// What the primary says to that.

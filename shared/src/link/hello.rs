@@ -101,11 +101,17 @@ impl Hello {
     pub fn check(version: u16, body: &[u8], challenge: &Challenge) -> Result<Self, Failure> {
         check_version((version, version))?;
         let hello: Self = from_cbor(body, "a hello")?;
-        let signed = transcript(CALLER_DOMAIN, challenge, hello.id, &hello.nonce);
-        if hello.id.verify(&signed, &hello.signature) {
-            Ok(hello)
+        hello.verify(challenge)?;
+        Ok(hello)
+    }
+
+    /// Checks that it was said by the node of its id, as the answer to `challenge`.
+    pub fn verify(&self, challenge: &Challenge) -> Result<(), Failure> {
+        let signed = transcript(CALLER_DOMAIN, challenge, self.id, &self.nonce);
+        if self.id.verify(&signed, &self.signature) {
+            Ok(())
         } else {
-            let message = format!("expected a signature by {} over the challenge", hello.id);
+            let message = format!("expected a signature by {} over the challenge", self.id);
             Err(Code::Unauthorised.because(message))
         }
     }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use peerage::link::frame::{Admission, Applicant, Control, Packet};
+use peerage::link::hello::{Challenge, Hello};
 use peerage::link::{Frame, RouteHandle};
 use peerage::{Code, Kind, NodeId};
 
@@ -125,11 +126,23 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
             admission: Admission::Refused(failure()),
         },
         5 => {
-            let applicant = Applicant {
+            let challenge = Challenge {
+                id: rng.one_of(ids),
+                zone: String::from("local"),
+                nonce: rng.bytes(),
+            };
+            let hello = Hello {
                 id,
                 kind: Kind::Browser,
                 name: None,
                 insist: rng.per_mille(500),
+                nonce: rng.bytes(),
+                signature: [7; 64],
+            };
+            let applicant = Applicant {
+                challenge,
+                hello,
+                name: None,
             };
             Control::Admit { request, applicant }
         }

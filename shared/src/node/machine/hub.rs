@@ -32,6 +32,8 @@ pub(super) struct Hub {
     leaving: BTreeMap<NodeId, Time>,
     /// Members of whom everybody is told.
     roster: BTreeSet<NodeId>,
+    /// What those below have said, at a node that has to tell the primary again.
+    applicants: BTreeMap<NodeId, Box<Applicant>>,
     /// Questions passed on to the primary.
     asked: BTreeMap<u32, (Time, Asked)>,
     pub(super) traffic: Traffic,
@@ -120,7 +122,11 @@ impl Machine {
             return Ok(());
         };
         let hello = Hello::check(version, body, challenge)?;
-        let applicant = hello.applicant();
+        let applicant = Applicant {
+            challenge: (**challenge).clone(),
+            hello: hello.clone(),
+            name: None,
+        };
         link.phase = Phase::Applying(Box::new(((**challenge).clone(), hello)));
         self.admit(Asker::Hello(id), applicant);
         Ok(())
@@ -128,12 +134,12 @@ impl Machine {
 
     /// Somebody wants to be a member: the primary decides, others ask it.
     pub(super) fn admit(&mut self, asker: Asker, applicant: Applicant) {
-        let answer = if applicant.id == self.id {
+        let answer = if applicant.hello.id == self.id {
             Some(Err(
                 Code::Refused.because("this way leads back to its own beginning")
             ))
         } else if self.is_primary() {
-            Some(self.name_applicant(&applicant))
+            Some(self.name_applicant(asker, &applicant))
         } else {
             self.ask_admission(asker, &applicant).err().map(Err)
         };
@@ -143,12 +149,24 @@ impl Machine {
         }
     }
 
-    fn name_applicant(&mut self, applicant: &Applicant) -> Result<Admission, Failure> {
-        let wish = applicant.name.clone();
-        let names = &mut self.hub.names;
-        let name = names.claim(applicant.id, wish, applicant.insist, self.now)?;
+    fn name_applicant(
+        &mut self,
+        asker: Asker,
+        applicant: &Applicant,
+    ) -> Result<Admission, Failure> {
+        if let Asker::Below(..) = asker {
+            let zone = &applicant.challenge.zone;
+            if *zone != self.zone {
+                let reason = format!("expected the zone `{}`, got `{zone}`", self.zone);
+                return Err(Code::Unauthorised.because(reason));
+            }
+            applicant.hello.verify(&applicant.challenge)?;
+        }
+        let id = applicant.hello.id;
+        let (wish, insist) = applicant.wish();
+        let name = self.hub.names.claim(id, wish, insist, self.now)?;
         let roster = &self.hub.roster;
-        let listed = roster.len() < ROSTER_MAX || roster.contains(&applicant.id);
+        let listed = roster.len() < ROSTER_MAX || roster.contains(&id);
         Ok(Admission::Granted { name, listed })
     }
 
@@ -214,7 +232,7 @@ impl Machine {
                 &Frame::Control(Control::Admitted { request, admission }),
             );
         }
-        let Applicant { id, kind, .. } = applicant;
+        let (id, kind) = (applicant.hello.id, applicant.hello.kind);
         match (asker, admission) {
             (Asker::Hello(link), Admission::Refused(failure)) => self.refuse(link, failure),
             (Asker::Below(..), Admission::Refused(_)) => {}
@@ -222,11 +240,13 @@ impl Machine {
             (Asker::Hello(link), Admission::Granted { name, listed }) => {
                 let member = Member { id, name, kind };
                 if self.welcome(link, &member) {
+                    self.remember(applicant);
                     self.way_up(member, link, listed);
                 }
             }
             (Asker::Below(link, _), Admission::Granted { name, listed }) => {
                 if self.links.contains_key(&link) {
+                    self.remember(applicant);
                     self.way_up(Member { id, name, kind }, link, listed);
                 }
             }
@@ -238,6 +258,14 @@ impl Machine {
                     self.member_joined(member);
                 }
             }
+        }
+    }
+
+    /// Keeps what a node below has said, if the primary may have to be told again.
+    fn remember(&mut self, applicant: Applicant) {
+        if !self.is_primary() {
+            let id = applicant.hello.id;
+            self.hub.applicants.insert(id, Box::new(applicant));
         }
     }
 
@@ -362,6 +390,7 @@ impl Machine {
         }
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
+        self.hub.applicants.remove(&id);
         tracing::info!(node = %id.short(), reason = %reason.code, "no longer here");
         let leave = Control::Leave {
             id,
@@ -396,6 +425,7 @@ impl Machine {
         }
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
+        self.hub.applicants.remove(&id);
         for link in self.hub.ways.remove(&id).unwrap_or_default() {
             self.drop_way(id, link);
         }
@@ -418,13 +448,10 @@ impl Machine {
     }
 
     fn admit_again(&mut self, id: NodeId) {
-        if let Some(member) = self.members.get(&id) {
-            let applicant = Applicant {
-                id,
-                kind: member.kind,
-                name: Some(member.name.clone()),
-                insist: false,
-            };
+        let said = self.hub.applicants.get(&id);
+        if let (Some(member), Some(said)) = (self.members.get(&id), said) {
+            let mut applicant = (**said).clone();
+            applicant.name = Some(member.name.clone());
             self.admit(Asker::Again, applicant);
         }
     }
@@ -490,17 +517,6 @@ impl Machine {
         });
         for id in below.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.tell_encoded(id, frame.clone());
-        }
-    }
-}
-
-impl Hello {
-    fn applicant(&self) -> Applicant {
-        Applicant {
-            id: self.id,
-            kind: self.kind,
-            name: self.name.clone(),
-            insist: self.insist,
         }
     }
 }
