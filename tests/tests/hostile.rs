@@ -126,11 +126,11 @@ async fn nobody_applies_for_another() {
     let mine = Hello::answer(&challenge, &identity(1), Kind::Native, None, false, [5; 32]);
     thief.say(&Frame::hello(VERSION, &mine)).await;
     let (id, request) = (identity(2).id(), 1);
-    let applicant = Applicant {
+    let applicant = Box::new(Applicant {
         challenge,
         hello: Hello { id, ..mine },
         name: None,
-    };
+    });
     thief
         .say(&Frame::Control(Control::Admit { request, applicant }))
         .await;

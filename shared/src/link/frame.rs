@@ -151,7 +151,7 @@ pub enum Control {
         request: u32,
         /// Who asks for what.
         #[n(1)]
-        applicant: Applicant,
+        applicant: Box<Applicant>,
     },
     /// Answers `Admit`.
     #[n(12)]

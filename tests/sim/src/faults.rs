@@ -6,10 +6,11 @@ use peerage::link::Origin;
 use peerage::node::Machine;
 
 use crate::Violation;
+use crate::agenda::Happening;
 use crate::liar::Liar;
 use crate::swarm::{Chances, Fault};
 use crate::wire::Passing;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 /// What ends a fault.
 #[derive(Clone, Copy, Debug)]

@@ -139,11 +139,11 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
                 nonce: rng.bytes(),
                 signature: [7; 64],
             };
-            let applicant = Applicant {
+            let applicant = Box::new(Applicant {
                 challenge,
                 hello,
                 name: None,
-            };
+            });
             Control::Admit { request, applicant }
         }
         6 => Control::Resolved {

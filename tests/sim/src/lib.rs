@@ -2,11 +2,13 @@
 //! its faults and every delay. The nodes are the real core; what they say to each other is checked by a
 //! ledger that they know nothing of. The same seed gives the same run everywhere, natively and in wasm.
 
+mod agenda;
 mod app;
 mod faults;
 mod ledger;
 mod liar;
 pub mod marks;
+mod node;
 mod rng;
 mod swarm;
 mod wire;

@@ -1,17 +1,18 @@
 //! The network and its time: one queue of what happens next, and every node in one thread.
 
 use core::time::Duration;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use peerage::link::{LinkId, Origin};
 use peerage::node::{Event, Machine, Output, State};
 use peerage::{Config, Identity, Kind, NodeId, Time};
 
+use crate::agenda::{Agenda, Happening};
 use crate::app::{App, PROTOCOL, Scene};
 use crate::ledger::Ledger;
-use crate::liar::{Liar, babble};
+use crate::liar::babble;
+use crate::node::{Clock, Node};
 use crate::rng::Rng;
 use crate::swarm::Swarm;
 use crate::wire::{Arrivals, End, Life, Link, Passing, delay};
@@ -37,59 +38,10 @@ pub(crate) struct World {
     /// Faults are over.
     pub(crate) calm: bool,
     pub(crate) stats: Stats,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    serial: u64,
+    agenda: Agenda,
     /// Steps since time went on.
     still: u64,
     hash: u64,
-}
-
-/// One node, alive or not.
-pub(crate) struct Node {
-    pub(crate) machine: Option<Machine>,
-    pub(crate) life: u32,
-    pub(crate) secret: [u8; 32],
-    pub(crate) asleep: bool,
-    /// Never comes back.
-    pub(crate) lost: bool,
-    pub(crate) liar: Option<Liar>,
-    pub(crate) app: App,
-    kind: Kind,
-    name: String,
-    /// Whom it calls, in turn.
-    upstream: Vec<usize>,
-    calls: usize,
-    clock: Clock,
-    /// What happens when it wakes up.
-    inbox: Vec<Happening>,
-    wake: Option<Time>,
-}
-
-/// A clock that began at another time than the others, and runs at another pace.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    offset: Duration,
-    ppm: u64,
-}
-
-struct Scheduled {
-    time: Time,
-    serial: u64,
-    what: Happening,
-}
-
-/// Something that happens at a time.
-#[derive(Clone, Debug)]
-pub(crate) enum Happening {
-    /// Something comes out of a link's end.
-    Arrive(usize, usize, Passing),
-    /// A link is there, for one end of it.
-    Up(usize, usize),
-    DialFailed(Life),
-    Wake(Life),
-    Act(usize),
-    Strike,
-    Repair(crate::faults::Repair),
 }
 
 impl World {
@@ -106,8 +58,7 @@ impl World {
             partitions: BTreeMap::new(),
             calm: false,
             stats: Stats::default(),
-            queue: BinaryHeap::new(),
-            serial: 0,
+            agenda: Agenda::default(),
             still: 0,
             hash: seed,
             swarm,
@@ -206,19 +157,15 @@ impl World {
 
     /// Runs one step; `false` if nothing is left to happen.
     pub(crate) fn step(&mut self) -> Result<bool, Violation> {
-        let Some(Reverse(next)) = self.queue.pop() else {
+        let Some((time, what)) = self.agenda.next() else {
             return Ok(false);
         };
-        self.still = if next.time > self.now {
-            0
-        } else {
-            self.still + 1
-        };
+        self.still = if time > self.now { 0 } else { self.still + 1 };
         if self.still > STEPS_AT_ONCE_MAX {
             return Err(Violation(String::from("time stands still")));
         }
-        self.now = self.now.max(next.time);
-        self.happen(next.what)?;
+        self.now = self.now.max(time);
+        self.happen(what)?;
         Ok(true)
     }
 
@@ -567,12 +514,7 @@ impl World {
     }
 
     fn schedule_at(&mut self, time: Time, what: Happening) {
-        self.serial += 1;
-        self.queue.push(Reverse(Scheduled {
-            time,
-            serial: self.serial,
-            what,
-        }));
+        self.agenda.add(time, what);
     }
 
     /// Whether every node that is to live is online.
@@ -618,44 +560,5 @@ fn check_bounds(n: usize, machine: &Machine) -> Result<(), Violation> {
     match machine.backlog().beyond_limits() {
         Some(what) => Err(Violation(format!("node {n}: {what}"))),
         None => Ok(()),
-    }
-}
-
-impl Clock {
-    fn local(self, now: Time) -> Time {
-        let micros = now.as_micros() as u64;
-        self.offset
-            + Duration::from_micros(micros / 1_000_000 * self.ppm)
-            + Duration::from_micros(micros % 1_000_000 * self.ppm / 1_000_000)
-    }
-
-    /// The first time at which the clock shows `local`, or a little later.
-    fn global(self, local: Time) -> Time {
-        let micros = local.saturating_sub(self.offset).as_micros() * 1_000_000;
-        let mut time = Duration::from_micros((micros / u128::from(self.ppm)) as u64);
-        while self.local(time) < local {
-            time += Duration::from_micros(1);
-        }
-        time
-    }
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.serial == other.serial
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time, self.serial).cmp(&(other.time, other.serial))
     }
 }

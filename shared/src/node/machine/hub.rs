@@ -42,7 +42,7 @@ pub(super) struct Hub {
 /// Who asked what of the primary.
 #[derive(Debug)]
 enum Asked {
-    Admission(Asker, Applicant),
+    Admission(Asker, Box<Applicant>),
     Name(LinkId, u32),
 }
 
@@ -122,18 +122,18 @@ impl Machine {
             return Ok(());
         };
         let hello = Hello::check(version, body, challenge)?;
-        let applicant = Applicant {
+        let applicant = Box::new(Applicant {
             challenge: (**challenge).clone(),
             hello: hello.clone(),
             name: None,
-        };
+        });
         link.phase = Phase::Applying(Box::new(((**challenge).clone(), hello)));
         self.admit(Asker::Hello(id), applicant);
         Ok(())
     }
 
     /// Somebody wants to be a member: the primary decides, others ask it.
-    pub(super) fn admit(&mut self, asker: Asker, applicant: Applicant) {
+    pub(super) fn admit(&mut self, asker: Asker, applicant: Box<Applicant>) {
         let answer = if applicant.hello.id == self.id {
             Some(Err(
                 Code::Refused.because("this way leads back to its own beginning")
@@ -171,7 +171,7 @@ impl Machine {
     }
 
     fn ask_admission(&mut self, asker: Asker, applicant: &Applicant) -> Result<(), Failure> {
-        let applicant = applicant.clone();
+        let applicant = Box::new(applicant.clone());
         let request = self.ask_primary(Asked::Admission(asker, applicant.clone()))?;
         self.tell_up(&Control::Admit { request, applicant });
         Ok(())
@@ -224,7 +224,7 @@ impl Machine {
         true
     }
 
-    fn admitted(&mut self, asker: Asker, applicant: Applicant, admission: Admission) {
+    fn admitted(&mut self, asker: Asker, applicant: Box<Applicant>, admission: Admission) {
         if let Asker::Below(link, request) = asker {
             let admission = admission.clone();
             self.tell(
@@ -262,10 +262,10 @@ impl Machine {
     }
 
     /// Keeps what a node below has said, if the primary may have to be told again.
-    fn remember(&mut self, applicant: Applicant) {
+    fn remember(&mut self, applicant: Box<Applicant>) {
         if !self.is_primary() {
             let id = applicant.hello.id;
-            self.hub.applicants.insert(id, Box::new(applicant));
+            self.hub.applicants.insert(id, applicant);
         }
     }
 
@@ -450,7 +450,7 @@ impl Machine {
     fn admit_again(&mut self, id: NodeId) {
         let said = self.hub.applicants.get(&id);
         if let (Some(member), Some(said)) = (self.members.get(&id), said) {
-            let mut applicant = (**said).clone();
+            let mut applicant = said.clone();
             applicant.name = Some(member.name.clone());
             self.admit(Asker::Again, applicant);
         }
