@@ -1,5 +1,6 @@
 //! Browsers, each a process of its own, with a page in a tab.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::key::Key;
@@ -29,6 +30,7 @@ impl Browsers {
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         until("chromedriver answers", async || {
@@ -79,6 +81,9 @@ impl Browsers {
 
 impl Drop for Browsers {
     fn drop(&mut self) {
+        // Killed alone, it would leave its browsers behind: they are of its group.
+        let group = format!("kill -s KILL -- -{}", self.process.id());
+        let _ = Command::new("sh").args(["-c", &group]).status();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
