@@ -253,31 +253,18 @@ impl Mux {
         if let StreamFrame::Open(protocol) = frame {
             return self.receive_open(id, protocol);
         }
-        if !self.flows.contains_key(&id) {
-            // Of a stream that is over here already; one that never was is against the rules.
-            let known = if self.is_own(id) {
-                self.next_own
-            } else {
-                self.next_theirs
-            };
-            return if id.0 < known {
-                Ok(())
-            } else {
-                Err(Code::BadMessage.because(format!("stream {} was never opened", id.0)))
-            };
-        }
-        if let StreamFrame::Data { fragment, .. } = &frame
-            && self.held_bytes + fragment.len() as u64 > HELD_BYTES_MAX
-        {
-            self.reset(
-                id,
-                Code::Overloaded.because("too many bytes wait to be read"),
-            );
-            return Ok(());
-        }
         let window = self.window();
+        let held_bytes = self.held_bytes;
         let reset = self.change(id, |flow| {
             match frame {
+                StreamFrame::Data { fragment, .. }
+                    if held_bytes + fragment.len() as u64 > HELD_BYTES_MAX =>
+                {
+                    flow.reset(
+                        Code::Overloaded.because("too many bytes wait to be read"),
+                        true,
+                    );
+                }
                 StreamFrame::Data { fragment, last } => {
                     if let Err(failure) = flow.receive(&fragment, last, window) {
                         flow.reset(failure, true);
@@ -290,12 +277,30 @@ impl Mux {
             }
             flow.is_reset()
         });
-        if reset == Some(true) {
+        let Some(reset) = reset else {
+            return self.check_known(id);
+        };
+        if reset {
             self.events.push_back(MuxEvent::Writable(id));
         }
         self.events.push_back(MuxEvent::Readable(id));
         self.sweep(id);
         Ok(())
+    }
+
+    /// A frame of a stream that is over here already is nothing; one of a stream that never was is against
+    /// the rules.
+    fn check_known(&self, id: StreamId) -> Result<(), Failure> {
+        let known = if self.is_own(id) {
+            self.next_own
+        } else {
+            self.next_theirs
+        };
+        if id.0 < known {
+            Ok(())
+        } else {
+            Err(Code::BadMessage.because(format!("stream {} was never opened", id.0)))
+        }
     }
 
     fn receive_open(&mut self, id: StreamId, protocol: Protocol) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use peerage::node::{Node, State};
+use peerage::node::{Event, Node, State};
 use peerage::{Config, Kind};
 use peerage_relay::Runtime;
 use url::Url;
@@ -16,6 +16,8 @@ use crate::server::Server;
 
 /// Connections that are made at once.
 const AT_ONCE: usize = 64;
+/// How long nodes may take to be back.
+const BACK_MAX: Duration = Duration::from_secs(60);
 /// The protocol of the numbered messages.
 const PROTOCOL: &str = "bench/numbers/1";
 
@@ -61,7 +63,7 @@ pub(crate) struct Resumed {
     pub(crate) delivered: u64,
 }
 
-/// So many whole nodes, half of them in pairs that count all the while; the relay is killed and started.
+/// So many whole nodes, and pairs of them that count all the while; the relay is killed and started.
 pub(crate) async fn resume(server: Server, count: usize, pairs: usize) -> Result<Resumed, Failed> {
     let url: Url = server.url.parse()?;
     let nodes = stream::iter(0..count)
@@ -74,17 +76,16 @@ pub(crate) async fn resume(server: Server, count: usize, pairs: usize) -> Result
         .map(|n| tokio::spawn(numbers(nodes[2 * n].clone(), nodes[2 * n + 1].clone())))
         .collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut events: Vec<_> = nodes.iter().map(Node::events).collect();
     let server = tokio::task::spawn_blocking(move || server.restart()).await??;
     let start = Instant::now();
-    for node in &nodes {
-        // A node may not have noticed yet; it is back once it is linked to the relay that is there now.
-        while server_knows(node) != Some(true) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            if start.elapsed() > Duration::from_secs(60) {
-                return Err("not all nodes are back after a minute".into());
-            }
+    // A node tells that it is online only after it was not.
+    let all_back = async {
+        for events in &mut events {
+            while !matches!(events.next().await, Event::State(State::Online(_))) {}
         }
-    }
+    };
+    tokio::time::timeout(BACK_MAX, all_back).await?;
     let online = start.elapsed();
     let mut delivered = 0;
     for task in counting {
@@ -92,10 +93,6 @@ pub(crate) async fn resume(server: Server, count: usize, pairs: usize) -> Result
     }
     drop(server);
     Ok(Resumed { online, delivered })
-}
-
-fn server_knows(node: &Node) -> Option<bool> {
-    Some(matches!(node.state(), State::Online(_)))
 }
 
 async fn join(url: Url, n: usize) -> Result<Node, Failed> {

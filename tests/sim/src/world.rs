@@ -151,7 +151,6 @@ impl World {
                 self.links[link].broken = true;
             }
         }
-        // A process that dies at once after a refusal of its own leaves nothing.
         self.note(&[1, n as u64]);
     }
 

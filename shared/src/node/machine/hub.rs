@@ -13,7 +13,7 @@ use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::machine::forward::Traffic;
-use crate::node::machine::neighbour::Phase;
+use crate::node::machine::neighbour::{Link, Phase};
 use crate::node::machine::{Machine, Output};
 use crate::quality::Quality;
 use crate::routing::names::Names;
@@ -86,8 +86,8 @@ impl Machine {
 
     /// Whether a node is below this one and linked to it.
     pub(super) fn is_linked_below(&self, id: NodeId) -> bool {
-        let ways = self.hub.ways.get(&id).into_iter().flatten();
-        ways.into_iter().any(|link| self.is_link_of(*link, id))
+        let mut ways = self.hub.ways.get(&id).into_iter().flatten();
+        ways.any(|link| self.is_link_of(*link, id))
     }
 
     /// Whether a node is reached by a link down, or was until just now.
@@ -124,10 +124,10 @@ impl Machine {
         let hello = Hello::check(version, body, challenge)?;
         let applicant = Box::new(Applicant {
             challenge: (**challenge).clone(),
-            hello: hello.clone(),
+            hello,
             name: None,
         });
-        link.phase = Phase::Applying(Box::new(((**challenge).clone(), hello)));
+        link.phase = Phase::Applying;
         self.admit(Asker::Hello(id), applicant);
         Ok(())
     }
@@ -135,18 +135,17 @@ impl Machine {
     /// Somebody wants to be a member: the primary decides, others ask it.
     pub(super) fn admit(&mut self, asker: Asker, applicant: Box<Applicant>) {
         let answer = if applicant.hello.id == self.id {
-            Some(Err(
-                Code::Refused.because("this way leads back to its own beginning")
-            ))
+            Err(Code::Refused.because("this way leads back to its own beginning"))
         } else if self.is_primary() {
-            Some(self.name_applicant(asker, &applicant))
+            self.name_applicant(asker, &applicant)
         } else {
-            self.ask_admission(asker, &applicant).err().map(Err)
+            match self.ask_primary(Asked::Admission(asker, applicant.clone())) {
+                Ok(request) => return self.tell_up(Control::Admit { request, applicant }),
+                Err(failure) => Err(failure),
+            }
         };
-        if let Some(answer) = answer {
-            let admission = answer.unwrap_or_else(Admission::Refused);
-            self.admitted(asker, applicant, admission);
-        }
+        let admission = answer.unwrap_or_else(Admission::Refused);
+        self.admitted(asker, applicant, admission);
     }
 
     fn name_applicant(
@@ -170,13 +169,6 @@ impl Machine {
         Ok(Admission::Granted { name, listed })
     }
 
-    fn ask_admission(&mut self, asker: Asker, applicant: &Applicant) -> Result<(), Failure> {
-        let applicant = Box::new(applicant.clone());
-        let request = self.ask_primary(Asked::Admission(asker, applicant.clone()))?;
-        self.tell_up(&Control::Admit { request, applicant });
-        Ok(())
-    }
-
     /// Asks the primary for the owner of a name, for a neighbour.
     pub(super) fn ask_name(
         &mut self,
@@ -185,7 +177,7 @@ impl Machine {
         name: crate::id::Name,
     ) -> Result<(), Failure> {
         let request = self.ask_primary(Asked::Name(link, request))?;
-        self.tell_up(&Control::Resolve { request, name });
+        self.tell_up(Control::Resolve { request, name });
         Ok(())
     }
 
@@ -203,9 +195,9 @@ impl Machine {
         Ok(request)
     }
 
-    fn tell_up(&mut self, control: &Control) {
+    fn tell_up(&mut self, control: Control) {
         if let Some(link) = self.uplink.link() {
-            self.tell(link, &Frame::Control(control.clone()));
+            self.tell(link, &Frame::Control(control));
         }
     }
 
@@ -239,7 +231,7 @@ impl Machine {
             (Asker::Again, Admission::Refused(failure)) => self.member_left(id, &failure),
             (Asker::Hello(link), Admission::Granted { name, listed }) => {
                 let member = Member { id, name, kind };
-                if self.welcome(link, &member) {
+                if self.welcome(link, &applicant, &member) {
                     self.remember(applicant);
                     self.way_up(member, link, listed);
                 }
@@ -254,7 +246,7 @@ impl Machine {
                 let member = Member { id, name, kind };
                 // It may have another name now, which it learns like everybody else.
                 if self.members.get(&id) != Some(&member) {
-                    self.broadcast(&Control::Join(member.clone()), None);
+                    self.broadcast(Control::Join(member.clone()), None);
                     self.member_joined(member);
                 }
             }
@@ -270,14 +262,14 @@ impl Machine {
     }
 
     /// Tells a node that it is a member. `false` if it does not wait for that.
-    fn welcome(&mut self, id: LinkId, member: &Member) -> bool {
-        let Some(link) = self.links.get(&id) else {
+    fn welcome(&mut self, id: LinkId, applicant: &Applicant, member: &Member) -> bool {
+        let waits = |link: &Link| matches!(link.phase, Phase::Applying);
+        if !self.links.get(&id).is_some_and(waits) {
             return false;
-        };
-        let Phase::Applying(said) = &link.phase else {
-            return false;
-        };
-        let (challenge, hello) = &**said;
+        }
+        let Applicant {
+            challenge, hello, ..
+        } = applicant;
         let signature = Welcome::sign(&self.identity, challenge, hello);
         let welcome = Welcome {
             name: member.name.clone(),
@@ -318,7 +310,7 @@ impl Machine {
         if listed {
             self.hub.roster.insert(id);
             // Told again to those who know already: now it can be reached.
-            self.broadcast(&Control::Join(member.clone()), Some(link));
+            self.broadcast(Control::Join(member.clone()), Some(link));
         }
         tracing::info!(node = %id.short(), name = %member.name, kind = %member.kind, "joined");
         self.member_joined(member);
@@ -399,10 +391,10 @@ impl Machine {
         if self.is_primary() {
             self.hub.names.release(id, self.now);
         } else {
-            self.tell_up(&leave);
+            self.tell_up(leave.clone());
         }
         if self.hub.roster.remove(&id) {
-            self.broadcast(&leave, None);
+            self.broadcast(leave, None);
         }
         self.member_gone(id, reason);
     }
@@ -509,8 +501,8 @@ impl Machine {
     }
 
     /// Tells all neighbours below, but for one.
-    pub(super) fn broadcast(&mut self, control: &Control, but: Option<LinkId>) {
-        let frame = Frame::Control(control.clone()).encode();
+    pub(super) fn broadcast(&mut self, control: Control, but: Option<LinkId>) {
+        let frame = Frame::Control(control).encode();
         let below = self.links.iter().filter(|(id, link)| {
             let up = matches!(link.phase, Phase::Up(_));
             up && link.origin == Origin::Accepted && Some(**id) != but

@@ -31,8 +31,8 @@ impl Machine {
         if self.name().is_some_and(|name| name.as_str() == text) {
             return Resolution::Here;
         }
-        if let Some(member) = self.members.values().find(|m| m.name.as_str() == text) {
-            return Resolution::Known(member.id);
+        if let Some(id) = self.member_named(text) {
+            return Resolution::Known(id);
         }
         if let Ok(id) = text.parse::<NodeId>() {
             return if id == self.id {
@@ -55,6 +55,12 @@ impl Machine {
             (Err(error), _) => Resolution::Unknown(unknown_name(text, &error.to_string())),
             (Ok(_), None) => Resolution::Unknown(unknown_name(text, "nobody here has this name")),
         }
+    }
+
+    fn member_named(&self, name: &str) -> Option<NodeId> {
+        let mut members = self.members.values();
+        let member = members.find(|member| member.name.as_str() == name);
+        member.map(|member| member.id)
     }
 
     pub(super) fn resolve_shortened(&self, text: &str) -> Option<Resolution> {
@@ -89,13 +95,13 @@ impl Machine {
                 }
                 self.moved_elsewhere(member.id);
                 self.list(member.id, true);
-                self.broadcast(&Control::Join(member.clone()), None);
+                self.broadcast(Control::Join(member.clone()), None);
                 self.member_joined(member);
             }
             Control::Leave { id, reason } => {
                 if !self.contradict_leave(id) {
                     self.list(id, false);
-                    self.broadcast(&Control::Leave { id, reason }, None);
+                    self.broadcast(Control::Leave { id, reason }, None);
                     self.member_gone(id, &reason.because("the relay no longer sees the node"));
                 }
             }
@@ -118,10 +124,10 @@ impl Machine {
     ) -> Result<(), Failure> {
         match control {
             Control::Resolve { request, name } => {
-                let known = self.members.values().find(|member| member.name == name);
-                let known = known.map(|member| member.id);
+                // The primary's names hold its own and everybody's; elsewhere there are none.
+                let named = self.hub.names.resolve(&name);
                 let own = (self.name() == Some(&name)).then_some(self.id);
-                let id = known.or(own).or_else(|| self.hub.names.resolve(&name));
+                let id = named.or(own).or_else(|| self.member_named(name.as_str()));
                 if id.is_some() || self.ask_name(link, request, name).is_err() {
                     self.tell(link, &Frame::Control(Control::Resolved { request, id }));
                 }
@@ -164,7 +170,7 @@ impl Machine {
                 state.away = None;
             }
             self.list(member.id, true);
-            self.broadcast(&Control::Join(member.clone()), None);
+            self.broadcast(Control::Join(member.clone()), None);
             self.member_joined(member);
         }
     }

@@ -51,7 +51,7 @@ pub(super) enum Phase {
     /// We were called, have sent the challenge, and wait for the hello.
     Challenged(Box<Challenge>),
     /// We have the hello, and wait for the primary's word.
-    Applying(Box<(Challenge, Hello)>),
+    Applying,
     /// A direct link that has not yet carried anything there and back.
     Probing(NodeId),
     /// In use, with this neighbour.
