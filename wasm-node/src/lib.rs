@@ -7,7 +7,9 @@ mod error;
 mod identity;
 pub mod log;
 mod node;
+mod objects;
 mod platform;
+mod streams;
 mod websocket;
 
 pub use node::Node;

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use gloo::events::EventListener;
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect};
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::node::{Driver, Event};
 use peerage::service::command::{Call, Commands, Status};
-use peerage::{Config, Failure, Identity, Name, Peer};
+use peerage::{Config, Failure, Identity, Name};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
@@ -17,8 +17,9 @@ use web_sys::{CustomEvent, CustomEventInit, EventTarget};
 
 use crate::driver::Inputs;
 use crate::error::to_js;
+use crate::objects::{object, peer_object, set};
 use crate::platform::{Clock, js_text, random, window};
-use crate::{direct, identity, log};
+use crate::{direct, identity, log, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -26,6 +27,8 @@ export interface JoinOptions { relay: string; name?: string; insist?: boolean }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
 export interface CommandResult { status: number; output: string }
 export interface CommandOutput { write(text: string): void }
+export interface Pair { peer: Peer; readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
+export type StreamHandler = (stream: Pair) => void | Promise<void>;
 export type CommandHandler = (args: string[], out: CommandOutput) => number | void | Promise<number | void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
   | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
@@ -43,6 +46,15 @@ extern "C" {
     /// The promise of a command's result.
     #[wasm_bindgen(typescript_type = "Promise<CommandResult>")]
     pub type CommandPromise;
+    /// The promise of a stream.
+    #[wasm_bindgen(typescript_type = "Promise<Pair>")]
+    pub type StreamPromise;
+    /// The two directions of datagrams.
+    #[wasm_bindgen(typescript_type = "Omit<Pair, \"peer\">")]
+    pub type DatagramPair;
+    /// What answers the streams of a protocol.
+    #[wasm_bindgen(typescript_type = "StreamHandler")]
+    pub type StreamHandler;
     /// A command written in JavaScript.
     #[wasm_bindgen(typescript_type = "CommandHandler")]
     pub type CommandHandler;
@@ -148,6 +160,43 @@ impl Node {
             move |call| SendWrapper::new(call_handler(handler.clone(), call)),
         );
         Ok(())
+    }
+
+    /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, readable, writable }`, both of
+    /// `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
+    pub fn open(&self, target: String, protocol: String) -> StreamPromise {
+        let node = self.commands.node().clone();
+        let promise = future_to_promise(async move {
+            let peer = streams::resolve(&node, &target)
+                .await
+                .map_err(|f| to_js(&f))?;
+            let stream = node.open(peer, &protocol).map_err(|f| to_js(&f))?;
+            streams::opened(&node, stream)
+        });
+        JsValue::from(promise).unchecked_into()
+    }
+
+    /// Answers the streams of `protocol` that others open, from now on: the handler gets for each what
+    /// [`Node::open`] gives. If it throws, or its promise fails, the stream is ended with that reason.
+    pub fn handle(&self, protocol: String, handler: StreamHandler) -> Result<(), JsValue> {
+        let handler: Function = JsValue::from(handler).dyn_into().map_err(|_| {
+            to_js(&Code::BadMessage.because("expected a function as a protocol's handler"))
+        })?;
+        let node = self.commands.node().clone();
+        let mut listener = node.listen(&protocol);
+        spawn_local(async move {
+            while let Some(stream) = listener.accept().await {
+                spawn_local(streams::handle(node.clone(), handler.clone(), stream));
+            }
+        });
+        Ok(())
+    }
+
+    /// Datagrams of `protocol` to and from a node: whole or not at all, in any order, at most 8 KiB.
+    /// What cannot leave soon, or is not read soon, is lost.
+    pub fn datagrams(&self, target: String, protocol: String) -> Result<DatagramPair, JsValue> {
+        let node = self.commands.node().clone();
+        Ok(streams::datagrams(node, target, protocol)?.unchecked_into())
     }
 
     /// Listens for `peerjoin`, `peerleave`, `pathchange`, `state` or `log`; the news is in the event's
@@ -303,30 +352,4 @@ async fn call_handler(handler: SendWrapper<Function>, call: Call) -> Status {
         Ok(value) => Status(value.as_f64().unwrap_or_default().clamp(0.0, 255.0) as u8),
         Err(error) => call.end(Status::FAILED, js_text(&error)),
     }
-}
-
-fn peer_object(peer: &Peer) -> JsValue {
-    let rtt = peer.quality.rtt.map_or(JsValue::UNDEFINED, |rtt| {
-        (rtt.as_secs_f64() * 1000.0).into()
-    });
-    object(&[
-        ("id", peer.id.to_string().into()),
-        ("name", peer.name.as_str().into()),
-        ("kind", peer.kind.as_str().into()),
-        ("path", peer.path.as_str().into()),
-        ("rtt", rtt),
-    ])
-}
-
-fn object(entries: &[(&str, JsValue)]) -> JsValue {
-    let object = Object::new().into();
-    entries
-        .iter()
-        .for_each(|(key, value)| set(&object, key, value));
-    object
-}
-
-fn set(object: &JsValue, key: &str, value: &JsValue) {
-    // Setting a property of a fresh object does not fail.
-    let _ = Reflect::set(object, &key.into(), value);
 }

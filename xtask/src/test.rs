@@ -188,7 +188,9 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn e2e(ws: &Workspace) -> Result<(), Error> {
-    let tests = ["--test", "browsers", "--test", "console", "--test", "storm"];
+    let tests = [
+        "--test", "browsers", "--test", "streams", "--test", "console", "--test", "storm",
+    ];
     in_browsers(ws, "test", &tests, "--test-threads=1")
 }
 

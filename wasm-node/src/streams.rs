@@ -1,0 +1,265 @@
+//! Streams and datagrams as the platform's own: `ReadableStream` and `WritableStream` of `Uint8Array`
+//! (WHATWG Streams). A chunk is a message; one is read ahead of the page, so that it learns of an end, and
+//! no more, so that its pace is the sender's.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
+use js_sys::{ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use peerage::error::Code;
+use peerage::node::{Datagrams, Node, Stream};
+use peerage::{Failure, NodeId};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
+
+use crate::error::to_js;
+use crate::objects::{object, peer_object};
+use crate::platform::js_text;
+
+/// Who is meant by `target`; a node has no streams to itself.
+pub(crate) async fn resolve(node: &Node, target: &str) -> Result<NodeId, Failure> {
+    let found = node.resolve(target).await?;
+    found.ok_or_else(|| {
+        Code::Refused
+            .because("expected another node, got this one")
+            .of(target)
+    })
+}
+
+/// A stream, as the page gets it: `{ peer, readable, writable }`.
+pub(crate) fn opened(node: &Node, stream: Stream) -> Result<JsValue, JsValue> {
+    stream_object(node, &Rc::new(Held::new(stream)))
+}
+
+/// Lets the page answer a stream. If it fails, the stream ends with its reason.
+pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
+    let held = Rc::new(Held::new(stream));
+    let answered = stream_object(&node, &held)
+        .and_then(|stream| handler.call1(&JsValue::NULL, &stream))
+        .map(|returned| JsFuture::from(Promise::resolve(&returned)));
+    let result = match answered {
+        Ok(answered) => answered.await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        tracing::warn!(error = js_text(&error), "a protocol's handler failed");
+        held.abort(Code::Refused.because(js_text(&error)));
+    }
+}
+
+/// Datagrams to and from a node that may have to be asked for first.
+pub(crate) fn datagrams(node: Node, target: String, protocol: String) -> Result<JsValue, JsValue> {
+    let open = async move {
+        let peer = resolve(&node, &target).await?;
+        node.datagrams(peer, &protocol).map(Rc::new)
+    };
+    let datagrams: Shared<LocalBoxFuture<'static, Result<Rc<Datagrams>, Failure>>> =
+        open.boxed_local().shared();
+    // Asks, and listens, without waiting for the first reader.
+    wasm_bindgen_futures::spawn_local(datagrams.clone().map(drop));
+    let reading = datagrams.clone();
+    let readable = readable(
+        move || {
+            let reading = reading.clone();
+            async move { reading.await?.recv().await.map(Some) }
+        },
+        || {},
+    )?;
+    let writable = writable(
+        move |datagram| {
+            let writing = datagrams.clone();
+            async move { writing.await?.send(datagram) }
+        },
+        |_| {},
+    )?;
+    Ok(object(&[
+        ("readable", readable.into()),
+        ("writable", writable.into()),
+    ]))
+}
+
+fn stream_object(node: &Node, held: &Rc<Held>) -> Result<JsValue, JsValue> {
+    let id = held.stream().map_err(|failure| to_js(&failure))?.peer();
+    let known = node.peers().into_iter().find(|peer| peer.id == id);
+    let peer = known.map_or_else(
+        || object(&[("id", id.to_string().into())]),
+        |peer| peer_object(&peer),
+    );
+    let (reading, cancelled) = (held.clone(), held.clone());
+    let readable = readable(
+        move || reading.clone().read(),
+        move || cancelled.done(Direction::In),
+    )?;
+    let (writing, closing) = (held.clone(), held.clone());
+    let writable = writable(
+        move |message| writing.clone().write(message),
+        move |aborted| closing.close(aborted),
+    )?;
+    Ok(object(&[
+        ("peer", peer),
+        ("readable", readable.into()),
+        ("writable", writable.into()),
+    ]))
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    In = 1,
+    Out = 2,
+}
+
+/// A stream while at least one of its directions is in use.
+struct Held {
+    stream: RefCell<Result<Rc<Stream>, Failure>>,
+    done: Cell<u8>,
+}
+
+impl Held {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream: RefCell::new(Ok(Rc::new(stream))),
+            done: Cell::new(0),
+        }
+    }
+
+    fn stream(&self) -> Result<Rc<Stream>, Failure> {
+        self.stream.borrow().clone()
+    }
+
+    async fn read(self: Rc<Self>) -> Result<Option<Bytes>, Failure> {
+        let read = self.stream()?.recv().await;
+        match &read {
+            Ok(Some(_)) => {}
+            Ok(None) => self.done(Direction::In),
+            Err(failure) => self.end(failure),
+        }
+        read
+    }
+
+    async fn write(self: Rc<Self>, message: Bytes) -> Result<(), Failure> {
+        let sent = self.stream()?.send(message).await;
+        if let Err(failure) = &sent {
+            self.end(failure);
+        }
+        sent
+    }
+
+    fn done(&self, direction: Direction) {
+        self.done.set(self.done.get() | direction as u8);
+        if self.done.get() == Direction::In as u8 | Direction::Out as u8 {
+            self.end(&Code::Cancelled.because("the stream is closed"));
+        }
+    }
+
+    fn end(&self, failure: &Failure) {
+        drop(self.stream.replace(Err(failure.clone())));
+    }
+
+    /// The page writes no more, or has given up.
+    fn close(&self, aborted: Option<String>) {
+        if let Some(reason) = aborted {
+            return self.abort(Code::Cancelled.because(reason));
+        }
+        if let Ok(stream) = self.stream() {
+            stream.finish();
+            self.done(Direction::Out);
+        }
+    }
+
+    fn abort(&self, failure: Failure) {
+        if let Ok(stream) = self.stream() {
+            stream.reset(failure.clone());
+            self.end(&failure);
+        }
+    }
+}
+
+fn readable<F>(
+    next: impl Fn() -> F + 'static,
+    cancelled: impl Fn() + 'static,
+) -> Result<ReadableStream, JsValue>
+where
+    F: Future<Output = Result<Option<Bytes>, Failure>> + 'static,
+{
+    let pull = move |controller: ReadableStreamDefaultController| {
+        let mut next = Box::pin(next());
+        // What is there already costs no promise.
+        if let Some(read) = next.as_mut().now_or_never() {
+            return put(&controller, read).map(|()| JsValue::UNDEFINED);
+        }
+        let later = async move { put(&controller, next.await).map(|()| JsValue::UNDEFINED) };
+        Ok(future_to_promise(later).into())
+    };
+    let pull = Closure::<dyn FnMut(_) -> Result<JsValue, JsValue>>::new(pull);
+    let cancel = Closure::<dyn FnMut()>::new(cancelled);
+    let source = Object::new();
+    Reflect::set(&source, &"pull".into(), &pull.into_js_value())?;
+    Reflect::set(&source, &"cancel".into(), &cancel.into_js_value())?;
+    ReadableStream::new_with_underlying_source(&source)
+}
+
+fn put(
+    controller: &ReadableStreamDefaultController,
+    read: Result<Option<Bytes>, Failure>,
+) -> Result<(), JsValue> {
+    match read {
+        Ok(Some(message)) => controller.enqueue_with_chunk(&Uint8Array::from(&message[..])),
+        Ok(None) => controller.close(),
+        Err(failure) => Err(to_js(&failure)),
+    }
+}
+
+fn writable<F>(
+    send: impl Fn(Bytes) -> F + 'static,
+    ended: impl Fn(Option<String>) + 'static,
+) -> Result<WritableStream, JsValue>
+where
+    F: Future<Output = Result<(), Failure>> + 'static,
+{
+    let write = move |chunk: JsValue| {
+        let mut sent = Box::pin(send(message_of(&chunk)?));
+        if let Some(sent) = sent.as_mut().now_or_never() {
+            return sent.map(|()| JsValue::UNDEFINED).map_err(|f| to_js(&f));
+        }
+        let later = async move {
+            sent.await
+                .map(|()| JsValue::UNDEFINED)
+                .map_err(|f| to_js(&f))
+        };
+        Ok(future_to_promise(later).into())
+    };
+    let ended = Rc::new(ended);
+    let closed = ended.clone();
+    let close = Closure::<dyn FnMut()>::new(move || closed(None));
+    let abort = Closure::<dyn FnMut(JsValue)>::new(move |reason| ended(Some(reason_of(&reason))));
+    let write = Closure::<dyn FnMut(_) -> Result<JsValue, JsValue>>::new(write);
+    let sink = Object::new();
+    Reflect::set(&sink, &"write".into(), &write.into_js_value())?;
+    Reflect::set(&sink, &"close".into(), &close.into_js_value())?;
+    Reflect::set(&sink, &"abort".into(), &abort.into_js_value())?;
+    WritableStream::new_with_underlying_sink(&sink)
+}
+
+fn message_of(chunk: &JsValue) -> Result<Bytes, JsValue> {
+    let view = match chunk.dyn_ref::<Uint8Array>() {
+        Some(view) => view.clone(),
+        None if chunk.is_instance_of::<ArrayBuffer>() => Uint8Array::new(chunk),
+        None => {
+            let failure = Code::BadMessage.because("expected a Uint8Array or an ArrayBuffer");
+            return Err(to_js(&failure));
+        }
+    };
+    Ok(view.to_vec().into())
+}
+
+fn reason_of(reason: &JsValue) -> String {
+    if reason.is_undefined() {
+        String::from("the writer has given up")
+    } else {
+        js_text(reason)
+    }
+}
