@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use peerage::Config;
+use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use serde::Deserialize;
 
 /// What a file may say. All of it is optional.
@@ -21,8 +24,53 @@ pub struct FileConfig {
     pub relays: Vec<String>,
     /// Origins, besides the relay's own, whose pages may link to it.
     pub origins: Vec<String>,
+    /// How its sessions keep through an outage.
+    pub links: LinksConfig,
     /// Aliases: words that stand for a command at this node.
     pub commands: BTreeMap<String, String>,
+}
+
+/// How long, and how much, sessions without a link wait for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct LinksConfig {
+    /// Milliseconds until a session without a link ends.
+    pub resume_window_ms: Option<u64>,
+    /// Bytes that a session keeps for the other node; beyond, its writers wait.
+    pub resume_window_bytes: Option<WindowBytes>,
+}
+
+/// Bytes within the core's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "usize")]
+pub struct WindowBytes(usize);
+
+impl TryFrom<usize> for WindowBytes {
+    type Error = String;
+
+    fn try_from(bytes: usize) -> Result<Self, String> {
+        let range = RESUME_WINDOW_BYTES_MIN..=UNACKNOWLEDGED_BYTES_MAX;
+        let (least, most) = (range.start(), range.end());
+        let expected = || format!("expected {least} to {most} bytes, got {bytes}");
+        range
+            .contains(&bytes)
+            .then_some(Self(bytes))
+            .ok_or_else(expected)
+    }
+}
+
+impl LinksConfig {
+    /// The same configuration of a node, with what the file says.
+    #[must_use]
+    pub fn applied_to(&self, mut config: Config) -> Config {
+        if let Some(ms) = self.resume_window_ms {
+            config.resume_window = Duration::from_millis(ms);
+        }
+        if let Some(WindowBytes(bytes)) = self.resume_window_bytes {
+            config.resume_window_bytes = bytes;
+        }
+        config
+    }
 }
 
 /// A file that cannot be used.
@@ -87,6 +135,8 @@ impl FileConfig {
 
 #[cfg(test)]
 mod tests {
+    use peerage::Kind;
+
     use super::*;
 
     fn parse(text: &str) -> Result<FileConfig, String> {
@@ -98,6 +148,10 @@ mod tests {
         assert_eq!(parse("{}"), Ok(FileConfig::default()));
         let config = parse(r#"{"name":"b","listen":"127.0.0.1:1","commands":{"add":"calc 1+2"}}"#);
         assert_eq!(config.unwrap().commands["add"], "calc 1+2");
+        let config = parse(r#"{"links":{"resumeWindowMs":5000,"resumeWindowBytes":65536}}"#);
+        let config = config.unwrap().links.applied_to(Config::new(Kind::Native));
+        assert_eq!(config.resume_window, Duration::from_secs(5));
+        assert_eq!(config.resume_window_bytes, 65_536);
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
@@ -117,6 +171,10 @@ mod tests {
             (
                 r#"{"relays":["ws://x",7]}"#,
                 ["relays[1]", "expected a string", "peer.json"],
+            ),
+            (
+                r#"{"links":{"resumeWindowBytes":9}}"#,
+                ["links.resumeWindowBytes", "expected 65536 to", "got 9"],
             ),
             (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
             ("{", ["peer.json", "EOF", "line 1"]),

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::id::{Kind, Name};
-use crate::limits::RESUME_WINDOW;
+use crate::limits::{DIRECT_LINKS, RESUME_WINDOW, UNACKNOWLEDGED_BYTES_MAX};
 
 /// A node's configuration.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Config {
     pub dials: bool,
     /// How long a session without any path waits for one before it ends.
     pub resume_window: Duration,
+    /// Bytes that a session keeps for the other node until they are acknowledged, from
+    /// [`RESUME_WINDOW_BYTES_MIN`](crate::limits::RESUME_WINDOW_BYTES_MIN) to
+    /// [`UNACKNOWLEDGED_BYTES_MAX`]; beyond, `send` waits.
+    pub resume_window_bytes: usize,
+    /// How many direct links to tabs it has at the most; 0 for none, which hides its addresses.
+    pub direct_links: usize,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
 }
@@ -35,6 +41,8 @@ impl Config {
             zone: String::from("local"),
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,
+            resume_window_bytes: UNACKNOWLEDGED_BYTES_MAX,
+            direct_links: DIRECT_LINKS,
             aliases: BTreeMap::new(),
         }
     }

@@ -35,10 +35,13 @@ pub const LINK_QUEUE_BYTES_CLOSE: usize = 4 * 1024 * 1024;
 
 /// Records that one session keeps until they are acknowledged.
 pub const UNACKNOWLEDGED_RECORDS_MAX: usize = 4096;
-/// Bytes of records that one session keeps until they are acknowledged.
+/// Bytes of records that one session keeps until they are acknowledged, unless it is told to keep less.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of those that bulk may not use, so that what is urgent need not wait for an acknowledgement.
-pub const UNACKNOWLEDGED_BYTES_RESERVED: usize = 128 * 1024;
+/// The least that a session may be told to keep: some full records.
+pub const RESUME_WINDOW_BYTES_MIN: usize = 64 * 1024;
+/// The part of those that bulk may not use, so that what is urgent need not wait for an acknowledgement:
+/// one in so many.
+pub const UNACKNOWLEDGED_RESERVE: usize = 8;
 /// Bytes that a stream's writer may send before its reader has said anything.
 pub const STREAM_CREDIT_FIRST_BYTES: u64 = 32 * 1024;
 /// Bytes that a stream's reader grants its writer while the session holds little: what waits unread.
@@ -78,8 +81,9 @@ pub const NAME_SUFFIX_MAX: u32 = 999;
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
 /// Candidates that wait for their description.
 pub const CANDIDATES_MAX: usize = 32;
-/// Peers to which a tab opens a session and a direct link without being asked.
-pub const EAGER_PEERS_MAX: usize = 16;
+/// Direct links that a tab has at the most, unless it is told otherwise. While there are no more other
+/// tabs than that, it has one to each.
+pub const DIRECT_LINKS: usize = 16;
 
 /// Bytes of a command line.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
@@ -131,6 +135,12 @@ pub const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the other node may take to answer along a new route.
 pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a direct link must have carried nothing to make way for another that is needed.
+pub const DIRECT_YIELD: Duration = Duration::from_secs(5);
+/// How long a direct link may carry nothing, in a zone with more tabs than a tab has links.
+pub const DIRECT_IDLE: Duration = Duration::from_secs(60);
+/// How long there is no direct link with a peer after one of the two had no room, or no use, for it.
+pub const DIRECT_PAUSE: Duration = Duration::from_secs(15);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the `sleep` command waits at the most.
@@ -140,6 +150,10 @@ pub const NAME_GRACE: Duration = Duration::from_secs(60);
 /// How long a relay waits before it tells that a node whose link broke is gone: a node that changes
 /// its network is back sooner.
 pub const GONE_GRACE: Duration = Duration::from_secs(2);
+/// A relay that leaves asks those below it to spread their return over this time for each of them.
+pub const RETURN_SPREAD_EACH: Duration = Duration::from_micros(500);
+/// The longest that a node lets itself be asked to wait.
+pub const RETURN_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// How long a node waits for the others to return to a relay that has begun anew.
 pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 

@@ -80,6 +80,11 @@ impl Inputs {
         id
     }
 
+    /// The node's time.
+    pub(crate) fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
     /// Does all that is to be done now.
     pub(crate) fn act_all(&self) {
         let waker = self.0.waker.borrow().clone();

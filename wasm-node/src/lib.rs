@@ -8,6 +8,7 @@ mod identity;
 pub mod log;
 mod node;
 mod objects;
+mod options;
 mod platform;
 mod streams;
 mod websocket;

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use gloo::events::EventListener;
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
-use peerage::id::Kind;
 use peerage::node::{Driver, Event};
 use peerage::service::command::{Call, Commands, Status};
 use peerage::{Config, Failure, Identity, Name};
@@ -19,11 +18,12 @@ use crate::driver::Inputs;
 use crate::error::to_js;
 use crate::objects::{object, peer_object, set};
 use crate::platform::{Clock, js_text, random, window};
-use crate::{direct, identity, log, streams};
+use crate::{direct, identity, log, options, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface JoinOptions { relay: string; name?: string; insist?: boolean }
+export interface JoinOptions { relay: string; name?: string; insist?: boolean;
+  directLinks?: number; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
 export interface CommandResult { status: number; output: string }
 export interface CommandOutput { write(text: string): void }
@@ -84,21 +84,8 @@ impl Node {
     /// # Errors
     /// A `PeerageError`: why the relay cannot be reached, or does not want the node.
     pub async fn join(options: JoinOptions) -> Result<Self, JsValue> {
-        let options: JsValue = options.into();
-        let text = |key: &str| {
-            Reflect::get(&options, &key.into())
-                .ok()
-                .and_then(|v| v.as_string())
-        };
-        let relay = text("relay").ok_or_else(|| {
-            to_js(&Code::BadMessage.because("expected { relay: \"ws://…/mesh\" }"))
-        })?;
-        let name = text("name").map(|name| name.parse::<Name>()).transpose();
-        let name = name.map_err(|error| to_js(&Code::BadMessage.because(error.to_string())))?;
-        let insist = Reflect::get(&options, &"insist".into()).is_ok_and(|v| v.is_truthy());
-        Self::start(&relay, name, insist)
-            .await
-            .map_err(|failure| to_js(&failure))
+        let (relay, config) = options::read(&options.into()).map_err(|f| to_js(&f))?;
+        Self::start(&relay, config).await.map_err(|f| to_js(&f))
     }
 
     /// This node's id.
@@ -225,16 +212,12 @@ impl Node {
     ///
     /// # Errors
     /// Why the relay cannot be reached, or does not want the node.
-    pub async fn start(relay: &str, name: Option<Name>, insist: bool) -> Result<Self, Failure> {
+    pub async fn start(relay: &str, config: Config) -> Result<Self, Failure> {
         log::install();
-        let slot = name.as_ref().map_or("", Name::as_str);
+        let slot = config.name.as_ref().map_or("", Name::as_str);
         let identity::Held { secret, release } = identity::obtain(slot).await?;
         let clock = Clock::new()?;
-        let config = Config {
-            name,
-            insist,
-            ..Config::new(Kind::Browser)
-        };
+        let direct_links = config.direct_links;
         let identity = Identity::from_secret(&secret);
         let (node, driver) = Driver::new(config, identity, random()?, clock.now());
         let inputs = Inputs::new(driver, clock, relay.to_owned());
@@ -258,7 +241,7 @@ impl Node {
         }
         let serving = this.commands.clone();
         spawn_local(async move { serving.serve().await });
-        spawn_local(direct::run(node, this.inputs.clone()));
+        spawn_local(direct::run(node, this.inputs.clone(), direct_links));
         spawn_local(this.clone().tell_events());
         this.tell_log();
         Ok(this)

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{Either, select};
 use leptos::prelude::*;
+use peerage::id::Kind;
 use peerage::node::Event;
 use peerage::service::command::Commands;
-use peerage::{Name, Node, NodeId, Peer};
+use peerage::{Config, Name, Node, NodeId, Peer};
 use wasm_bindgen::JsValue;
 
 use crate::log::note;
@@ -63,7 +64,11 @@ impl Shown {
 pub(crate) async fn join(shown: Shown) {
     shown.state.set("connecting");
     let (relay, name) = wishes();
-    let node = match peerage_wasm::Node::start(&relay, name, false).await {
+    let config = Config {
+        name,
+        ..Config::new(Kind::Browser)
+    };
+    let node = match peerage_wasm::Node::start(&relay, config).await {
         Ok(node) => node,
         Err(failure) => {
             shown.state.set("offline");

@@ -28,7 +28,8 @@ pub(super) async fn run(args: Args) -> Outcome {
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
     let address = door.address;
-    let (node, runtime) = Runtime::start(Config::new(Kind::Relay).named(name), relays)?;
+    let config = file.links.applied_to(Config::new(Kind::Relay).named(name));
+    let (node, runtime) = Runtime::start(config, relays)?;
     serve_commands(node.clone(), file.commands);
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.

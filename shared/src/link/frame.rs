@@ -142,7 +142,11 @@ pub enum Control {
     Pong,
     /// The node leaves in good order.
     #[n(10)]
-    Bye,
+    Bye {
+        /// Milliseconds over which those below spread their return, so that not all call at once.
+        #[n(0)]
+        spread_ms: u32,
+    },
     /// A node is linked to the sender and wants to be a member: a question on its way to the primary.
     #[n(11)]
     Admit {

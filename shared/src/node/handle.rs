@@ -154,6 +154,11 @@ impl Node {
         self.act(|machine| machine.connect(peer))
     }
 
+    /// How long no stream or datagram of the session with `peer` has carried anything; `None` without one.
+    pub fn unused_for(&self, peer: NodeId) -> Option<Time> {
+        self.lock().machine.unused_for(peer)
+    }
+
     /// Answers for `protocol` from now on. The last listener for a protocol counts.
     pub fn listen(&self, protocol: &str) -> Listener {
         let mut inner = self.lock();

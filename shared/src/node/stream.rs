@@ -86,17 +86,19 @@ impl Stream {
 
     /// Waits until the stream ends early, whatever may come before, and tells why.
     pub async fn broken(&self) -> Failure {
-        poll_fn(|cx| {
-            let mut inner = self.node.lock();
-            match inner.machine.failure(self.key) {
-                Some(failure) => Poll::Ready(failure),
-                None => {
-                    inner.readers.insert(self.key, cx.waker().clone());
-                    Poll::Pending
-                }
+        poll_fn(|cx| self.poll_broken(cx)).await
+    }
+
+    /// As [`Stream::broken`], to be polled.
+    pub fn poll_broken(&self, cx: &Context<'_>) -> Poll<Failure> {
+        let mut inner = self.node.lock();
+        match inner.machine.failure(self.key) {
+            Some(failure) => Poll::Ready(failure),
+            None => {
+                inner.readers.insert(self.key, cx.waker().clone());
+                Poll::Pending
             }
-        })
-        .await
+        }
     }
 
     /// No more messages from here. What was sent still arrives.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::Time;
 use crate::limits::{
     ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, UNACKNOWLEDGED_BYTES_MAX,
-    UNACKNOWLEDGED_BYTES_RESERVED, UNACKNOWLEDGED_RECORDS_MAX,
+    UNACKNOWLEDGED_RECORDS_MAX, UNACKNOWLEDGED_RESERVE,
 };
 use crate::quality::Quality;
 
@@ -30,6 +30,8 @@ pub struct Sender {
     first: u64,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
+    /// How many bytes it keeps.
+    bytes_max: usize,
     /// The next record to send again; the end of `kept` if none is.
     cursor: u64,
     /// Where the cursor stops.
@@ -48,12 +50,14 @@ struct Kept {
     again: bool,
 }
 
-impl Default for Sender {
-    fn default() -> Self {
+impl Sender {
+    /// One that keeps about so many bytes, at the most [`UNACKNOWLEDGED_BYTES_MAX`].
+    pub fn new(bytes_max: usize) -> Self {
         Self {
             first: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
+            bytes_max: bytes_max.min(UNACKNOWLEDGED_BYTES_MAX),
             cursor: 0,
             resend_end: 0,
             recover_end: 0,
@@ -62,18 +66,15 @@ impl Default for Sender {
             quality: Quality::default(),
         }
     }
-}
 
-impl Sender {
     /// Whether another record may be sent. Bulk leaves some room for what is urgent.
     pub fn has_room(&self, urgent: bool) -> bool {
         let reserved = if urgent {
             0
         } else {
-            UNACKNOWLEDGED_BYTES_RESERVED
+            self.bytes_max / UNACKNOWLEDGED_RESERVE
         };
-        self.kept.len() < UNACKNOWLEDGED_RECORDS_MAX
-            && self.kept_bytes + reserved < UNACKNOWLEDGED_BYTES_MAX
+        self.kept.len() < UNACKNOWLEDGED_RECORDS_MAX && self.kept_bytes + reserved < self.bytes_max
     }
 
     /// The number of the next new record.
@@ -340,7 +341,7 @@ mod tests {
     }
 
     fn sender_with(n: u64) -> Sender {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(UNACKNOWLEDGED_BYTES_MAX);
         for n in 0..n {
             sender.keep(record(n), NOW);
         }
@@ -477,7 +478,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_never_acknowledges_stops_the_sender() {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(UNACKNOWLEDGED_BYTES_MAX);
         let mut n = 0;
         while sender.has_room(true) {
             sender.keep(record(n), NOW);
@@ -515,7 +516,8 @@ mod tests {
     fn run_lossy(seed: u64) -> Vec<Bytes> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let loss = rng.next_u32() % 60;
-        let (mut sender, mut receiver) = (Sender::default(), Receiver::default());
+        let (mut sender, mut receiver) =
+            (Sender::new(UNACKNOWLEDGED_BYTES_MAX), Receiver::default());
         let (mut now, mut sent, mut out) = (NOW, 0, Vec::new());
         let mut wire: Vec<(u64, Bytes)> = Vec::new();
         while out.len() < 200 {

@@ -79,11 +79,11 @@ pub enum OpenError {
 }
 
 impl Transport {
-    /// Begins with keys just agreed on.
-    pub fn new(keys: Keys) -> Self {
+    /// Begins with keys just agreed on, and keeps about so many bytes until they are acknowledged.
+    pub fn new(keys: Keys, bytes_max: usize) -> Self {
         Self {
             keys,
-            sender: Sender::default(),
+            sender: Sender::new(bytes_max),
             receiver: Receiver::default(),
             seen: Seen::default(),
             next_unreliable: 0,

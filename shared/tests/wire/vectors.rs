@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
 use peerage::id::{Identity, Kind, Name, NodeId};
+use peerage::limits::UNACKNOWLEDGED_BYTES_MAX;
 use peerage::link::frame::{Admission, Applicant, Control, Member};
 use peerage::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
 use peerage::link::{Frame, RouteHandle};
@@ -187,7 +188,11 @@ fn routes() -> Vec<Described> {
         ),
         control("ping", Control::Ping, json!({})),
         control("pong", Control::Pong, json!({})),
-        control("bye", Control::Bye, json!({})),
+        control(
+            "bye",
+            Control::Bye { spread_ms: 2500 },
+            json!({ "spreadMs": 2500 }),
+        ),
     ]
 }
 
@@ -378,7 +383,10 @@ pub(crate) fn handshakes() -> Vec<Value> {
     let (caller, first) = Caller::start(context(&a, b.id()), rng(3)).expect("a valid id");
     let (called_keys, second) = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
     let caller_keys = caller.finish(&second).expect("our answer");
-    let (mut from, mut to) = (Transport::new(caller_keys), Transport::new(called_keys));
+    let (mut from, mut to) = (
+        Transport::new(caller_keys, UNACKNOWLEDGED_BYTES_MAX),
+        Transport::new(called_keys, UNACKNOWLEDGED_BYTES_MAX),
+    );
     let mut plain = BytesMut::new();
     StreamFrame::Open("a/1".into()).encode(StreamId(0), &mut plain);
     let reliable = from.seal(&plain, Time::ZERO);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
+use peerage::limits::UNACKNOWLEDGED_BYTES_MAX;
 use peerage::session::handshake::{Caller, Context, answer};
 use peerage::session::transport::{Opened, Remark};
 use peerage::session::{Payload, Transport};
@@ -74,7 +75,7 @@ fn ends() -> [End; 2] {
     let (called, second) = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
     let calling = caller.finish(&second).expect("our answer");
     [(calling, true), (called, false)].map(|(keys, even)| End {
-        transport: Transport::new(keys),
+        transport: Transport::new(keys, UNACKNOWLEDGED_BYTES_MAX),
         mux: Mux::new(even),
         sent: BTreeMap::new(),
         ended: Vec::new(),

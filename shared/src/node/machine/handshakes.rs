@@ -54,7 +54,7 @@ impl Machine {
         match handshake::answer(context, noise, rng) {
             Ok((keys, second)) => {
                 let deadline = self.now + HANDSHAKE_TIMEOUT;
-                let transport = Transport::new(keys);
+                let transport = Transport::new(keys, self.config.resume_window_bytes);
                 let state = self.peers.entry(peer).or_default();
                 state.calling = None;
                 state.answering = Some(Answering {
@@ -79,7 +79,10 @@ impl Machine {
             return;
         };
         match calling.caller.finish(noise) {
-            Ok(keys) => self.establish(peer, Transport::new(keys), via),
+            Ok(keys) => {
+                let transport = Transport::new(keys, self.config.resume_window_bytes);
+                self.establish(peer, transport, via);
+            }
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "handshake failed");
                 self.handshake_failed(peer, Code::Unauthorised.because(error.to_string()));

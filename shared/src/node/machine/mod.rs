@@ -34,7 +34,7 @@ use crate::Time;
 use crate::config::Config;
 use crate::error::{Code, Failure};
 use crate::id::{Identity, Name, NodeId};
-use crate::limits::{LINKS_MAX, STALL};
+use crate::limits::{LINKS_MAX, RETURN_SPREAD_EACH, STALL};
 use crate::link::frame::Member;
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::events::{Event, Peer, State};
@@ -265,8 +265,10 @@ impl Machine {
         for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.end_session(peer, &farewell, true);
         }
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            self.say_bye(id);
+        let links: Vec<_> = self.links.keys().copied().collect();
+        let spread = RETURN_SPREAD_EACH.saturating_mul(links.len() as u32);
+        for id in links {
+            self.say_bye(id, spread);
         }
         self.uplink = Uplink::default();
         self.timers.clear();

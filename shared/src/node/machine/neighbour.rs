@@ -175,7 +175,7 @@ impl Machine {
             return Ok(());
         };
         match (&link.phase, link.origin, frame) {
-            (_, _, Frame::Control(Control::Bye)) => self.receive_bye(id),
+            (_, _, Frame::Control(Control::Bye { spread_ms })) => self.receive_bye(id, spread_ms),
             (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
                 self.outputs.push_back(Output::Close(id, failure.clone()));
                 self.forget_link_quietly(id);
@@ -338,7 +338,7 @@ impl Machine {
         }
     }
 
-    fn receive_bye(&mut self, id: LinkId) {
+    fn receive_bye(&mut self, id: LinkId, spread_ms: u32) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
@@ -351,12 +351,14 @@ impl Machine {
             _ => {
                 self.outputs.push_back(Output::Close(id, left));
                 self.forget_link(id);
+                self.return_within(Duration::from_millis(spread_ms.into()));
             }
         }
     }
 
-    pub(super) fn say_bye(&mut self, id: LinkId) {
-        self.flush_with(id, &Frame::Control(Control::Bye));
+    pub(super) fn say_bye(&mut self, id: LinkId, spread: Duration) {
+        let spread_ms = u32::try_from(spread.as_millis()).unwrap_or(u32::MAX);
+        self.flush_with(id, &Frame::Control(Control::Bye { spread_ms }));
         self.outputs
             .push_back(Output::Close(id, Code::Left.because("the node has left")));
         self.forget_link_quietly(id);

@@ -1,5 +1,7 @@
 //! Sessions with other nodes, as the machine runs them: how they begin, what is due, how they end.
 
+use core::time::Duration;
+
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
@@ -10,6 +12,12 @@ use crate::node::machine::session::Session;
 use crate::session::transport::Remark;
 
 impl Machine {
+    /// How long no stream or datagram of the session with `peer` has carried anything; `None` without one.
+    pub fn unused_for(&self, peer: NodeId) -> Option<Time> {
+        let session = self.peers.get(&peer)?.session.as_ref()?;
+        Some(self.now.saturating_sub(session.used))
+    }
+
     /// Makes sure that there is a session with `peer`, or one being agreed on.
     pub fn connect(&mut self, peer: NodeId) -> Result<(), Failure> {
         if peer == self.id {
@@ -157,7 +165,9 @@ impl Machine {
         let away = state.away.take();
         let Some(mut session) = state.session.take() else {
             routes.into_iter().for_each(|via| self.close_route(via));
-            directs.into_iter().for_each(|link| self.say_bye(link));
+            directs
+                .into_iter()
+                .for_each(|link| self.say_bye(link, Duration::ZERO));
             return self.reschedule(peer);
         };
         if tell
@@ -176,7 +186,9 @@ impl Machine {
         self.emit(Event::SessionDown(peer, failure.clone()));
         let ways: Vec<_> = session.paths.iter().chain(routes).collect();
         ways.into_iter().for_each(|via| self.close_route(via));
-        directs.into_iter().for_each(|link| self.say_bye(link));
+        directs
+            .into_iter()
+            .for_each(|link| self.say_bye(link, Duration::ZERO));
         self.bury(peer, session, &failure);
         if away.is_some() {
             self.remove_member(peer, &failure);

@@ -74,6 +74,7 @@ impl Machine {
         };
         match opened {
             Opened::Reliable => {
+                session.used = now;
                 while let Some(frames) = session
                     .transport
                     .as_mut()
@@ -92,6 +93,7 @@ impl Machine {
                 return;
             }
             Opened::Remark(Remark::Datagram(protocol, datagram)) => {
+                session.used = now;
                 self.emit(Event::Datagram(peer, protocol, datagram));
             }
             Opened::Remark(Remark::Ack) | Opened::Again => {}

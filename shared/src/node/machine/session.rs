@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub(super) paths: Paths,
     pub(super) shown_path: Option<PathKind>,
     pub(super) pathless_since: Option<Time>,
+    /// When a stream or a datagram last carried something, either way.
+    pub(super) used: Time,
     /// When something last came from the other node.
     heard: Time,
     /// When to ask for a sign of life, if none comes.
@@ -125,6 +127,7 @@ impl Session {
             paths: Paths::default(),
             shown_path: None,
             pathless_since: Some(now),
+            used: now,
             heard: now,
             ask_at: now + SESSION_KEEPALIVE,
             remarks: VecDeque::new(),
@@ -171,6 +174,7 @@ impl Session {
             && let Some(datagram) = self.datagrams.pop_front()
         {
             self.datagram_last = true;
+            self.used = now;
             return Some(transport.seal_remark(&datagram));
         }
         if let Some(again) = transport.resend(now) {
@@ -180,10 +184,12 @@ impl Session {
             let mut frames = BytesMut::with_capacity(FRAGMENT_BYTES_MAX.min(1024));
             self.mux.write_record(&mut frames);
             if !frames.is_empty() {
+                self.used = now;
                 return Some(transport.seal(&frames, now));
             }
         }
         if let Some(datagram) = self.datagrams.pop_front() {
+            self.used = now;
             return Some(transport.seal_remark(&datagram));
         }
         transport

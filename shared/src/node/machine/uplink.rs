@@ -8,7 +8,7 @@ use rand_chacha::rand_core::RngCore;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::RETURN_GRACE;
+use crate::limits::{RETURN_GRACE, RETURN_SPREAD_MAX};
 use crate::link::LinkId;
 use crate::node::events::{Event, State};
 use crate::node::machine::{Machine, Output, neighbour};
@@ -120,6 +120,15 @@ impl Machine {
             self.emit(Event::Resolved(request, Err(failure.clone())));
         }
         self.sweep_soon();
+    }
+
+    /// The relay has left, and asks for some patience: the next call is due at any time within `spread`
+    /// beyond the usual wait.
+    pub(super) fn return_within(&mut self, spread: Duration) {
+        if let Phase::Waiting(due) = &mut self.uplink.phase {
+            let part = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+            *due += spread.min(RETURN_SPREAD_MAX).mul_f64(part);
+        }
     }
 
     /// The relay said no.

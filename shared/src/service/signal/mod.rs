@@ -6,11 +6,14 @@
 //! ```text
 //! stream `peerage/signal/1`, one by each side; a new one begins a new attempt
 //!   opener → other   descriptions and candidates, as they come
+//!   reset as `overloaded`, by either: no room for a direct link, or no more; nothing to try again soon
 //! ```
 
+pub mod degree;
 pub mod negotiation;
 pub mod wire;
 
+pub use degree::{Admission, Degree};
 pub use negotiation::{Decision, Negotiation};
 pub use wire::Signal;
 

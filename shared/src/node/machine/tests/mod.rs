@@ -230,6 +230,27 @@ fn the_relay_stops_and_a_direct_session_goes_on() {
 }
 
 #[test]
+fn nodes_whose_relay_leaves_return_spread_over_the_time_that_it_asks_for() {
+    let mut net = Net::new();
+    (1..=20).for_each(|n| {
+        net.tab(n, "tab");
+    });
+    let (start, spread_ms) = (net.now, 10_000);
+    let bye = Frame::Control(Control::Bye { spread_ms }).encode();
+    for (link, (n, _)) in net.links.clone() {
+        // Each link has two ends; this one is the other's.
+        if n == 0 {
+            let tab = net.links[&net.links[&link].1].0;
+            net.deliver(tab, link, bye.clone());
+        }
+    }
+    let due = |n: usize| net.nodes[&n].uplink.retry_at().unwrap() - start;
+    let late = (1..=20).filter(|n| due(*n) > Time::from_secs(5)).count();
+    assert!((4..=16).contains(&late), "{late} of 20 in the second half");
+    assert!((1..=20).all(|n| due(n) < Time::from_millis(10_300)));
+}
+
+#[test]
 fn a_relayed_session_survives_a_restart_of_the_relay() {
     let mut net = Net::new();
     let (_, b) = (net.tab(1, "a"), net.tab(2, "b"));

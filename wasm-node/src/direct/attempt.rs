@@ -1,0 +1,196 @@
+//! One peer's attempts at a direct link: the negotiation, its clock, and the link that comes of it.
+
+use core::task::{Context, Poll};
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_channel::mpsc::UnboundedReceiver;
+use futures_util::future::{Either, select};
+use futures_util::{FutureExt, StreamExt};
+use gloo::timers::future::TimeoutFuture;
+use peerage::error::Code;
+use peerage::link::Origin;
+use peerage::node::{Input, Stream};
+use peerage::service::signal::{PROTOCOL, Signal};
+use peerage::{Failure, Node, NodeId};
+
+use super::Directory;
+use super::connection::{Connection, Told};
+use crate::driver::{Inputs, Socket};
+
+/// How long an attempt may take.
+const OPEN_TIMEOUT_MS: u32 = 15_000;
+const RETRY_MIN_MS: u32 = 300;
+const RETRY_MAX_MS: u32 = 30_000;
+/// Attempts in vain, one after the other, before the peer counts as having no room.
+const TRIES_MAX: u32 = 6;
+
+impl Directory {
+    /// Tries until the session ends, or the link is needed no more: `theirs` ends with it.
+    pub(super) async fn keep_trying(
+        self: Rc<Self>,
+        peer: NodeId,
+        mut theirs: UnboundedReceiver<Stream>,
+    ) {
+        let mut failures = 0u32;
+        let mut next = None;
+        loop {
+            let ended = attempt(&self.node, &self.inputs, peer, &mut theirs, next.take()).await;
+            match ended {
+                Ended::Over => return,
+                Ended::Declined => return self.pause(peer),
+                Ended::TheyBeganAnew(stream) => {
+                    next = Some(stream);
+                    continue;
+                }
+                Ended::Lost if !self.is_wanted(peer) => return self.pause(peer),
+                Ended::Lost => failures = 0,
+                Ended::Failed(reason) => {
+                    tracing::debug!(peer = %peer.short(), reason, "no direct link");
+                    failures += 1;
+                    if failures >= TRIES_MAX {
+                        return self.pause(peer);
+                    }
+                }
+            }
+            let wait = (RETRY_MIN_MS << failures.min(8)).min(RETRY_MAX_MS);
+            match select(theirs.next(), TimeoutFuture::new(wait)).await {
+                Either::Left((None, _)) => return,
+                Either::Left((Some(stream), _)) => next = Some(stream),
+                Either::Right(_) => {}
+            }
+        }
+    }
+}
+
+/// How an attempt, or the link that came of it, ended.
+enum Ended {
+    /// The session is over, or the link is needed no more.
+    Over,
+    /// The peer has no room for the link.
+    Declined,
+    TheyBeganAnew(Stream),
+    Lost,
+    Failed(String),
+}
+
+async fn attempt(
+    node: &Node,
+    inputs: &Inputs,
+    peer: NodeId,
+    theirs: &mut UnboundedReceiver<Stream>,
+    first: Option<Stream>,
+) -> Ended {
+    let Ok(ours) = node.open(peer, PROTOCOL) else {
+        return Ended::Over;
+    };
+    let mut connection = match Connection::new(node.id(), peer, ours) {
+        Ok(connection) => connection,
+        Err(error) => return Ended::Failed(format!("{error:?}")),
+    };
+    let mut incoming = first;
+    let mut link = None;
+    let mut timer = Some(TimeoutFuture::new(OPEN_TIMEOUT_MS));
+    let ended = loop {
+        let next = poll_fn(|cx| {
+            poll_next(
+                cx,
+                &mut connection,
+                incoming.as_ref(),
+                theirs,
+                timer.as_mut(),
+            )
+        })
+        .await;
+        let result = match next {
+            Next::Told(Some(Told::Open)) => {
+                let origin = Origin::Direct(peer);
+                let id = inputs.add(Socket::Channel(connection.channel.clone()), origin);
+                connection.link_to(inputs, id);
+                link = Some(id);
+                timer = None;
+                Ok(())
+            }
+            Next::Told(Some(Told::Closed) | None) => break Ended::Lost,
+            Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
+            Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
+            Next::Signal(Ok(Some(message))) => match Signal::decode(&message) {
+                Ok(signal) => connection.hear(signal).await,
+                Err(failure) => break Ended::Failed(failure.to_string()),
+            },
+            Next::Signal(Err(failure)) if failure.code == Code::Overloaded => {
+                break Ended::Declined;
+            }
+            Next::Signal(Ok(None) | Err(_)) => {
+                incoming = None;
+                Ok(())
+            }
+            Next::Declined => break Ended::Declined,
+            Next::Stream(None) => break Ended::Over,
+            Next::Stream(Some(stream)) if incoming.is_none() && !connection.heard => {
+                incoming = Some(stream);
+                Ok(())
+            }
+            Next::Stream(Some(stream)) => break Ended::TheyBeganAnew(stream),
+            Next::Late => break Ended::Failed(String::from("it took too long")),
+        };
+        if let Err(error) = result {
+            break Ended::Failed(crate::platform::js_text(&error));
+        }
+    };
+    if let Some(id) = link {
+        let reason = String::from("the direct link has ended");
+        inputs.tell(Input::LinkDown(id, reason));
+    }
+    if matches!(ended, Ended::Over) {
+        tell_why(&connection.ours, incoming.as_ref());
+    }
+    ended
+}
+
+/// If the session goes on, the peer shall not take the end of the link for an accident.
+fn tell_why(ours: &Stream, theirs: Option<&Stream>) {
+    let failure = Code::Overloaded.because("the direct link is needed no more");
+    theirs
+        .iter()
+        .for_each(|stream| stream.reset(failure.clone()));
+    ours.reset(failure);
+}
+
+enum Next {
+    Told(Option<Told>),
+    Signal(Result<Option<Bytes>, Failure>),
+    Stream(Option<Stream>),
+    Declined,
+    Late,
+}
+
+fn poll_next(
+    cx: &mut Context<'_>,
+    connection: &mut Connection,
+    incoming: Option<&Stream>,
+    theirs: &mut UnboundedReceiver<Stream>,
+    timer: Option<&mut TimeoutFuture>,
+) -> Poll<Next> {
+    if let Poll::Ready(told) = connection.told.poll_next_unpin(cx) {
+        return Poll::Ready(Next::Told(told));
+    }
+    if let Some(stream) = incoming
+        && let Poll::Ready(read) = stream.poll_recv(cx)
+    {
+        return Poll::Ready(Next::Signal(read));
+    }
+    if let Poll::Ready(failure) = connection.ours.poll_broken(cx)
+        && failure.code == Code::Overloaded
+    {
+        return Poll::Ready(Next::Declined);
+    }
+    if let Poll::Ready(stream) = theirs.poll_next_unpin(cx) {
+        return Poll::Ready(Next::Stream(stream));
+    }
+    match timer.map(|timer| timer.poll_unpin(cx)) {
+        Some(Poll::Ready(())) => Poll::Ready(Next::Late),
+        Some(Poll::Pending) | None => Poll::Pending,
+    }
+}

@@ -1,0 +1,99 @@
+//! What `Node.join` is told, read with a clear word on what is wrong in it.
+
+use core::time::Duration;
+
+use js_sys::{Object, Reflect};
+use peerage::error::Code;
+use peerage::id::Kind;
+use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
+use peerage::{Config, Failure};
+use wasm_bindgen::prelude::*;
+
+const KEYS: [&str; 6] = [
+    "relay",
+    "name",
+    "insist",
+    "directLinks",
+    "resumeWindowMs",
+    "resumeWindowBytes",
+];
+
+/// The relay's address, and the node's configuration.
+pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
+    let Some(object) = options.dyn_ref::<Object>() else {
+        return Err(wrong(
+            "options",
+            "an object { relay: \"ws://…/mesh\" }",
+            options,
+        ));
+    };
+    for key in Object::keys(object) {
+        if !KEYS.iter().any(|known| key == *known) {
+            let expected = format!("one of {}", KEYS.join(", "));
+            return Err(wrong("options", &expected, &key));
+        }
+    }
+    let relay = text(options, "relay")?
+        .ok_or_else(|| wrong("relay", "an address \"ws://…/mesh\"", &JsValue::UNDEFINED))?;
+    let mut config = Config::new(Kind::Browser);
+    if let Some(name) = text(options, "name")? {
+        let name = name.parse();
+        config.name = Some(name.map_err(|error| Code::BadMessage.because(format!("{error}")))?);
+    }
+    let insist = value(options, "insist");
+    config.insist = match insist.as_bool() {
+        Some(insist) => insist,
+        None if insist.is_undefined() => false,
+        None => return Err(wrong("insist", "true or false", &insist)),
+    };
+    if let Some(links) = number(options, "directLinks", 0, 1000)? {
+        config.direct_links = links as usize;
+    }
+    if let Some(ms) = number(options, "resumeWindowMs", 0, i32::MAX as u32)? {
+        config.resume_window = Duration::from_millis(ms.into());
+    }
+    let (least, most) = (
+        RESUME_WINDOW_BYTES_MIN as u32,
+        UNACKNOWLEDGED_BYTES_MAX as u32,
+    );
+    if let Some(bytes) = number(options, "resumeWindowBytes", least, most)? {
+        config.resume_window_bytes = bytes as usize;
+    }
+    Ok((relay, config))
+}
+
+fn value(options: &JsValue, key: &str) -> JsValue {
+    // Reading an object's property fails only if the page's own getter does.
+    Reflect::get(options, &key.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn text(options: &JsValue, key: &str) -> Result<Option<String>, Failure> {
+    let value = value(options, key);
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let text = value.as_string();
+    text.map(Some).ok_or_else(|| wrong(key, "a string", &value))
+}
+
+fn number(options: &JsValue, key: &str, least: u32, most: u32) -> Result<Option<u32>, Failure> {
+    let value = value(options, key);
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0);
+    let range = f64::from(least)..=f64::from(most);
+    match whole.filter(|number| range.contains(number)) {
+        Some(number) => Ok(Some(number as u32)),
+        None => Err(wrong(
+            key,
+            &format!("a whole number from {least} to {most}"),
+            &value,
+        )),
+    }
+}
+
+fn wrong(key: &str, expected: &str, got: &JsValue) -> Failure {
+    let got = got.as_string().unwrap_or_else(|| format!("{got:?}"));
+    Code::BadMessage.because(format!("{key}: expected {expected}, got {got}"))
+}
