@@ -140,7 +140,7 @@ pub const DIRECT_YIELD: Duration = Duration::from_secs(5);
 /// How long a direct link may carry nothing, in a zone with more tabs than a tab has links.
 pub const DIRECT_IDLE: Duration = Duration::from_secs(60);
 /// How long there is no direct link with a peer after one of the two had no room, or no use, for it.
-pub const DIRECT_PAUSE: Duration = Duration::from_secs(15);
+pub const DIRECT_PAUSE: Duration = Duration::from_secs(10);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the `sleep` command waits at the most.
