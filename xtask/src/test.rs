@@ -189,8 +189,8 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 
 fn e2e(ws: &Workspace) -> Result<(), Error> {
     let tests = [
-        "--test", "browsers", "--test", "degree", "--test", "streams", "--test", "console",
-        "--test", "storm",
+        "--test", "browsers", "--test", "degree", "--test", "far_tab", "--test", "streams",
+        "--test", "console", "--test", "storm",
     ];
     in_browsers(ws, "test", &tests, "--test-threads=1")
 }

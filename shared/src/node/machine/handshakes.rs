@@ -5,14 +5,19 @@ use crate::id::NodeId;
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::node::events::Event;
 use crate::node::machine::Machine;
-use crate::node::machine::session::{Answering, Calling, Session};
+use crate::node::machine::session::{Answering, Calling, PeerState, Session};
 use crate::session::handshake::{self, Caller, Context, VERSION};
 use crate::session::transport::{Remark, Transport};
 use crate::session::{Payload, Via};
 
 impl Machine {
-    /// Sends the first message of a handshake, along a new route.
+    /// Sends the first message of a handshake, along a new route. A node that is calling, and may have its
+    /// answer by now, is not called: that would end the session that it begins.
     pub(super) fn call(&mut self, peer: NodeId) -> Result<(), Failure> {
+        let calls = |state: &PeerState| state.answering.is_some();
+        if self.peers.get(&peer).is_some_and(calls) {
+            return Ok(());
+        }
         let rng = self.child_rng();
         let context = Context {
             identity: &self.identity,

@@ -75,7 +75,7 @@ impl Machine {
             .is_some_and(|answering| answering.deadline <= now)
         {
             state.answering = None;
-            self.handshake_failed(peer, Code::TimedOut.because("the node did not confirm"));
+            self.call_instead(peer);
         }
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
@@ -125,6 +125,16 @@ impl Machine {
             self.ready_peer(peer);
         }
         self.reschedule(peer);
+    }
+
+    /// The node has called and does not confirm: a session that waits for that needs a call of its own.
+    fn call_instead(&mut self, peer: NodeId) {
+        let waits = |session: &Session| session.transport.is_none();
+        if self.session_mut(peer).is_some_and(|session| waits(session))
+            && let Err(failure) = self.call(peer)
+        {
+            self.handshake_failed(peer, failure);
+        }
     }
 
     /// Keeps the machine's timer for a peer true.

@@ -131,6 +131,36 @@ fn two_nodes_that_call_at_once_share_one_session() {
 }
 
 #[test]
+fn a_node_that_calls_while_it_is_being_called_ends_nothing() {
+    for (caller, called) in [(1, 2), (2, 1)] {
+        let mut net = Net::new();
+        let ids = [net.tab(1, "a"), net.tab(2, "b")];
+        let (to, back) = (ids[called - 1], ids[caller - 1]);
+        let first = net.open(caller, to);
+        net.send(caller, first, "from the caller");
+        let answers = |net: &Net| {
+            let state = net.nodes[&called].peers.get(&back);
+            state.is_some_and(|state| state.answering.is_some())
+        };
+        while !answers(&net) {
+            net.drain();
+            let (n, link, packet) = net.wire.pop_front().unwrap();
+            net.deliver(n, link, packet);
+        }
+        let second = net.open(called, back);
+        net.send(called, second, "from the called");
+        net.advance(10_000);
+        let (at_caller, at_called) = (net.incoming(caller), net.incoming(called));
+        assert_eq!((at_caller.len(), at_called.len()), (1, 1));
+        assert_eq!(net.read(caller, at_caller[0]), text("from the called"));
+        assert_eq!(net.read(called, at_called[0]), text("from the caller"));
+        assert!(!net.saw(1, |e| matches!(e, Event::SessionDown(..))));
+        assert!(!net.saw(2, |e| matches!(e, Event::SessionDown(..))));
+        assert_eq!(net.at(0).traffic().routes, 1, "the other is closed");
+    }
+}
+
+#[test]
 fn an_unknown_protocol_is_an_error_at_once() {
     let mut net = Net::new();
     let (_, b) = (net.tab(1, "a"), net.tab(2, "b"));
