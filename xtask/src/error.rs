@@ -10,14 +10,17 @@ pub(crate) enum Error {
     Usage(String),
     /// The chore was understood, and failed.
     Failed(String),
+    /// A test needs what this machine lacks, and may lack.
+    Skipped(String),
 }
 
 impl Error {
-    /// 2 for a wrong command line, 1 for everything else.
+    /// 2 for a wrong command line, 1 for a failure.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Skipped(_) => ExitCode::SUCCESS,
         }
     }
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Error {
         match self {
             Self::Usage(text) => write!(f, "{text} (`cargo xtask --help` lists the tasks)"),
             Self::Failed(text) => f.write_str(text),
+            Self::Skipped(text) => write!(f, "SKIPPED: {text}"),
         }
     }
 }

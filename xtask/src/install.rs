@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::workspace::{run, which};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -94,7 +95,7 @@ fn is_root() -> bool {
 }
 
 /// What a program prints, when it is there and succeeds.
-fn output_of(program: &str, args: &[&str]) -> Option<String> {
+pub(crate) fn output_of(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     output.status.success().then_some(text)

@@ -6,6 +6,7 @@
     reason = "chores talk to a terminal"
 )]
 
+mod autobahn;
 mod bench;
 mod bytes_by_crate;
 mod console;
@@ -57,7 +58,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "test",
         args: "[GROUP]",
-        about: "run every test, or one of: format, lint, core, sim, native, wasm, e2e",
+        about: "run every test, or one of: format, lint, core, sim, native, autobahn, wasm, e2e",
         start: test::test,
     },
     Task {

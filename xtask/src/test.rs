@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{self, BROWSER, CLIPPY, DRIVER, IP, NFT, Need, RUSTFMT};
 use crate::workspace::{Workspace, run, which};
-use crate::{console, isolate, package, sim, wasm};
+use crate::{autobahn, console, isolate, package, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ struct Group {
 
 const E2E_NEEDS: [Need; 5] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT];
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -44,6 +44,11 @@ const GROUPS: [Group; 7] = [
         run: native,
     },
     Group {
+        name: "autobahn",
+        needs: &[],
+        run: autobahn::test,
+    },
+    Group {
         name: "wasm",
         needs: &[Need::WasmTarget, BROWSER, DRIVER, IP],
         run: wasm,
@@ -54,6 +59,8 @@ const GROUPS: [Group; 7] = [
         run: e2e,
     },
 ];
+
+const FAILED: &str = "FAILED";
 
 /// `cargo xtask test [GROUP]`
 pub(crate) fn test(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
@@ -74,7 +81,7 @@ pub(crate) fn test(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
         if let Err(error) = &result {
             eprintln!("{}: {error}", group.name);
         }
-        results.push((group.name, result.is_ok(), start.elapsed()));
+        results.push((group.name, verdict(&result), start.elapsed()));
     }
     summary(&results)
 }
@@ -104,13 +111,21 @@ fn chosen(args: &[OsString]) -> Result<Vec<&'static Group>, Error> {
     })
 }
 
-fn summary(results: &[(&str, bool, Duration)]) -> Result<(), Error> {
-    println!();
-    for (name, ok, time) in results {
-        let result = if *ok { "ok" } else { "FAILED" };
-        println!("{name:<8}  {result:<6}  {:>4} s", time.as_secs());
+fn verdict(result: &Result<(), Error>) -> &'static str {
+    match result {
+        Ok(()) => "ok",
+        Err(Error::Skipped(_)) => "SKIPPED",
+        Err(_) => FAILED,
     }
-    match results.iter().filter(|(_, ok, _)| !ok).count() {
+}
+
+fn summary(results: &[(&str, &str, Duration)]) -> Result<(), Error> {
+    println!();
+    for (name, verdict, time) in results {
+        println!("{name:<8}  {verdict:<7}  {:>4} s", time.as_secs());
+    }
+    let failed = results.iter().filter(|(_, verdict, _)| *verdict == FAILED);
+    match failed.count() {
         0 => Ok(()),
         failed => Err(Error::Failed(format!(
             "{failed} of {} test groups failed",

@@ -40,7 +40,7 @@ impl Door {
             runtime,
             origins,
         };
-        let served = web::serve(self.listener, web, stop).await;
+        let served = web::serve(self.listener, web::router(web), stop).await;
         served.map_err(CliError::Serve)
     }
 }

@@ -27,9 +27,9 @@ pub const WRITE_BUFFER_BYTES: usize = 128 * 1024;
 /// flush is due after this many bytes, each after that later by as many.
 const FLUSH_BYTES_FIRST: usize = 2 * 1024;
 /// A little above what the core takes, so that it says the name of the failure itself.
-pub const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
+const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
 /// What may wait in the socket's buffers at the most.
-pub const WRITE_BUFFER_BYTES_MAX: usize = 2 * WRITE_BUFFER_BYTES + MESSAGE_BYTES_MAX;
+const WRITE_BUFFER_BYTES_MAX: usize = 2 * WRITE_BUFFER_BYTES + MESSAGE_BYTES_MAX;
 
 /// Close codes are this and the number of the failure's code.
 const CLOSE_CODE_BASE: u16 = 4000;
@@ -49,6 +49,16 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
     let link = run(runtime.clone(), Origin::Dialled, socket);
     runtime.links.spawn(link);
     Ok(())
+}
+
+/// The buffers and limits of every socket that the web server accepts.
+pub fn configure(upgrade: ws::WebSocketUpgrade) -> ws::WebSocketUpgrade {
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
 }
 
 /// Runs a link that the web server has accepted, until it ends.

@@ -15,9 +15,7 @@ use axum::{Json, Router};
 use peerage::node::Node;
 use serde::Serialize;
 
-use crate::link::websocket::{
-    self, MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
-};
+use crate::link::websocket;
 use crate::runtime::Runtime;
 use origin::Origins;
 
@@ -43,16 +41,16 @@ pub fn router(web: Web) -> Router {
         .with_state(web)
 }
 
-/// Serves until `stop` is ready.
+/// Serves these routes until `stop` is ready.
 ///
 /// # Errors
 /// What the system says of the socket.
 pub async fn serve(
     listener: tokio::net::TcpListener,
-    web: Web,
+    routes: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let app = router(web).into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes.into_make_service_with_connect_info::<SocketAddr>();
     // Small frames must not wait for one another.
     let listener = axum::serve::ListenerExt::tap_io(listener, |socket| {
         // A socket that has ended already is found out at its first use.
@@ -77,12 +75,7 @@ async fn mesh(
         return (StatusCode::FORBIDDEN, body).into_response();
     }
     match upgrade {
-        Ok(upgrade) => upgrade
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-            .max_message_size(MESSAGE_BYTES_MAX)
-            .max_frame_size(MESSAGE_BYTES_MAX)
+        Ok(upgrade) => websocket::configure(upgrade)
             .on_upgrade(|socket| websocket::accept(web.runtime, socket)),
         Err(rejection) => rejection.into_response(),
     }
