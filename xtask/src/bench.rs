@@ -1,14 +1,17 @@
-//! `cargo xtask bench`: the relay beside others, in one run.
+//! `cargo xtask bench`: the relay and tabs beside others, in one run.
 
 use crate::Error;
-use crate::install::{self, NATS};
+use crate::install::{self, BROWSER, DRIVER, IP, NATS, Need};
 use crate::workspace::{Workspace, become_command, run};
+use crate::{package, wasm};
 use std::ffi::OsString;
 use std::process::Command;
 
 /// `cargo xtask bench [OPTIONS]`
 pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
-    install::install([NATS].iter())?;
+    install::install([NATS, Need::WasmTarget, BROWSER, DRIVER, IP].iter())?;
+    wasm::build_tools(ws)?;
+    package::build(ws)?;
     let what = [
         "--locked",
         "--release",
@@ -18,14 +21,25 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
         "peerage-bench",
     ];
     run(&mut ws.cargo("build", &what))?;
+    let xtask = std::env::current_exe()
+        .map_err(|error| Error::Failed(format!("cannot find xtask itself: {error}")))?;
+    let relay = ws.target.join("release/peerage");
     // Ten thousand connections need as many files on each side.
     become_command(
-        Command::new("sh")
-            .args(["-c", "ulimit -n $(ulimit -Hn); exec \"$@\"", "bench"])
+        Command::new(xtask)
+            .args([
+                "isolate",
+                "sh",
+                "-c",
+                "ulimit -n $(ulimit -Hn); exec \"$@\"",
+                "bench",
+            ])
             .arg(ws.target.join("release/peerage-bench"))
             .arg("run")
-            .arg(ws.target.join("release/peerage"))
+            .arg(&relay)
             .arg(ws.target.join("bench.json"))
-            .args(args),
+            .args(args)
+            .env("PEERAGE_BIN", &relay)
+            .env("PEERAGE_PKG", package::folder(ws)),
     )
 }

@@ -13,9 +13,11 @@ mod forwarder;
 mod load;
 mod server;
 mod stuck;
+mod tabs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 use client::Failed;
 use load::{Load, quantile, round_trips};
 use server::{Server, System};
+use tabs::Tabs;
 
 #[derive(Parser)]
 struct Args {
@@ -101,6 +104,9 @@ impl Bench {
         }
         if self.wants("stuck") {
             results.insert("stuck".into(), self.stuck().await?);
+        }
+        if self.wants("tabs") {
+            results.insert("tabs".into(), self.tabs().await?);
         }
         if self.wants("resume") {
             results.insert("resume".into(), self.resume(5_000, 500).await?);
@@ -228,6 +234,44 @@ impl Bench {
             rows.push(json!({ "system": system.name(), "p99BeforeMicros": found.before, "p99DuringMicros": found.during, "growthBytes": found.growth }));
         }
         Ok(rows.into())
+    }
+
+    async fn tabs(&self) -> Result<Value, Failed> {
+        let tabs = Tabs::open().await?;
+        heading(
+            "tabs that join",
+            &["ms, online", "ms, answered", "ms, direct"],
+        );
+        let mut joined = Vec::new();
+        for delay in [0, 25] {
+            let times = tabs
+                .join(Duration::from_millis(delay), 3 * self.rounds)
+                .await?;
+            row(
+                &format!("round trip {} ms", 2 * delay),
+                &[times.online, times.answered, times.direct],
+            );
+            joined.push(json!({ "roundTripMillis": 2 * delay, "onlineMillis": times.online, "answeredMillis": times.answered, "directMillis": times.direct }));
+        }
+        heading(
+            "tabs, one data channel",
+            &[
+                "raw, msgs/s",
+                "peerage, msgs/s",
+                "peerage, MB/s",
+                "ratio to raw",
+            ],
+        );
+        let mut rates = Vec::new();
+        for size in [64, 1024, 16 * 1024, 64 * 1024] {
+            let [raw, ours] = tabs.rates(size, self.rounds).await?;
+            row(
+                &format!("{size} B"),
+                &[raw, ours, ours * size as f64 / 1e6, ours / raw],
+            );
+            rates.push(json!({ "bytes": size, "rawPerSecond": raw, "perSecond": ours, "ratio": ours / raw }));
+        }
+        Ok(json!({ "joining": joined, "channel": rates }))
     }
 
     async fn resume(&self, nodes: usize, pairs: usize) -> Result<Value, Failed> {
