@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the relay and tabs beside others, in one run.
 
 use crate::Error;
-use crate::install::{self, BROWSER, DRIVER, IP, NATS, Need};
+use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, Need};
 use crate::workspace::{Workspace, become_command, run};
 use crate::{package, wasm};
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// `cargo xtask bench [OPTIONS]`
 pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
-    install::install([NATS, Need::WasmTarget, BROWSER, DRIVER, IP].iter())?;
+    install::install([NATS, MOSQUITTO, Need::WasmTarget, BROWSER, DRIVER, IP].iter())?;
     wasm::build_tools(ws)?;
     package::build(ws)?;
     let what = [

@@ -27,6 +27,7 @@ pub(crate) const IP: Need = Need::Package("iproute2", &["ip"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
+pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";

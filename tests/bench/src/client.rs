@@ -9,9 +9,13 @@ use peerage::link::{Frame, RouteHandle};
 use peerage::{Identity, Kind, NodeId};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::mqtt;
 use crate::server::System;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -43,8 +47,15 @@ impl Client {
         let config = WebSocketConfig::default()
             .read_buffer_size(32 * 1024)
             .write_buffer_size(256 * 1024);
+        let mut request = url.into_client_request()?;
+        if system == System::Mosquitto {
+            let protocol = HeaderValue::from_static("mqtt");
+            request
+                .headers_mut()
+                .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
         let (socket, _) =
-            tokio_tungstenite::connect_async_with_config(url, Some(config), true).await?;
+            tokio_tungstenite::connect_async_with_config(request, Some(config), true).await?;
         let identity = identity(n);
         let mut client = Self {
             socket,
@@ -66,6 +77,7 @@ impl Client {
                 client.socket.send(Message::binary(hello)).await?;
                 client.next().await?;
             }
+            System::Mosquitto => client.subscribe(n).await?,
         }
         Ok(client)
     }
@@ -95,6 +107,32 @@ impl Client {
             self.socket.feed(Message::Binary(open.encode())).await?;
         }
         self.socket.flush().await?;
+        Ok(())
+    }
+
+    /// Greets, and subscribes to what is for it and what is for all.
+    async fn subscribe(&mut self, n: u32) -> Result<(), Failed> {
+        let connect = [
+            &mqtt::text("MQTT")[..],
+            &[4, 2, 0, 0],
+            &mqtt::text(&format!("c{n}")),
+        ];
+        let filters = [
+            &[0, 1][..],
+            &mqtt::text(&format!("s{n}")),
+            &[0],
+            &mqtt::text("all"),
+            &[0],
+        ];
+        let hello = [
+            mqtt::packet(mqtt::CONNECT, &connect.concat()),
+            mqtt::packet(mqtt::SUBSCRIBE, &filters.concat()),
+        ];
+        self.socket.send(Message::binary(hello.concat())).await?;
+        let mut got = 0;
+        while got < mqtt::GREETING_BYTES {
+            got += self.next().await?.len();
+        }
         Ok(())
     }
 
@@ -141,11 +179,13 @@ impl Client {
             }
             // To all of them at once.
             System::Axum => vec![Message::binary(filling); times],
+            System::Mosquitto => {
+                let topic = mqtt::text(&topic(targets));
+                let one = mqtt::packet(mqtt::PUBLISH, &[topic, filling].concat()).into();
+                packed(std::iter::repeat_n(&one, times))
+            }
             System::Nats => {
-                let subject = match targets {
-                    [target] => format!("s{target}"),
-                    _ => String::from("all"),
-                };
+                let subject = topic(targets);
                 let mut one = Vec::from(format!("PUB {subject} {size}\r\n"));
                 one.extend(filling);
                 one.extend(b"\r\n");
@@ -163,6 +203,15 @@ impl Client {
                 Count::Bytes(Frame::Record { route, payload }.encode().len())
             }
             System::Axum => Count::Messages,
+            System::Mosquitto => {
+                let topic = if several {
+                    "all".into()
+                } else {
+                    format!("s{n}")
+                };
+                let body = [mqtt::text(&topic), vec![7; size]].concat();
+                Count::Bytes(mqtt::packet(mqtt::PUBLISH, &body).len())
+            }
             System::Nats => {
                 let subject = if several {
                     String::from("all 2")
@@ -187,6 +236,14 @@ fn packed<'a>(parts: impl Iterator<Item = &'a Bytes>) -> Vec<Message> {
     }
     packets.push(Message::Binary(packet.freeze()));
     packets
+}
+
+/// One target has a topic of its own, several share one.
+fn topic(targets: &[u32]) -> String {
+    match targets {
+        [target] => format!("s{target}"),
+        _ => String::from("all"),
+    }
 }
 
 fn identity(n: u32) -> Identity {

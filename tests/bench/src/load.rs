@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
@@ -16,6 +18,8 @@ use crate::server::{Server, System};
 /// How long a load lasts, after it has warmed up.
 const SPAN: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
+/// Connections that are made at once.
+const AT_ONCE: usize = 64;
 /// Messages sent in one go.
 const BATCH: usize = 128;
 /// Bytes of a pair that may be under way.
@@ -46,10 +50,12 @@ impl Load {
         pace: Option<f64>,
     ) -> Result<Self, Failed> {
         let mut load = Self::new();
-        for n in 0..pairs {
-            let (target, sender) = (2 * n, 2 * n + 1);
-            let reader = Client::connect(server.system, &server.url, target, &[]).await?;
-            let client = Client::connect(server.system, &server.url, sender, &[target]).await?;
+        let targets: Vec<_> = (0..pairs).map(|n| 2 * n).collect();
+        let readers = connect_all(server, targets.iter().map(|n| (*n, vec![])).collect()).await?;
+        let senders = targets.iter().map(|n| (n + 1, vec![*n])).collect();
+        let senders = connect_all(server, senders).await?;
+        for (target, (reader, client)) in targets.into_iter().zip(readers.into_iter().zip(senders))
+        {
             let batch = client.batch(&[target], size, BATCH);
             let window = Arc::new(Semaphore::new((WINDOW_BYTES / size.max(64)).max(2 * BATCH)));
             let count = Client::count(server.system, target, size, false);
@@ -64,10 +70,7 @@ impl Load {
         let mut load = Self::new();
         let targets: Vec<_> = (0..readers).collect();
         let window = Arc::new(Semaphore::new(0));
-        let mut sockets = Vec::new();
-        for n in &targets {
-            sockets.push(Client::connect(server.system, &server.url, *n, &[]).await?);
-        }
+        let sockets = connect_all(server, targets.iter().map(|n| (*n, vec![])).collect()).await?;
         let client = Client::connect(server.system, &server.url, readers, &targets).await?;
         let rounds = 4;
         window.add_permits(rounds * 2 * targets.len());
@@ -184,6 +187,13 @@ async fn write(
     }
 }
 
+/// Clients by their numbers and targets, several at once: some servers take their time.
+async fn connect_all(server: &Server, who: Vec<(u32, Vec<u32>)>) -> Result<Vec<Client>, Failed> {
+    let clients = stream::iter(who)
+        .map(async |(n, targets)| Client::connect(server.system, &server.url, n, &targets).await);
+    clients.buffered(AT_ONCE).try_collect().await
+}
+
 /// Microseconds of questions and answers between two clients, sorted.
 pub(crate) async fn round_trips(server: &Server, count: usize) -> Result<Vec<f64>, Failed> {
     const SIZE: usize = 64;
@@ -227,6 +237,42 @@ pub(crate) async fn round_trips(server: &Server, count: usize) -> Result<Vec<f64
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     answering.abort();
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+/// Microseconds of questions and answers over a socket without anybody in between, sorted: the physical
+/// limit, twice of which nobody who forwards can beat.
+pub(crate) async fn tcp_round_trips(count: usize) -> Result<Vec<f64>, Failed> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    // The other end has a processor of its own, as a server has.
+    let answering = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        runtime.block_on(async {
+            let mut socket = TcpStream::connect(address).await?;
+            socket.set_nodelay(true)?;
+            let mut message = [0; 64];
+            while socket.read_exact(&mut message).await.is_ok() {
+                socket.write_all(&message).await?;
+            }
+            std::io::Result::Ok(())
+        })
+    });
+    let (mut socket, _) = listener.accept().await?;
+    socket.set_nodelay(true)?;
+    let mut times = Vec::with_capacity(count);
+    let mut message = [7; 64];
+    for _ in 0..count {
+        let start = Instant::now();
+        socket.write_all(&message).await?;
+        socket.read_exact(&mut message).await?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    drop(socket);
+    answering.join().map_err(|_| "the other end failed")??;
     times.sort_by(f64::total_cmp);
     Ok(times)
 }

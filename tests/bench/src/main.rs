@@ -11,6 +11,7 @@ mod client;
 mod crowd;
 mod forwarder;
 mod load;
+mod mqtt;
 mod server;
 mod stuck;
 mod tabs;
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
 use client::Failed;
-use load::{Load, quantile, round_trips};
+use load::{Load, quantile, round_trips, tcp_round_trips};
 use server::{Server, System};
 use tabs::Tabs;
 
@@ -184,6 +185,12 @@ impl Bench {
             results.push((system, quantile(&times, 0.5), quantile(&times, 0.99)));
         }
         let floor = results[1].1;
+        let tcp = tcp_round_trips(10_000).await?;
+        let limit = [0.5, 0.99].map(|share| 2.0 * quantile(&tcp, share));
+        row(
+            "loopback TCP, twice",
+            &[limit[0], limit[1], limit[0] / floor],
+        );
         let rows = results.into_iter().map(|(system, p50, p99)| {
             row(system.name(), &[p50, p99, p50 / floor]);
             json!({ "system": system.name(), "p50Micros": p50, "p99Micros": p99 })

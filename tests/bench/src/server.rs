@@ -20,16 +20,19 @@ pub(crate) enum System {
     Axum,
     /// nats-server, over WebSocket.
     Nats,
+    /// Mosquitto, MQTT 3.1.1 over WebSocket, quality of service 0.
+    Mosquitto,
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 3] = [Self::Peerage, Self::Axum, Self::Nats];
+    pub(crate) const ALL: [Self; 4] = [Self::Peerage, Self::Axum, Self::Nats, Self::Mosquitto];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Peerage => "peerage",
             Self::Axum => "axum",
             Self::Nats => "nats ws",
+            Self::Mosquitto => "mosquitto ws",
         }
     }
 }
@@ -76,9 +79,29 @@ impl Server {
                 command.arg("-c").arg(file).stderr(Stdio::null());
                 command
             }
+            System::Mosquitto => {
+                let file = folder.path().join("mosquitto.conf");
+                let (host, port) = (address.ip(), address.port());
+                // Without a plain one it opens no other.
+                let plain = free_address()?.port();
+                let config = format!(
+                    "listener {plain} {host}\nlistener {port} {host}\nprotocol websockets\nallow_anonymous true\n\
+                     set_tcp_nodelay true\nmax_queued_messages 0\nlog_dest none\n"
+                );
+                std::fs::write(&file, config)?;
+                let mut command = Command::new("mosquitto");
+                command.arg("-c").arg(file).stderr(Stdio::null());
+                // Debian keeps it where users do not look.
+                let path = std::env::var("PATH").unwrap_or_default();
+                command.env("PATH", format!("{path}:/usr/sbin"));
+                command
+            }
         };
         let process = command.stdout(Stdio::piped()).spawn()?;
-        let path = if system == System::Nats { "/" } else { "/mesh" };
+        let path = match system {
+            System::Peerage | System::Axum => "/mesh",
+            System::Nats | System::Mosquitto => "/",
+        };
         let server = Self {
             system,
             url: format!("ws://{address}{path}"),
