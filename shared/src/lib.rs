@@ -25,6 +25,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod node;
+pub mod object;
 pub mod quality;
 pub mod routing;
 pub mod service;

@@ -85,6 +85,9 @@ pub const CANDIDATES_MAX: usize = 32;
 /// tabs than that, it has one to each.
 pub const DIRECT_LINKS: usize = 16;
 
+/// Items of one value: each takes some thirty bytes of memory, whatever it took on the wire.
+pub const VALUE_ITEMS_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of a command line.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of output that a caller of a command collects.
