@@ -1,7 +1,7 @@
 //! The program of a simulated node: it opens streams, says numbered things, reads, dawdles, finishes
 //! and gives up. What it says and hears goes into the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerage::node::{Event, Machine, Read, StreamKey};
 use peerage::{Code, NodeId};
@@ -118,9 +118,24 @@ impl App {
         }
     }
 
-    /// Whether it has shown that it can reach others.
-    pub(crate) fn is_content(&self) -> bool {
-        self.probe == Probe::Done
+    /// What it still waits for, once faults are over.
+    pub(crate) fn unsettled(&self) -> Option<String> {
+        if self.probe != Probe::Done {
+            return Some(String::from("has reached nobody"));
+        }
+        let key = self.held.keys().next()?;
+        Some(format!("holds a stream with {}", key.peer.short()))
+    }
+
+    /// Whether it holds a stream with one of these.
+    pub(crate) fn holds_any_of(&self, peers: &BTreeSet<NodeId>) -> bool {
+        self.held.keys().any(|key| peers.contains(&key.peer))
+    }
+
+    /// Opens a stream to a node that may not be there.
+    pub(crate) fn call(&mut self, target: NodeId, scene: &mut Scene<'_>) -> Result<(), Violation> {
+        self.begin(target, scene);
+        Ok(())
     }
 
     fn begin(&mut self, target: NodeId, scene: &mut Scene<'_>) -> Option<u64> {

@@ -15,6 +15,7 @@ pub type Marks = BTreeMap<String, u64>;
 
 /// What must be seen sometimes.
 pub const SOMETIMES: &[&str] = &[
+    "a core is at rest without the others",
     "a node below has moved elsewhere",
     "a record is dropped: the link is slow",
     "a spare link is one too many",

@@ -36,6 +36,8 @@ pub struct Swarm {
     pub resume_window: Duration,
     /// Whether one node says what comes to its mind.
     pub lying_peer: bool,
+    /// Whether faults stop in a core only, in the end.
+    pub core: bool,
     /// Whether packets are searched for what nobody in between may read.
     pub eavesdrop: bool,
 }
@@ -154,6 +156,7 @@ impl Swarm {
                 Duration::from_secs(120),
             ]),
             lying_peer: rng.per_mille(150),
+            core: rng.per_mille(333),
             eavesdrop: rng.per_mille(250),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use peerage::link::{LinkId, Origin};
-use peerage::node::{Event, Machine, Output, State};
+use peerage::node::{Event, Machine, Output};
 use peerage::{Config, Identity, Kind, NodeId, Time};
 
 use crate::agenda::{Agenda, Happening};
@@ -22,6 +22,9 @@ use crate::{Stats, Violation};
 const OUTPUTS_MAX: usize = 200_000;
 /// Steps at the same time; more means that nodes send each other round in circles.
 const STEPS_AT_ONCE_MAX: u64 = 50_000;
+/// Steps of a run, and for each of its nodes; more means that somebody never comes to rest.
+const STEPS_MAX: u64 = 1_000_000;
+const STEPS_PER_NODE_MAX: u64 = 20_000;
 /// How long a call to somebody who cannot be reached takes.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -91,7 +94,7 @@ impl World {
             life: 0,
             secret: self.rng.bytes(),
             asleep: false,
-            lost: false,
+            fate: None,
             liar: None,
             app: App::default(),
             kind,
@@ -111,7 +114,7 @@ impl World {
     pub(crate) fn start(&mut self, n: usize) {
         let seed = self.rng.bytes();
         let node = &mut self.nodes[n];
-        if node.machine.is_some() || node.lost {
+        if node.machine.is_some() || node.fate.is_some() {
             return;
         }
         node.life += 1;
@@ -163,6 +166,10 @@ impl World {
         if self.still > STEPS_AT_ONCE_MAX {
             return Err(Violation(String::from("time stands still")));
         }
+        let steps_max = STEPS_MAX + STEPS_PER_NODE_MAX * self.nodes.len() as u64;
+        if self.stats.steps >= steps_max {
+            return Err(Violation(format!("more than {steps_max} steps")));
+        }
         self.now = self.now.max(time);
         self.happen(what)?;
         Ok(true)
@@ -187,6 +194,8 @@ impl World {
                 self.strike();
                 Ok(())
             }
+            // All that could be repaired was, when the faults stopped.
+            Happening::Repair(_) if self.calm => Ok(()),
             Happening::Repair(repair) => self.repair(repair),
         }
     }
@@ -285,7 +294,8 @@ impl World {
 
     /// Nodes that are there now.
     fn living(&self) -> impl Iterator<Item = (usize, NodeId)> {
-        let living = self.nodes.iter().enumerate().filter(|(_, node)| !node.lost);
+        let nodes = self.nodes.iter().enumerate();
+        let living = nodes.filter(|(_, node)| node.fate.is_none());
         living.filter_map(|(n, node)| Some((n, node.machine.as_ref()?.id())))
     }
 
@@ -295,7 +305,7 @@ impl World {
     }
 
     /// Lets the program of a node do something.
-    fn play(
+    pub(crate) fn play(
         &mut self,
         n: usize,
         action: impl FnOnce(&mut App, &mut Scene<'_>) -> Result<(), Violation>,
@@ -323,7 +333,7 @@ impl World {
     }
 
     /// Lets a node do all that it has to do now, and checks that it is in order.
-    fn settle_checked(&mut self, n: usize) -> Result<(), Violation> {
+    pub(crate) fn settle_checked(&mut self, n: usize) -> Result<(), Violation> {
         for _ in 0..OUTPUTS_MAX {
             let node = &mut self.nodes[n];
             let Some(machine) = &mut node.machine else {
@@ -440,9 +450,7 @@ impl World {
         };
         let target = node.upstream[node.calls % node.upstream.len()];
         node.calls += 1;
-        let parted = self.partitions.contains_key(&(n, target))
-            || self.partitions.contains_key(&(target, n));
-        if parted {
+        if self.is_parted(n, target) {
             return self.schedule(DIAL_TIMEOUT, Happening::DialFailed(at));
         }
         let pause = delay(&self.swarm, &mut self.rng) + delay(&self.swarm, &mut self.rng);
@@ -474,12 +482,20 @@ impl World {
         };
         let mut made = Link::new(end(a, a_origin, 0), end(b, b_origin, 1), steady);
         for (end, from, to) in [(1, a, b), (0, b, a)] {
-            for _ in 0..self.partitions.get(&(from, to)).copied().unwrap_or(0) {
+            let parted = self.partitions.get(&(from, to)).copied().unwrap_or(0);
+            for _ in 0..parted + u32::from(self.is_forsaken(from, to)) {
                 made.block(end);
             }
         }
         self.links.push(made);
         link
+    }
+
+    /// Whether nothing passes between two nodes, in one direction at least.
+    pub(crate) fn is_parted(&self, a: usize, b: usize) -> bool {
+        [(a, b), (b, a)].into_iter().any(|(from, to)| {
+            self.partitions.contains_key(&(from, to)) || self.is_forsaken(from, to)
+        })
     }
 
     /// A process that slept goes on.
@@ -514,20 +530,6 @@ impl World {
 
     fn schedule_at(&mut self, time: Time, what: Happening) {
         self.agenda.add(time, what);
-    }
-
-    /// Whether every node that is to live is online.
-    pub(crate) fn unsettled(&self) -> Option<String> {
-        for (n, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.lost) {
-            let state = node.machine.as_ref().map(Machine::state);
-            if !matches!(state, Some(State::Online(_))) {
-                return Some(format!("node {n} is {state:?}"));
-            }
-            if !node.app.is_content() {
-                return Some(format!("node {n} has reached nobody"));
-            }
-        }
-        self.ledger.unsettled()
     }
 
     /// Stands for all that happened, and in which order.
