@@ -52,6 +52,16 @@ pub(crate) struct Scene<'a> {
     pub(crate) swarm: &'a Swarm,
     /// Faults are over: what was begun is to be ended.
     pub(crate) calm: bool,
+    /// A node that says and hears what it likes.
+    pub(crate) hostile: Option<NodeId>,
+}
+
+impl Scene<'_> {
+    /// Whether nothing counts of what is said between this node and another.
+    fn is_hostile(&self, peer: NodeId) -> bool {
+        self.hostile
+            .is_some_and(|hostile| hostile == peer || hostile == self.machine.id())
+    }
 }
 
 impl App {
@@ -67,6 +77,7 @@ impl App {
                 Ok(())
             }
             Event::Readable(key) => self.read(*key, scene),
+            Event::Datagram(from, _, _) if scene.is_hostile(*from) => Ok(()),
             Event::Datagram(from, _, datagram) => {
                 let own = scene.machine.id();
                 scene.ledger.check_datagram(*from, own, datagram)
@@ -84,7 +95,8 @@ impl App {
         if scene.calm {
             return self.conclude(others, scene);
         }
-        if self.held.len() < STREAMS_MAX && !others.is_empty() && scene.rng.per_mille(400) {
+        let known = self.held.values().filter(|h| h.label.is_some()).count();
+        if known < STREAMS_MAX && !others.is_empty() && scene.rng.per_mille(400) {
             let target = scene.rng.one_of(others);
             self.begin(target, scene);
         }
@@ -213,6 +225,7 @@ impl App {
             return Ok(false);
         };
         match scene.machine.read(key) {
+            Read::Message(_) if scene.is_hostile(key.peer) => Ok(true),
             Read::Message(message) => {
                 let known = held.label.map(|label| (label, held.side));
                 let own = scene.machine.id();
@@ -222,8 +235,8 @@ impl App {
             }
             Read::Nothing => Ok(false),
             Read::Finished => {
-                if let Some(label) = held.label.filter(|_| !held.read_end) {
-                    held.read_end = true;
+                let first = !std::mem::replace(&mut held.read_end, true);
+                if let Some(label) = held.label.filter(|_| first && !scene.is_hostile(key.peer)) {
                     scene.ledger.check_end(label, held.side)?;
                 }
                 self.release_if_over(key, scene);

@@ -85,9 +85,8 @@ pub(crate) fn calm(world: &mut World) -> Result<(), Violation> {
 impl World {
     /// Faults are over, but for nodes that never come back, or those outside the core.
     fn calm_down(&mut self) -> Result<(), Violation> {
-        let last = self.nodes.len() - 1;
-        if self.is_babbler(last) {
-            self.lose(last);
+        if self.swarm.villain.is_some() {
+            self.lose(self.nodes.len() - 1);
         }
         self.calm = true;
         self.swarm.direct = Chances::default();
@@ -221,11 +220,11 @@ impl World {
         nodes.filter(|(_, node)| node.fate.is_none())
     }
 
+    /// Those of whom nothing is asked: what dead nodes have said before is still to be true, unless they
+    /// were hostile.
     fn outside(&self) -> BTreeSet<NodeId> {
         let outside = self.nodes.iter().filter(|node| node.fate.is_some());
-        outside
-            .filter_map(|node| node.machine.as_ref())
-            .map(Machine::id)
-            .collect()
+        let alive = outside.filter_map(|node| node.machine.as_ref());
+        alive.map(Machine::id).chain(self.hostile_id).collect()
     }
 }

@@ -8,7 +8,7 @@ use peerage::node::Machine;
 use crate::Violation;
 use crate::agenda::Happening;
 use crate::liar::Liar;
-use crate::swarm::Fault;
+use crate::swarm::{Fault, Villain};
 use crate::wire::Passing;
 use crate::world::World;
 
@@ -62,7 +62,7 @@ impl World {
             }
             Fault::Reborn => {
                 let n = self.any_node();
-                self.kill(n, true);
+                self.kill(n, !self.is_villain(n, Villain::Hostile));
             }
             Fault::RelayCrash => {
                 let n = self.rng.place(self.swarm.relays);

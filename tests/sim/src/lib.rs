@@ -4,8 +4,10 @@
 
 mod agenda;
 mod app;
+mod attack;
 mod calm;
 mod faults;
+mod hostile;
 mod ledger;
 mod liar;
 pub mod marks;
@@ -19,7 +21,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-pub use swarm::{Chances, Fault, Swarm};
+pub use swarm::{Chances, Fault, Swarm, Villain};
 
 use world::World;
 

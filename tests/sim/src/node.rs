@@ -8,6 +8,7 @@ use peerage::{Identity, Kind, NodeId, Time};
 use crate::agenda::Happening;
 use crate::app::App;
 use crate::calm::Fate;
+use crate::hostile::Hostile;
 use crate::liar::Liar;
 
 /// One node, alive or not.
@@ -19,6 +20,7 @@ pub(crate) struct Node {
     /// What is wrong with it for ever; nothing, if it is of those that must prosper in the end.
     pub(crate) fate: Option<Fate>,
     pub(crate) liar: Option<Liar>,
+    pub(crate) hostile: Option<Hostile>,
     pub(crate) app: App,
     pub(crate) kind: Kind,
     pub(crate) name: String,

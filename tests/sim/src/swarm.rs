@@ -34,12 +34,21 @@ pub struct Swarm {
     pub message_bytes: usize,
     /// How long a session without a path waits for one.
     pub resume_window: Duration,
-    /// Whether one node says what comes to its mind.
-    pub lying_peer: bool,
+    /// Whether the last of the nodes does not keep to the rules.
+    pub villain: Option<Villain>,
     /// Whether faults stop in a core only, in the end.
     pub core: bool,
     /// Whether packets are searched for what nobody in between may read.
     pub eavesdrop: bool,
+}
+
+/// A node that does not keep to the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Villain {
+    /// It says to its neighbour what comes to its mind.
+    Babbler,
+    /// It breaks the rules inside its sessions.
+    Hostile,
 }
 
 /// What may happen to one packet.
@@ -155,7 +164,11 @@ impl Swarm {
                 Duration::from_secs(20),
                 Duration::from_secs(120),
             ]),
-            lying_peer: rng.per_mille(150),
+            villain: match rng.below(1000) {
+                0..150 => Some(Villain::Babbler),
+                150..350 => Some(Villain::Hostile),
+                _ => None,
+            },
             core: rng.per_mille(333),
             eavesdrop: rng.per_mille(250),
         }

@@ -10,11 +10,12 @@ use peerage::{Config, Identity, Kind, NodeId, Time};
 
 use crate::agenda::{Agenda, Happening};
 use crate::app::{App, PROTOCOL, Scene};
+use crate::hostile::Hostile;
 use crate::ledger::Ledger;
 use crate::liar::babble;
 use crate::node::{Clock, Node};
 use crate::rng::Rng;
-use crate::swarm::Swarm;
+use crate::swarm::{Swarm, Villain};
 use crate::wire::{Arrivals, End, Life, Link, Passing, delay};
 use crate::{Stats, Violation};
 
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) partitions: BTreeMap<(usize, usize), u32>,
     /// Faults are over.
     pub(crate) calm: bool,
+    /// The member that breaks the rules inside its sessions: what it says and hears counts for nothing.
+    pub(crate) hostile_id: Option<NodeId>,
     pub(crate) stats: Stats,
     agenda: Agenda,
     /// Steps since time went on.
@@ -60,6 +63,7 @@ impl World {
             ledger: Ledger::new(mark),
             partitions: BTreeMap::new(),
             calm: false,
+            hostile_id: None,
             stats: Stats::default(),
             agenda: Agenda::default(),
             still: 0,
@@ -72,6 +76,10 @@ impl World {
         }
         for n in 0..world.swarm.tabs {
             world.add(Kind::Browser, format!("tab-{n}"));
+        }
+        let last = world.nodes.len() - 1;
+        if world.is_villain(last, Villain::Hostile) {
+            world.hostile_id = Some(world.nodes[last].id());
         }
         for n in 0..world.nodes.len() {
             world.start(n);
@@ -96,6 +104,7 @@ impl World {
             asleep: false,
             fate: None,
             liar: None,
+            hostile: None,
             app: App::default(),
             kind,
             name,
@@ -127,6 +136,10 @@ impl World {
         machine.listen(PROTOCOL);
         node.machine = Some(machine);
         node.wake = None;
+        if self.is_villain(n, Villain::Hostile) {
+            let node = &mut self.nodes[n];
+            node.hostile = Some(Hostile::new(&node.secret));
+        }
         let pace = self.rng.millis(1, self.swarm.pace_ms * 2);
         self.schedule(pace, Happening::Act(n));
         self.settle(n);
@@ -140,6 +153,7 @@ impl World {
         }
         node.app.crash(&mut self.ledger);
         node.app = App::default();
+        node.hostile = None;
         node.asleep = false;
         node.inbox.clear();
         let at = Life {
@@ -243,6 +257,10 @@ impl World {
             Passing::Packet(packet) => {
                 self.stats.packets += 1;
                 self.note_bytes(&packet);
+                let packet = match &mut self.nodes[to.at.node].hostile {
+                    Some(hostile) if self.links[link].steady => hostile.hear(to.id, packet),
+                    _ => packet,
+                };
                 self.at(to.at, Happening::Strike, |machine, now| {
                     machine.handle_packet(now, to.id, packet);
                 })
@@ -288,7 +306,16 @@ impl World {
         }
         let others = self.living().filter(|(m, _)| *m != n);
         let others: Vec<NodeId> = others.map(|(_, id)| id).collect();
-        self.play(n, |app, scene| app.act(&others, scene))?;
+        if let Some(hostile) = &mut self.nodes[n].hostile {
+            if let Some((id, packets)) = hostile.act(&others, &mut self.rng) {
+                let (link, end) = place(id);
+                for packet in packets {
+                    self.transmit(link, 1 - end, Passing::Packet(packet));
+                }
+            }
+        } else {
+            self.play(n, |app, scene| app.act(&others, scene))?;
+        }
         self.settle_checked(n)
     }
 
@@ -299,9 +326,8 @@ impl World {
         living.filter_map(|(n, node)| Some((n, node.machine.as_ref()?.id())))
     }
 
-    /// The last of the nodes may be one that lies to its neighbour.
-    pub(crate) fn is_babbler(&self, n: usize) -> bool {
-        self.swarm.lying_peer && !self.calm && n + 1 == self.nodes.len()
+    pub(crate) fn is_villain(&self, n: usize, villain: Villain) -> bool {
+        self.swarm.villain == Some(villain) && n + 1 == self.nodes.len()
     }
 
     /// Lets the program of a node do something.
@@ -321,6 +347,7 @@ impl World {
             rng: &mut self.rng,
             swarm: &self.swarm,
             calm: self.calm,
+            hostile: self.hostile_id,
         };
         action(&mut node.app, &mut scene)
     }
@@ -408,7 +435,8 @@ impl World {
         for packet in packets {
             self.transmit(link, 1 - end, Passing::Packet(packet));
         }
-        if self.is_babbler(n) && self.links[link].steady && self.rng.per_mille(50) {
+        if self.is_villain(n, Villain::Babbler) && self.links[link].steady && self.rng.per_mille(50)
+        {
             let ids: Vec<_> = self.living().map(|(_, id)| id).collect();
             let packet = babble(&ids, &mut self.rng);
             self.transmit(link, 1 - end, Passing::Packet(packet));
