@@ -2,8 +2,8 @@
 //! long ago, and what it tells of others is not true. A peer: it says whatever comes to its mind.
 
 use bytes::Bytes;
-use peerage::link::frame::{Admission, Applicant, Control, Packet};
-use peerage::link::hello::{Challenge, Hello};
+use peerage::link::frame::{Admission, Applicant, Control, Member, Packet};
+use peerage::link::hello::{Challenge, Hello, Welcome};
 use peerage::link::{Frame, RouteHandle};
 use peerage::{Code, Kind, NodeId};
 
@@ -52,6 +52,7 @@ impl Liar {
                     let id = member.id;
                     out.push(raw);
                     out.push(Frame::Control(Control::Leave { id, reason }).encode());
+                    out.push(unasked(id, rng));
                 }
                 _ => out.push(raw),
             }
@@ -95,6 +96,32 @@ fn remember<T>(memory: &mut Vec<T>, thing: T, rng: &mut Rng) {
     }
 }
 
+/// An answer to what nobody has asked.
+fn unasked(id: NodeId, rng: &mut Rng) -> Bytes {
+    let request = rng.below(100) as u32;
+    Frame::Control(if rng.per_mille(500) {
+        Control::Resolved {
+            request,
+            id: Some(id),
+        }
+    } else {
+        let name = stranger(id).name;
+        let admission = Admission::Granted { name, listed: true };
+        Control::Admitted { request, admission }
+    })
+    .encode()
+}
+
+/// A member by a name that it does not have.
+fn stranger(id: NodeId) -> Member {
+    let name = "stranger".parse().expect("a name");
+    Member {
+        id,
+        name,
+        kind: Kind::Browser,
+    }
+}
+
 /// Frames of a peer that lies to its neighbour, of which some are well formed. `ids` are of others.
 pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
     let id = rng.one_of(ids);
@@ -103,7 +130,7 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
     let payload = rng.bytes()[..rng.place(32)].to_vec();
     let request = rng.below(100) as u32;
     let failure = || Code::Gone.because("so it says");
-    Frame::Control(match rng.below(10) {
+    Frame::Control(match rng.below(14) {
         0 | 1 => {
             let (from, target) = (rng.one_of(ids), rng.one_of(ids));
             Control::Open {
@@ -150,7 +177,18 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
             request,
             id: Some(id),
         },
-        7 => {
+        7 => Control::Join(stranger(id)),
+        8 => Control::Welcome(Welcome {
+            name: stranger(id).name,
+            members: vec![stranger(id)],
+            signature: [7; 64],
+        }),
+        9 => Control::Resolve {
+            request,
+            name: stranger(id).name,
+        },
+        10 => Control::Pong,
+        11 => {
             let payload = payload.into();
             return Frame::Record { route, payload }.encode();
         }
