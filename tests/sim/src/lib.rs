@@ -21,7 +21,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-pub use swarm::{Chances, Fault, Swarm, Villain};
+pub use swarm::{Chances, FIRST_CROWD, Fault, Swarm, Villain};
 
 use world::World;
 
