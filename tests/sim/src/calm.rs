@@ -11,6 +11,7 @@ use crate::Violation;
 use crate::faults::Repair;
 use crate::node::Node;
 use crate::swarm::Chances;
+use crate::wire::{End, Link};
 use crate::world::World;
 
 /// How long a network without faults may take until all is well, besides the resume window.
@@ -200,7 +201,25 @@ impl World {
                 return Some(format!("node {n}: {waiting} records are not acknowledged"));
             }
         }
-        self.ledger.unsettled(&self.outside())
+        self.one_sided_route()
+            .or_else(|| self.ledger.unsettled(&self.outside()))
+    }
+
+    /// A route that only one end of a link knows of would never be closed.
+    fn one_sided_route(&self) -> Option<String> {
+        let routes = |end: &End| -> Option<BTreeSet<_>> {
+            let node = &self.nodes[end.at.node];
+            let here = node.life == end.at.life && node.fate.is_none();
+            let machine = node.machine.as_ref().filter(|_| here)?;
+            Some(machine.routes_over(end.id).collect())
+        };
+        let differ = |link: &&Link| {
+            let [a, b] = &link.ends;
+            routes(a).zip(routes(b)).is_some_and(|(a, b)| a != b)
+        };
+        let Link { ends: [a, b], .. } = self.links.iter().find(differ)?;
+        let (a, b) = (a.at.node, b.at.node);
+        Some(format!("nodes {a} and {b} know of different routes"))
     }
 
     /// A stream to somebody outside must not wait for ever.

@@ -171,7 +171,7 @@ impl Talk {
     /// Listens to how it is told; `None` if the session has ended.
     fn listen(&mut self, sealed: &Sealed, plain: Bytes) -> Option<()> {
         let mut reader = Reader::new(plain);
-        (reader.varint().ok()?, reader.varint().ok()?);
+        let _acknowledged = (reader.varint().ok()?, reader.varint().ok()?);
         if !sealed.reliable {
             if let Remark::Close(failure) = Remark::decode(reader).ok()? {
                 tracing::debug!("a hostile member's session ends: {}", failure.code);

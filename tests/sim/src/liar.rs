@@ -122,6 +122,28 @@ fn stranger(id: NodeId) -> Member {
     }
 }
 
+/// Somebody who has never said hello.
+fn applicant(id: NodeId, rng: &mut Rng) -> Applicant {
+    let challenge = Challenge {
+        id,
+        zone: String::from("local"),
+        nonce: rng.bytes(),
+    };
+    let hello = Hello {
+        id,
+        kind: Kind::Browser,
+        name: None,
+        insist: rng.per_mille(500),
+        nonce: rng.bytes(),
+        signature: [7; 64],
+    };
+    Applicant {
+        challenge,
+        hello,
+        name: None,
+    }
+}
+
 /// Frames of a peer that lies to its neighbour, of which some are well formed. `ids` are of others.
 pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
     let id = rng.one_of(ids);
@@ -152,27 +174,10 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
             request,
             admission: Admission::Refused(failure()),
         },
-        5 => {
-            let challenge = Challenge {
-                id: rng.one_of(ids),
-                zone: String::from("local"),
-                nonce: rng.bytes(),
-            };
-            let hello = Hello {
-                id,
-                kind: Kind::Browser,
-                name: None,
-                insist: rng.per_mille(500),
-                nonce: rng.bytes(),
-                signature: [7; 64],
-            };
-            let applicant = Box::new(Applicant {
-                challenge,
-                hello,
-                name: None,
-            });
-            Control::Admit { request, applicant }
-        }
+        5 => Control::Admit {
+            request,
+            applicant: Box::new(applicant(id, rng)),
+        },
         6 => Control::Resolved {
             request,
             id: Some(id),

@@ -382,7 +382,8 @@ impl World {
             return Ok(());
         };
         // Looking at all that a relay keeps takes long in a crowd.
-        if self.stats.steps % (1 + self.swarm.tabs as u64 / 64) == 0 {
+        let seldom = 1 + self.swarm.tabs as u64 / 64;
+        if self.stats.steps.is_multiple_of(seldom) {
             check_bounds(n, machine)?;
         }
         let Some(deadline) = machine.deadline() else {
