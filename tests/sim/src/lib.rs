@@ -6,6 +6,7 @@ mod agenda;
 mod app;
 mod attack;
 mod calm;
+mod ear;
 mod faults;
 mod hostile;
 mod ledger;

@@ -10,12 +10,13 @@ use peerage::{Config, Identity, Kind, NodeId, Time};
 
 use crate::agenda::{Agenda, Happening};
 use crate::app::{App, PROTOCOL, Scene};
+use crate::ear::Ear;
 use crate::hostile::Hostile;
 use crate::ledger::Ledger;
 use crate::liar::babble;
 use crate::node::{Clock, Node};
 use crate::rng::Rng;
-use crate::swarm::{Swarm, Villain};
+use crate::swarm::{Fault, Swarm, Villain};
 use crate::wire::{Arrivals, End, Life, Link, Passing, delay};
 use crate::{Stats, Violation};
 
@@ -44,6 +45,7 @@ pub(crate) struct World {
     /// The member that breaks the rules inside its sessions: what it says and hears counts for nothing.
     pub(crate) hostile_id: Option<NodeId>,
     pub(crate) stats: Stats,
+    ear: Ear,
     agenda: Agenda,
     /// Steps since time went on.
     still: u64,
@@ -65,6 +67,7 @@ impl World {
             calm: false,
             hostile_id: None,
             stats: Stats::default(),
+            ear: Ear::default(),
             agenda: Agenda::default(),
             still: 0,
             hash: seed,
@@ -427,9 +430,7 @@ impl World {
 
     fn send(&mut self, n: usize, id: LinkId, packet: Bytes) -> Result<(), Violation> {
         let (link, end) = place(id);
-        if self.swarm.eavesdrop && packet.windows(16).any(|w| w == self.ledger.mark) {
-            return Err(Violation(format!("node {n} sends what anyone can read")));
-        }
+        self.eavesdrop(n, id, &packet)?;
         tracing::trace!(n, link = id.0, bytes = packet.len(), now = ?self.now, "sends");
         self.note(&[4, id.0, packet.len() as u64]);
         let packets = match &mut self.nodes[n].liar {
@@ -444,6 +445,19 @@ impl World {
             let ids: Vec<_> = self.living().map(|(_, id)| id).collect();
             let packet = babble(&ids, &mut self.rng);
             self.transmit(link, 1 - end, Passing::Packet(packet));
+        }
+        Ok(())
+    }
+
+    fn eavesdrop(&mut self, n: usize, id: LinkId, packet: &Bytes) -> Result<(), Violation> {
+        if !self.swarm.eavesdrop {
+            return Ok(());
+        }
+        Ear::check_secrecy(packet, &self.ledger.mark)?;
+        // A lying relay puts records on routes of other sessions, and hostile members number as they like.
+        let honest = self.swarm.villain.is_none() && !self.swarm.faults.contains(&Fault::Lie);
+        if honest && n >= self.swarm.relays {
+            self.ear.check_numbers(id, packet.clone())?;
         }
         Ok(())
     }
