@@ -12,6 +12,7 @@ mod hostile;
 mod ledger;
 mod liar;
 pub mod marks;
+mod net;
 mod node;
 mod rng;
 mod swarm;
