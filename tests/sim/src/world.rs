@@ -195,12 +195,7 @@ impl World {
             Happening::DialFailed(at) => self.at(at, Happening::DialFailed(at), |machine, now| {
                 machine.handle_dial_failed(now, "nobody answers");
             }),
-            Happening::Wake(at) => {
-                if self.nodes[at.node].life == at.life {
-                    self.nodes[at.node].wake = None;
-                }
-                self.at(at, Happening::Wake(at), |_, _| {})
-            }
+            Happening::Wake(at) => self.wake(at),
             Happening::Act(n) => self.act(n),
             Happening::Strike => {
                 self.strike();
@@ -210,6 +205,16 @@ impl World {
             Happening::Repair(_) if self.calm => Ok(()),
             Happening::Repair(repair) => self.repair(repair),
         }
+    }
+
+    fn wake(&mut self, at: Life) -> Result<(), Violation> {
+        let node = &mut self.nodes[at.node];
+        // One that was to be earlier has taken the place of others.
+        if node.life != at.life || node.wake != Some(self.now) {
+            return Ok(());
+        }
+        node.wake = None;
+        self.at(at, Happening::Wake(at), |_, _| {})
     }
 
     /// Does something with a machine, unless its process is another by now, or asleep.
