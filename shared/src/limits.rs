@@ -55,6 +55,8 @@ pub const HELD_BYTES_MAX: u64 = 128 * 1024 * 1024;
 pub const STREAM_QUEUE_BYTES: usize = 256 * 1024;
 /// Streams that one side may have open in a session.
 pub const STREAMS_MAX: usize = 1024;
+/// Streams beyond those that are refused and wait to tell so; the session ends with one more.
+pub const REFUSED_STREAMS_MAX: usize = STREAMS_MAX;
 /// Incoming streams that wait to be accepted by one service.
 pub const BACKLOG_STREAMS_MAX: usize = 1024;
 /// Bytes of a protocol id.

@@ -64,7 +64,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "sim",
         args: "[OPTIONS]",
-        about: "run networks in simulation: --seeds N, --minutes N, or one --seed N again",
+        about: "run networks in simulation: --seeds N, --minutes N, --large, or one --seed N again",
         start: sim::sim,
     },
     Task {

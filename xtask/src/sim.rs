@@ -17,7 +17,8 @@ pub(crate) fn sim(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
 
 /// The simulations of each test run.
 pub(crate) fn test(ws: &Workspace) -> Result<(), Error> {
-    run(program(ws)?.args(["--seeds", SEEDS]))
+    run(program(ws)?.args(["--seeds", SEEDS]))?;
+    run(program(ws)?.arg("--large"))
 }
 
 /// What some seeds lead to here, to be compared with what they lead to elsewhere.

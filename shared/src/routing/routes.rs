@@ -81,6 +81,11 @@ impl Routes {
             .collect()
     }
 
+    /// The routes that use a link.
+    pub fn over(&self, link: LinkId) -> impl Iterator<Item = RouteHandle> {
+        self.per_link.get(&link).into_iter().flatten().copied()
+    }
+
     /// How many routes pass through this node.
     pub fn passing(&self) -> usize {
         self.passing

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
 use crate::limits::{
-    FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, SESSION_CREDIT_BYTES,
-    STREAM_CREDIT_BYTES, STREAM_CREDIT_FIRST_BYTES, STREAMS_MAX,
+    FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, REFUSED_STREAMS_MAX,
+    SESSION_CREDIT_BYTES, STREAM_CREDIT_BYTES, STREAM_CREDIT_FIRST_BYTES, STREAMS_MAX,
 };
 use crate::stream::flow::{Flow, Read};
 use crate::stream::frame::{DATA_OVERHEAD_BYTES, StreamFrame};
@@ -310,6 +310,11 @@ impl Mux {
                 "expected stream {} or one after it to be opened, got {}",
                 self.next_theirs, id.0
             )));
+        }
+        if self.theirs >= STREAMS_MAX + REFUSED_STREAMS_MAX {
+            return Err(
+                Code::Overloaded.because("streams are opened faster than they can be refused")
+            );
         }
         self.next_theirs = id.0.saturating_add(2);
         self.theirs += 1;

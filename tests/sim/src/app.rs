@@ -1,7 +1,7 @@
 //! The program of a simulated node: it opens streams, says numbered things, reads, dawdles, finishes
 //! and gives up. What it says and hears goes into the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerage::node::{Event, Machine, Read, StreamKey};
 use peerage::{Code, NodeId};
@@ -52,6 +52,16 @@ pub(crate) struct Scene<'a> {
     pub(crate) swarm: &'a Swarm,
     /// Faults are over: what was begun is to be ended.
     pub(crate) calm: bool,
+    /// A node that says and hears what it likes.
+    pub(crate) hostile: Option<NodeId>,
+}
+
+impl Scene<'_> {
+    /// Whether nothing counts of what is said between this node and another.
+    fn is_hostile(&self, peer: NodeId) -> bool {
+        self.hostile
+            .is_some_and(|hostile| hostile == peer || hostile == self.machine.id())
+    }
 }
 
 impl App {
@@ -67,6 +77,7 @@ impl App {
                 Ok(())
             }
             Event::Readable(key) => self.read(*key, scene),
+            Event::Datagram(from, _, _) if scene.is_hostile(*from) => Ok(()),
             Event::Datagram(from, _, datagram) => {
                 let own = scene.machine.id();
                 scene.ledger.check_datagram(*from, own, datagram)
@@ -84,7 +95,8 @@ impl App {
         if scene.calm {
             return self.conclude(others, scene);
         }
-        if self.held.len() < STREAMS_MAX && !others.is_empty() && scene.rng.per_mille(400) {
+        let known = self.held.values().filter(|h| h.label.is_some()).count();
+        if known < STREAMS_MAX && !others.is_empty() && scene.rng.per_mille(400) {
             let target = scene.rng.one_of(others);
             self.begin(target, scene);
         }
@@ -118,9 +130,24 @@ impl App {
         }
     }
 
-    /// Whether it has shown that it can reach others.
-    pub(crate) fn is_content(&self) -> bool {
-        self.probe == Probe::Done
+    /// What it still waits for, once faults are over.
+    pub(crate) fn unsettled(&self) -> Option<String> {
+        if self.probe != Probe::Done {
+            return Some(String::from("has reached nobody"));
+        }
+        let key = self.held.keys().next()?;
+        Some(format!("holds a stream with {}", key.peer.short()))
+    }
+
+    /// Whether it holds a stream with one of these.
+    pub(crate) fn holds_any_of(&self, peers: &BTreeSet<NodeId>) -> bool {
+        self.held.keys().any(|key| peers.contains(&key.peer))
+    }
+
+    /// Opens a stream to a node that may not be there.
+    pub(crate) fn call(&mut self, target: NodeId, scene: &mut Scene<'_>) -> Result<(), Violation> {
+        self.begin(target, scene);
+        Ok(())
     }
 
     fn begin(&mut self, target: NodeId, scene: &mut Scene<'_>) -> Option<u64> {
@@ -198,6 +225,7 @@ impl App {
             return Ok(false);
         };
         match scene.machine.read(key) {
+            Read::Message(_) if scene.is_hostile(key.peer) => Ok(true),
             Read::Message(message) => {
                 let known = held.label.map(|label| (label, held.side));
                 let own = scene.machine.id();
@@ -207,8 +235,8 @@ impl App {
             }
             Read::Nothing => Ok(false),
             Read::Finished => {
-                if let Some(label) = held.label.filter(|_| !held.read_end) {
-                    held.read_end = true;
+                let first = !std::mem::replace(&mut held.read_end, true);
+                if let Some(label) = held.label.filter(|_| first && !scene.is_hostile(key.peer)) {
                     scene.ledger.check_end(label, held.side)?;
                 }
                 self.release_if_over(key, scene);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use peerage_sim::marks::{self, Marks};
-use peerage_sim::{Report, Stats, run};
+use peerage_sim::{FIRST_CROWD, Report, Stats, run};
 
 /// Seeds after which every rare thing must have happened at least once.
 const MARKS_SEEDS: u64 = 2000;
@@ -17,12 +17,15 @@ const MARKS_SEEDS: u64 = 2000;
 /// Runs networks of nodes in simulation, and checks that nothing is lost, doubled, forged or stuck.
 #[derive(Parser)]
 struct Args {
-    /// How many seeds to run.
-    #[arg(long, default_value_t = 2000)]
-    seeds: u64,
+    /// How many seeds to run: 2000, or one of the large.
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first of them.
     #[arg(long, default_value = "1", value_parser = seed)]
     first: u64,
+    /// Run seeds of thousands of nodes each.
+    #[arg(long)]
+    large: bool,
     /// Run for so many minutes instead.
     #[arg(long)]
     minutes: Option<u64>,
@@ -41,6 +44,17 @@ fn seed(text: &str) -> Result<u64, std::num::ParseIntError> {
     match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),
+    }
+}
+
+impl Args {
+    /// The first seed, and how many.
+    fn range(&self) -> (u64, u64) {
+        if self.large {
+            (FIRST_CROWD + self.first, self.seeds.unwrap_or(1))
+        } else {
+            (self.first, self.seeds.unwrap_or(MARKS_SEEDS))
+        }
     }
 }
 
@@ -90,7 +104,8 @@ fn replay(seed: u64) -> ExitCode {
 
 fn many(args: &Args, start: Instant) -> Found {
     let found = Mutex::new(Found::default());
-    let next = AtomicU64::new(args.first);
+    let (first, count) = args.range();
+    let next = AtomicU64::new(first);
     let end = args
         .minutes
         .map(|minutes| start + Duration::from_secs(60 * minutes));
@@ -102,7 +117,7 @@ fn many(args: &Args, start: Instant) -> Found {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let over = match end {
                         Some(end) => Instant::now() >= end,
-                        None => seed - args.first >= args.seeds,
+                        None => seed - first >= count,
                     };
                     if over {
                         return;

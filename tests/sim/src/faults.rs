@@ -8,7 +8,7 @@ use peerage::node::Machine;
 use crate::Violation;
 use crate::agenda::Happening;
 use crate::liar::Liar;
-use crate::swarm::{Chances, Fault};
+use crate::swarm::{Fault, Villain};
 use crate::wire::Passing;
 use crate::world::World;
 
@@ -62,7 +62,7 @@ impl World {
             }
             Fault::Reborn => {
                 let n = self.any_node();
-                self.kill(n, true);
+                self.kill(n, !self.is_villain(n, Villain::Hostile));
             }
             Fault::RelayCrash => {
                 let n = self.rng.place(self.swarm.relays);
@@ -112,42 +112,6 @@ impl World {
         Ok(())
     }
 
-    /// Faults are over, but for some nodes that never come back.
-    pub(crate) fn calm_down(&mut self) -> Result<(), Violation> {
-        let liar = self.nodes.len() - 1;
-        if self.is_babbler(liar) {
-            self.nodes[liar].lost = true;
-            self.crash(liar);
-        }
-        self.calm = true;
-        self.swarm.direct = Chances::default();
-        self.swarm.delay_ms = (1, 5);
-        for n in self.swarm.relays..self.nodes.len() {
-            if self.rng.per_mille(50) {
-                self.nodes[n].lost = true;
-                self.crash(n);
-            }
-        }
-        for (a, b) in self.partitions.keys().copied().collect::<Vec<_>>() {
-            while self.partitions.contains_key(&(a, b)) {
-                self.repair(Repair::Unpart(a, b))?;
-            }
-        }
-        for n in 0..self.nodes.len() {
-            self.nodes[n].liar = None;
-            self.awake(n)?;
-            self.start(n);
-        }
-        for link in 0..self.links.len() {
-            for end in 0..2 {
-                while self.links[link].is_blocked(end) {
-                    self.unblock(link, end);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn duration(&mut self) -> Duration {
         let (low, high) = self.rng.one_of(&[(10, 300), (300, 4_000), (4_000, 15_000)]);
         self.rng.millis(low, high)
@@ -157,7 +121,7 @@ impl World {
         self.rng.place(self.nodes.len())
     }
 
-    fn any_tab(&mut self) -> usize {
+    pub(crate) fn any_tab(&mut self) -> usize {
         self.swarm.relays + self.rng.place(self.swarm.tabs)
     }
 
@@ -186,7 +150,7 @@ impl World {
         self.schedule(after, Happening::Repair(Repair::Unblock(link, end)));
     }
 
-    fn unblock(&mut self, link: usize, end: usize) {
+    pub(crate) fn unblock(&mut self, link: usize, end: usize) {
         let arrivals = self.links[link].unblock(end, self.now, &self.swarm, &mut self.rng);
         self.schedule_arrivals(link, end, arrivals);
     }
@@ -254,8 +218,11 @@ impl World {
         let (Some(a_id), Some(b_id)) = (id(a), id(b)) else {
             return;
         };
-        let parted = self.partitions.contains_key(&(a, b)) || self.partitions.contains_key(&(b, a));
-        if a == b || parted || !self.has_session(a, b_id) || !self.has_session(b, a_id) {
+        if a == b
+            || self.is_parted(a, b)
+            || !self.has_session(a, b_id)
+            || !self.has_session(b, a_id)
+        {
             return;
         }
         let steady = self.rng.per_mille(300);

@@ -1,7 +1,7 @@
 //! What was said and what was heard: every conversation with its two sides, and what must be true of
 //! them. The nodes know nothing of this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use peerage::{Code, NodeId};
@@ -204,10 +204,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// What is still to come, if the network were perfect from now on.
-    pub(crate) fn unsettled(&self) -> Option<String> {
+    /// What is still to come, if the network were perfect from now on, but for those outside.
+    pub(crate) fn unsettled(&self, outside: &BTreeSet<NodeId>) -> Option<String> {
+        let within = |c: &Conversation| c.sides.iter().all(|side| !outside.contains(&side.id));
         self.conversations
             .iter()
+            .filter(|(_, conversation)| within(conversation))
             .find_map(|(label, conversation)| Some((label, conversation.unsettled()?)))
             .map(|(label, why)| format!("stream {label}: {why}"))
     }

@@ -2,8 +2,8 @@
 //! long ago, and what it tells of others is not true. A peer: it says whatever comes to its mind.
 
 use bytes::Bytes;
-use peerage::link::frame::{Admission, Applicant, Control, Packet};
-use peerage::link::hello::{Challenge, Hello};
+use peerage::link::frame::{Admission, Applicant, Control, Member, Packet};
+use peerage::link::hello::{Challenge, Hello, Welcome};
 use peerage::link::{Frame, RouteHandle};
 use peerage::{Code, Kind, NodeId};
 
@@ -52,6 +52,7 @@ impl Liar {
                     let id = member.id;
                     out.push(raw);
                     out.push(Frame::Control(Control::Leave { id, reason }).encode());
+                    out.push(unasked(id, rng));
                 }
                 _ => out.push(raw),
             }
@@ -95,6 +96,54 @@ fn remember<T>(memory: &mut Vec<T>, thing: T, rng: &mut Rng) {
     }
 }
 
+/// An answer to what nobody has asked.
+fn unasked(id: NodeId, rng: &mut Rng) -> Bytes {
+    let request = rng.below(100) as u32;
+    Frame::Control(if rng.per_mille(500) {
+        Control::Resolved {
+            request,
+            id: Some(id),
+        }
+    } else {
+        let name = stranger(id).name;
+        let admission = Admission::Granted { name, listed: true };
+        Control::Admitted { request, admission }
+    })
+    .encode()
+}
+
+/// A member by a name that it does not have.
+fn stranger(id: NodeId) -> Member {
+    let name = "stranger".parse().expect("a name");
+    Member {
+        id,
+        name,
+        kind: Kind::Browser,
+    }
+}
+
+/// Somebody who has never said hello.
+fn applicant(id: NodeId, rng: &mut Rng) -> Applicant {
+    let challenge = Challenge {
+        id,
+        zone: String::from("local"),
+        nonce: rng.bytes(),
+    };
+    let hello = Hello {
+        id,
+        kind: Kind::Browser,
+        name: None,
+        insist: rng.per_mille(500),
+        nonce: rng.bytes(),
+        signature: [7; 64],
+    };
+    Applicant {
+        challenge,
+        hello,
+        name: None,
+    }
+}
+
 /// Frames of a peer that lies to its neighbour, of which some are well formed. `ids` are of others.
 pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
     let id = rng.one_of(ids);
@@ -103,7 +152,7 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
     let payload = rng.bytes()[..rng.place(32)].to_vec();
     let request = rng.below(100) as u32;
     let failure = || Code::Gone.because("so it says");
-    Frame::Control(match rng.below(10) {
+    Frame::Control(match rng.below(14) {
         0 | 1 => {
             let (from, target) = (rng.one_of(ids), rng.one_of(ids));
             Control::Open {
@@ -125,32 +174,26 @@ pub(crate) fn babble(ids: &[NodeId], rng: &mut Rng) -> Bytes {
             request,
             admission: Admission::Refused(failure()),
         },
-        5 => {
-            let challenge = Challenge {
-                id: rng.one_of(ids),
-                zone: String::from("local"),
-                nonce: rng.bytes(),
-            };
-            let hello = Hello {
-                id,
-                kind: Kind::Browser,
-                name: None,
-                insist: rng.per_mille(500),
-                nonce: rng.bytes(),
-                signature: [7; 64],
-            };
-            let applicant = Box::new(Applicant {
-                challenge,
-                hello,
-                name: None,
-            });
-            Control::Admit { request, applicant }
-        }
+        5 => Control::Admit {
+            request,
+            applicant: Box::new(applicant(id, rng)),
+        },
         6 => Control::Resolved {
             request,
             id: Some(id),
         },
-        7 => {
+        7 => Control::Join(stranger(id)),
+        8 => Control::Welcome(Welcome {
+            name: stranger(id).name,
+            members: vec![stranger(id)],
+            signature: [7; 64],
+        }),
+        9 => Control::Resolve {
+            request,
+            name: stranger(id).name,
+        },
+        10 => Control::Pong,
+        11 => {
             let payload = payload.into();
             return Frame::Record { route, payload }.encode();
         }

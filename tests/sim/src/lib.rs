@@ -4,10 +4,15 @@
 
 mod agenda;
 mod app;
+mod attack;
+mod calm;
+mod ear;
 mod faults;
+mod hostile;
 mod ledger;
 mod liar;
 pub mod marks;
+mod net;
 mod node;
 mod rng;
 mod swarm;
@@ -18,14 +23,9 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-pub use swarm::{Chances, Fault, Swarm};
+pub use swarm::{Chances, FIRST_CROWD, Fault, Swarm, Villain};
 
 use world::World;
-
-/// How long a network without faults may take until all is well, besides the resume window.
-const CALM_MAX: Duration = Duration::from_secs(90);
-/// How often that is looked at.
-const CALM_LOOK: Duration = Duration::from_millis(250);
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Stats {
 /// Runs a seed.
 pub fn run(seed: u64) -> Report {
     let mut world = World::new(seed);
-    let result = trouble(&mut world).and_then(|()| calm(&mut world));
+    let result = trouble(&mut world).and_then(|()| calm::calm(&mut world));
     if let Err(violation) = result {
         world.stats.violation.get_or_insert(violation);
     }
@@ -101,29 +101,6 @@ fn trouble(world: &mut World) -> Result<(), Violation> {
         steps += 1;
         if steps.is_multiple_of(4096) {
             world.ledger.sweep();
-        }
-    }
-    Ok(())
-}
-
-/// Faults are over: everything accepted must arrive, and everyone must be reached.
-fn calm(world: &mut World) -> Result<(), Violation> {
-    world.calm_down()?;
-    let end = world.now + CALM_MAX + world.swarm.resume_window;
-    let mut look = world.now;
-    while world.stats.violation.is_none() && world.step()? {
-        if world.now < look {
-            continue;
-        }
-        look = world.now + CALM_LOOK;
-        let Some(unsettled) = world.unsettled() else {
-            return Ok(());
-        };
-        if world.now >= end {
-            for node in &world.nodes {
-                tracing::trace!(machine = ?node.machine, "at the end");
-            }
-            return Err(Violation(format!("not at rest: {unsettled}")));
         }
     }
     Ok(())

@@ -15,6 +15,22 @@ pub type Marks = BTreeMap<String, u64>;
 
 /// What must be seen sometimes.
 pub const SOMETIMES: &[&str] = &[
+    "a core is at rest without the others",
+    "a hostile member begins: AfterEnd",
+    "a hostile member begins: BeyondCredit",
+    "a hostile member begins: Credit",
+    "a hostile member begins: Flood",
+    "a hostile member begins: Garbage",
+    "a hostile member begins: Huge",
+    "a hostile member begins: Numbers",
+    "a hostile member begins: Overlong",
+    "a hostile member begins: Parity",
+    "a hostile member begins: Remarks",
+    "a hostile member begins: Unopened",
+    "a hostile member's session ends: bad-message",
+    "a hostile member's session ends: too-large",
+    "a hostile member's stream ends: bad-message",
+    "a hostile member's stream ends: overloaded",
     "a node below has moved elsewhere",
     "a record is dropped: the link is slow",
     "a spare link is one too many",

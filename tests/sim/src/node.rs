@@ -3,10 +3,12 @@
 use core::time::Duration;
 
 use peerage::node::Machine;
-use peerage::{Kind, Time};
+use peerage::{Identity, Kind, NodeId, Time};
 
 use crate::agenda::Happening;
 use crate::app::App;
+use crate::calm::Fate;
+use crate::hostile::Hostile;
 use crate::liar::Liar;
 
 /// One node, alive or not.
@@ -15,9 +17,10 @@ pub(crate) struct Node {
     pub(crate) life: u32,
     pub(crate) secret: [u8; 32],
     pub(crate) asleep: bool,
-    /// Never comes back.
-    pub(crate) lost: bool,
+    /// What is wrong with it for ever; nothing, if it is of those that must prosper in the end.
+    pub(crate) fate: Option<Fate>,
     pub(crate) liar: Option<Liar>,
+    pub(crate) hostile: Option<Hostile>,
     pub(crate) app: App,
     pub(crate) kind: Kind,
     pub(crate) name: String,
@@ -28,6 +31,12 @@ pub(crate) struct Node {
     /// What happens when it wakes up.
     pub(crate) inbox: Vec<Happening>,
     pub(crate) wake: Option<Time>,
+}
+
+impl Node {
+    pub(crate) fn id(&self) -> NodeId {
+        Identity::from_secret(&self.secret).id()
+    }
 }
 
 /// A clock that began at another time than the others, and runs at another pace.

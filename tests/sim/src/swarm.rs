@@ -5,6 +5,9 @@ use core::time::Duration;
 
 use crate::rng::Rng;
 
+/// The first of the seeds that have thousands of nodes each. Of those before it, one in 20,000 has.
+pub const FIRST_CROWD: u64 = 1 << 63;
+
 /// The conditions of one run. Chances are in a thousand.
 #[derive(Clone, Debug)]
 pub struct Swarm {
@@ -34,10 +37,21 @@ pub struct Swarm {
     pub message_bytes: usize,
     /// How long a session without a path waits for one.
     pub resume_window: Duration,
-    /// Whether one node says what comes to its mind.
-    pub lying_peer: bool,
+    /// Whether the last of the nodes does not keep to the rules.
+    pub villain: Option<Villain>,
+    /// Whether faults stop in a core only, in the end.
+    pub core: bool,
     /// Whether packets are searched for what nobody in between may read.
     pub eavesdrop: bool,
+}
+
+/// A node that does not keep to the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Villain {
+    /// It says to its neighbour what comes to its mind.
+    Babbler,
+    /// It breaks the rules inside its sessions.
+    Hostile,
 }
 
 /// What may happen to one packet.
@@ -100,14 +114,39 @@ impl Fault {
     ];
 }
 
+/// How many nodes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// A handful.
+    Small,
+    /// Hundreds.
+    Large,
+    /// Thousands.
+    Crowd,
+}
+
+impl Size {
+    fn choose(seed: u64, rng: &mut Rng) -> Self {
+        match rng.below(20_000) {
+            _ if seed >= FIRST_CROWD => Self::Crowd,
+            0 => Self::Crowd,
+            1..80 => Self::Large,
+            _ => Self::Small,
+        }
+    }
+}
+
 impl Swarm {
-    pub(crate) fn choose(rng: &mut Rng) -> Self {
-        let large = rng.per_mille(4);
-        let relays = rng.one_of(&[1, 1, 2, 3, 4]);
-        let tabs = if large {
-            rng.between(100, 400)
-        } else {
-            rng.between(2, 9)
+    pub(crate) fn choose(seed: u64, rng: &mut Rng) -> Self {
+        let size = Size::choose(seed, rng);
+        let relays = match size {
+            Size::Small | Size::Large => rng.one_of(&[1, 1, 2, 3, 4]),
+            Size::Crowd => rng.one_of(&[3, 5, 8]),
+        };
+        let tabs = match size {
+            Size::Small => rng.between(2, 9),
+            Size::Large => rng.between(100, 400),
+            Size::Crowd => rng.between(1_000, 5_000),
         };
         let rough = rng.per_mille(600);
         let chance = |rng: &mut Rng, max| {
@@ -134,26 +173,35 @@ impl Swarm {
         Self {
             relays,
             tabs: tabs as usize,
-            trouble: rng.millis(4_000, 25_000),
+            trouble: match size {
+                Size::Small | Size::Large => rng.millis(4_000, 25_000),
+                Size::Crowd => rng.millis(6_000, 15_000),
+            },
             delay_ms: rng.one_of(&[(0, 0), (1, 1), (5, 20), (40, 10), (100, 200)]),
             direct,
             window_bytes: rng.one_of(&[32 * 1024, 256 * 1024, 1024 * 1024]),
             faults,
-            fault_every_ms: rng.one_of(&[150, 500, 1_500, 4_000]),
+            fault_every_ms: match size {
+                Size::Small | Size::Large => rng.one_of(&[150, 500, 1_500, 4_000]),
+                Size::Crowd => rng.one_of(&[50, 150, 500]),
+            },
             drift_ppm: rng.one_of(&[0, 0, 200, 20_000]),
             slow_readers: rng.one_of(&[0, 0, 100, 500]),
-            pace_ms: if large {
-                5_000
-            } else {
-                rng.one_of(&[150, 500, 1500])
+            pace_ms: match size {
+                Size::Small => rng.one_of(&[150, 500, 1500]),
+                Size::Large | Size::Crowd => 5_000,
             },
             message_bytes: rng.one_of(&[64, 2_000, 2_000, 30_000, 300_000]),
-            resume_window: rng.one_of(&[
-                Duration::from_secs(5),
-                Duration::from_secs(20),
-                Duration::from_secs(120),
-            ]),
-            lying_peer: rng.per_mille(150),
+            resume_window: Duration::from_secs(match size {
+                Size::Small | Size::Large => rng.one_of(&[5, 20, 120]),
+                Size::Crowd => rng.one_of(&[5, 20]),
+            }),
+            villain: match rng.below(1000) {
+                0..150 => Some(Villain::Babbler),
+                150..350 => Some(Villain::Hostile),
+                _ => None,
+            },
+            core: rng.per_mille(333),
             eavesdrop: rng.per_mille(250),
         }
     }

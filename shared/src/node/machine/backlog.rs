@@ -1,7 +1,8 @@
 //! What waits at a node, and whether that is within the limits.
 
 use crate::limits::{
-    HELD_BYTES_MAX, LINK_QUEUE_BYTES_CLOSE, UNACKNOWLEDGED_BYTES_MAX, UNACKNOWLEDGED_RECORDS_MAX,
+    HELD_BYTES_MAX, LINK_QUEUE_BYTES_CLOSE, REFUSED_STREAMS_MAX, STREAMS_MAX,
+    UNACKNOWLEDGED_BYTES_MAX, UNACKNOWLEDGED_RECORDS_MAX,
 };
 use crate::node::machine::Machine;
 use crate::session::transport::Transport;
@@ -19,6 +20,8 @@ pub struct Backlog {
     pub early_bytes: usize,
     /// Bytes of one session that wait to be read.
     pub unread_bytes: u64,
+    /// Streams of one session.
+    pub streams: usize,
 }
 
 impl Machine {
@@ -34,6 +37,7 @@ impl Machine {
             .filter_map(|state| state.session.as_ref());
         for session in sessions {
             backlog.unread_bytes = backlog.unread_bytes.max(session.mux.held_bytes());
+            backlog.streams = backlog.streams.max(session.mux.len());
             if let Some(transport) = &session.transport {
                 backlog.take(transport);
             }
@@ -72,6 +76,11 @@ impl Backlog {
                 "bytes wait to be read",
                 self.unread_bytes as usize,
                 HELD_BYTES_MAX as usize,
+            ),
+            (
+                "streams are open",
+                self.streams,
+                2 * STREAMS_MAX + REFUSED_STREAMS_MAX,
             ),
         ];
         counts

@@ -42,6 +42,11 @@ impl Machine {
         }
     }
 
+    /// The routes that use a link. At rest, both ends of it know the same ones.
+    pub fn routes_over(&self, link: LinkId) -> impl Iterator<Item = RouteHandle> {
+        self.routes.over(link)
+    }
+
     /// Passes a record on: a look-up, and the same bytes again.
     pub(super) fn receive_routed(
         &mut self,

@@ -227,6 +227,22 @@ fn one_node_cannot_open_streams_without_end() {
 }
 
 #[test]
+fn a_node_that_does_not_hear_that_its_streams_are_refused_loses_the_session() {
+    let mut mux = Mux::new(true);
+    let mut open = |n: usize| {
+        let mut out = BytesMut::new();
+        StreamFrame::Open("test/1".into()).encode(StreamId(2 * n as u64 + 1), &mut out);
+        let result = mux.read_record(out.freeze());
+        (result.map_err(|failure| failure.code), mux.len())
+    };
+    let most = STREAMS_MAX + REFUSED_STREAMS_MAX;
+    for n in 0..most {
+        assert_eq!(open(n), (Ok(()), n + 1));
+    }
+    assert_eq!(open(most), (Err(Code::Overloaded), most));
+}
+
+#[test]
 fn frames_against_the_rules_end_the_session_or_the_stream() {
     let frame = |id: u64, frame: StreamFrame| {
         let mut out = BytesMut::new();
