@@ -10,14 +10,16 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 
 use crate::id::{Identity, NodeId};
-use crate::session::record::Keys;
+use crate::session::record::{Keys, SessionId};
 
 /// The session version that this node speaks.
 pub const VERSION: u8 = 1;
 
 const PATTERN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
-/// Bytes of a handshake message without payload, at the most: two keys and two tags.
-const MESSAGE_BYTES_MAX: usize = 2 * 32 + 2 * 16;
+/// Bytes of a handshake message, at the most: two keys, two tags, and the id of a session.
+const MESSAGE_BYTES_MAX: usize = 2 * 32 + 2 * 16 + SessionId::BYTES;
+/// Bytes that a first message may carry; those beyond what this version knows are ignored.
+const PAYLOAD_BYTES_MAX: usize = 256;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +53,11 @@ pub struct Context<'a> {
 pub struct Caller(Box<HandshakeState>);
 
 impl Caller {
-    /// Begins; gives the first message.
+    /// Begins; gives the first message. `doubted` is a session of which the caller is not sure that the
+    /// other side still has it.
     pub fn start(
         context: Context<'_>,
+        doubted: Option<SessionId>,
         rng: ChaCha20Rng,
     ) -> Result<(Self, Vec<u8>), HandshakeError> {
         let key = agreement_key(context.peer)?;
@@ -65,7 +69,8 @@ impl Caller {
             .prologue(&prologue)?
             .build_initiator()?;
         let mut message = vec![0; MESSAGE_BYTES_MAX];
-        let len = state.write_message(&[], &mut message)?;
+        let doubted = doubted.as_ref().map_or(&[][..], |id| &id.0);
+        let len = state.write_message(doubted, &mut message)?;
         message.truncate(len);
         Ok((Self(Box::new(state)), message))
     }
@@ -73,7 +78,7 @@ impl Caller {
     /// Ends, with the second message.
     pub fn finish(mut self, message: &[u8]) -> Result<Keys, HandshakeError> {
         self.0.read_message(message, &mut [])?;
-        Ok(Keys::new(self.0.into_stateless_transport_mode()?))
+        keys(*self.0)
     }
 }
 
@@ -83,12 +88,23 @@ impl core::fmt::Debug for Caller {
     }
 }
 
+/// What a called node has to say.
+#[derive(Debug)]
+pub struct Answer {
+    /// The keys, if it wants a new session.
+    pub keys: Keys,
+    /// The second message, if it does.
+    pub second: Vec<u8>,
+    /// The session of which the caller is not sure that this side still has it.
+    pub doubted: Option<SessionId>,
+}
+
 /// The called node's half: from the first message to the second, and the keys.
 pub fn answer(
     context: Context<'_>,
     first: &[u8],
     rng: ChaCha20Rng,
-) -> Result<(Keys, Vec<u8>), HandshakeError> {
+) -> Result<Answer, HandshakeError> {
     let key = agreement_key(context.peer)?;
     let secret = context.identity.agreement_secret();
     let prologue = context.prologue(context.peer, context.identity.id());
@@ -96,16 +112,28 @@ pub fn answer(
         .local_private_key(&secret)?
         .prologue(&prologue)?
         .build_responder()?;
-    state.read_message(first, &mut [])?;
+    let mut payload = [0; PAYLOAD_BYTES_MAX];
+    let len = state.read_message(first, &mut payload)?;
+    let doubted = SessionId::of(&payload[..len]);
     if state.get_remote_static() != Some(&key) {
         return Err(HandshakeError::NotTheCaller {
             expected: context.peer,
         });
     }
-    let mut message = vec![0; MESSAGE_BYTES_MAX];
-    let len = state.write_message(&[], &mut message)?;
-    message.truncate(len);
-    Ok((Keys::new(state.into_stateless_transport_mode()?), message))
+    let mut second = vec![0; MESSAGE_BYTES_MAX];
+    let len = state.write_message(&[], &mut second)?;
+    second.truncate(len);
+    Ok(Answer {
+        keys: keys(state)?,
+        second,
+        doubted,
+    })
+}
+
+fn keys(state: HandshakeState) -> Result<Keys, HandshakeError> {
+    // BLAKE2s gives 32 bytes.
+    let id = SessionId::of(state.get_handshake_hash()).ok_or(snow::Error::Input)?;
+    Ok(Keys::new(id, state.into_stateless_transport_mode()?))
 }
 
 impl Context<'_> {
@@ -185,9 +213,10 @@ mod tests {
     #[test]
     fn both_sides_get_keys_that_open_each_others_records() {
         let (a, b) = (identity(1), identity(2));
-        let (caller, first) = Caller::start(context(&a, &b, "z"), rng(1)).unwrap();
-        let (b_keys, second) = answer(context(&b, &a, "z"), &first, rng(2)).unwrap();
-        let a_keys = caller.finish(&second).unwrap();
+        let (caller, first) = Caller::start(context(&a, &b, "z"), None, rng(1)).unwrap();
+        let called = answer(context(&b, &a, "z"), &first, rng(2)).unwrap();
+        let (a_keys, b_keys) = (caller.finish(&called.second).unwrap(), called.keys);
+        assert_eq!((a_keys.id(), called.doubted), (b_keys.id(), None));
         let sealed = a_keys.seal(true, 7, b"hello");
         assert_eq!(b_keys.open(&sealed).unwrap(), b"hello"[..]);
         let sealed = b_keys.seal(false, 7, b"back");
@@ -195,16 +224,30 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_may_name_the_session_that_it_is_not_sure_of() {
+        let (a, b) = (identity(1), identity(2));
+        let doubted = Some(SessionId([7; SessionId::BYTES]));
+        let (caller, first) = Caller::start(context(&a, &b, "z"), doubted, rng(1)).unwrap();
+        let called = answer(context(&b, &a, "z"), &first, rng(2)).unwrap();
+        assert_eq!(called.doubted, doubted);
+        assert_eq!(
+            caller.finish(&called.second).unwrap().id(),
+            called.keys.id()
+        );
+        assert_ne!(called.keys.id(), SessionId([7; SessionId::BYTES]));
+    }
+
+    #[test]
     fn a_caller_under_anothers_id_is_found_out() {
         let (thief, victim, b) = (identity(1), identity(2), identity(3));
-        let (_, first) = Caller::start(context(&thief, &b, "z"), rng(1)).unwrap();
+        let (_, first) = Caller::start(context(&thief, &b, "z"), None, rng(1)).unwrap();
         assert!(answer(context(&b, &victim, "z"), &first, rng(2)).is_err());
     }
 
     #[test]
     fn a_message_for_another_node_or_zone_is_refused() {
         let (a, b, c) = (identity(1), identity(2), identity(3));
-        let (_, first) = Caller::start(context(&a, &b, "z"), rng(1)).unwrap();
+        let (_, first) = Caller::start(context(&a, &b, "z"), None, rng(1)).unwrap();
         assert!(answer(context(&c, &a, "z"), &first, rng(2)).is_err());
         assert!(answer(context(&b, &a, "y"), &first, rng(2)).is_err());
         assert!(answer(context(&b, &a, "z"), &first, rng(2)).is_ok());
@@ -213,7 +256,7 @@ mod tests {
     #[test]
     fn every_changed_byte_of_the_handshake_is_noticed() {
         let (a, b) = (identity(1), identity(2));
-        let (_, first) = Caller::start(context(&a, &b, "z"), rng(1)).unwrap();
+        let (_, first) = Caller::start(context(&a, &b, "z"), None, rng(1)).unwrap();
         for i in 0..first.len() {
             let mut changed = first.clone();
             changed[i] ^= 1;
@@ -222,9 +265,9 @@ mod tests {
                 "byte {i}"
             );
         }
-        let (_, second) = answer(context(&b, &a, "z"), &first, rng(2)).unwrap();
+        let second = answer(context(&b, &a, "z"), &first, rng(2)).unwrap().second;
         for i in 0..second.len() {
-            let (caller, _) = Caller::start(context(&a, &b, "z"), rng(1)).unwrap();
+            let (caller, _) = Caller::start(context(&a, &b, "z"), None, rng(1)).unwrap();
             let mut changed = second.clone();
             changed[i] ^= 1;
             assert!(caller.finish(&changed).is_err(), "byte {i}");
@@ -248,7 +291,7 @@ mod tests {
             zone: "z",
         };
         assert!(matches!(
-            Caller::start(context, rng(1)),
+            Caller::start(context, None, rng(1)),
             Err(HandshakeError::BadId(_))
         ));
     }

@@ -18,7 +18,24 @@ const UNRELIABLE_NONCE: u64 = 1 << 62;
 const NUMBER_MAX: u64 = UNRELIABLE_NONCE - 1;
 
 /// The keys of one session, for both directions.
-pub struct Keys(Box<StatelessTransportState>);
+pub struct Keys {
+    id: SessionId,
+    state: Box<StatelessTransportState>,
+}
+
+/// What both sides call a session: the beginning of its handshake's hash. It is no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId(pub [u8; SessionId::BYTES]);
+
+impl SessionId {
+    /// How long it is.
+    pub const BYTES: usize = 16;
+
+    /// The beginning of some bytes, if there are enough.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().copied().map(Self)
+    }
+}
 
 /// A sealed record: its number, and all its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +56,16 @@ pub struct Sealed {
 pub struct NotOurs;
 
 impl Keys {
-    pub(super) fn new(state: StatelessTransportState) -> Self {
-        Self(Box::new(state))
+    pub(super) fn new(id: SessionId, state: StatelessTransportState) -> Self {
+        Self {
+            id,
+            state: Box::new(state),
+        }
+    }
+
+    /// The session that they are of.
+    pub fn id(&self) -> SessionId {
+        self.id
     }
 
     /// Seals `plain` under `number`, which must not have been used for other bytes.
@@ -56,7 +81,7 @@ impl Keys {
         out.resize(header + plain.len() + TAG_BYTES, 0);
         // Fails for a message beyond 64 KiB only; what is left is zeros, which nobody can open.
         let sealed = self
-            .0
+            .state
             .write_message(nonce(reliable, number), plain, &mut out[header..]);
         debug_assert!(sealed.is_ok());
         Sealed {
@@ -76,7 +101,7 @@ impl Keys {
         let mut plain = BytesMut::zeroed(body.len());
         let nonce = nonce(sealed.reliable, sealed.number);
         let len = self
-            .0
+            .state
             .read_message(nonce, body, &mut plain)
             .map_err(|_| NotOurs)?;
         plain.truncate(len);

@@ -17,7 +17,7 @@ use crate::error::{Code, Failure};
 use crate::limits::PROTOCOL_BYTES_MAX;
 use crate::quality::Quality;
 use crate::session::delivery::{Ack, Receiver, Seen, Sender};
-use crate::session::record::{Keys, NotOurs, Sealed};
+use crate::session::record::{Keys, NotOurs, Sealed, SessionId};
 use crate::stream::Protocol;
 use crate::stream::frame::protocol_of;
 use crate::wire::{DecodeError, Reader, put_chunk, put_varint};
@@ -88,6 +88,11 @@ impl Transport {
             seen: Seen::default(),
             next_unreliable: 0,
         }
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.keys.id()
     }
 
     /// Opens a record.

@@ -380,12 +380,13 @@ pub(crate) fn handshakes() -> Vec<Value> {
         peer,
         zone: "local",
     };
-    let (caller, first) = Caller::start(context(&a, b.id()), rng(3)).expect("a valid id");
-    let (called_keys, second) = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
+    let (caller, first) = Caller::start(context(&a, b.id()), None, rng(3)).expect("a valid id");
+    let called = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
+    let second = called.second;
     let caller_keys = caller.finish(&second).expect("our answer");
     let (mut from, mut to) = (
         Transport::new(caller_keys, UNACKNOWLEDGED_BYTES_MAX),
-        Transport::new(called_keys, UNACKNOWLEDGED_BYTES_MAX),
+        Transport::new(called.keys, UNACKNOWLEDGED_BYTES_MAX),
     );
     let mut plain = BytesMut::new();
     StreamFrame::Open("a/1".into()).encode(StreamId(0), &mut plain);

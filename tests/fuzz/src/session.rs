@@ -71,10 +71,10 @@ fn ends() -> [End; 2] {
         peer,
         zone: "",
     };
-    let (caller, first) = Caller::start(context(&a, b.id()), rng(3)).expect("a valid id");
-    let (called, second) = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
-    let calling = caller.finish(&second).expect("our answer");
-    [(calling, true), (called, false)].map(|(keys, even)| End {
+    let (caller, first) = Caller::start(context(&a, b.id()), None, rng(3)).expect("a valid id");
+    let called = answer(context(&b, a.id()), &first, rng(4)).expect("our message");
+    let calling = caller.finish(&called.second).expect("our answer");
+    [(calling, true), (called.keys, false)].map(|(keys, even)| End {
         transport: Transport::new(keys, UNACKNOWLEDGED_BYTES_MAX),
         mux: Mux::new(even),
         sent: BTreeMap::new(),

@@ -245,7 +245,15 @@ impl App {
             Read::Reset(failure) => {
                 scene.machine.release(key);
                 if let Some(held) = self.held.remove(&key) {
-                    held.ends(End::Told(failure.code), scene.ledger);
+                    let label = held.label;
+                    let anew = failure.message == "the node has begun anew";
+                    let end = if anew {
+                        End::Anew
+                    } else {
+                        End::Told(failure.code)
+                    };
+                    held.ends(end, scene.ledger);
+                    label.map_or(Ok(()), |label| scene.ledger.check_early_end(label))?;
                 }
                 Ok(false)
             }

@@ -109,7 +109,8 @@ impl Hostile {
             peer,
             zone: ZONE,
         };
-        let (caller, first) = Caller::start(context, ChaCha20Rng::from_seed(rng.bytes())).ok()?;
+        let (caller, first) =
+            Caller::start(context, None, ChaCha20Rng::from_seed(rng.bytes())).ok()?;
         let own = self.identity.id();
         let counts = Counts {
             next_record: 0,

@@ -50,6 +50,8 @@ pub(crate) struct Side {
 pub(crate) enum End {
     /// Its node told why.
     Told(Code),
+    /// Its node told that the other has lost the session.
+    Anew,
     /// It was its own wish.
     Own,
     /// Its process is no more.
@@ -98,6 +100,15 @@ impl Ledger {
             .get_mut(&label)
             .expect("labels are given out by the ledger")
             .sides[side]
+    }
+
+    /// Checks an early end: if each side says that the other has lost the session, neither had.
+    pub(crate) fn check_early_end(&self, label: u64) -> Result<(), Violation> {
+        let sides = &self.conversations[&label].sides;
+        if sides.iter().all(|side| side.end == Some(End::Anew)) {
+            return Err(Violation(format!("stream {label} ended for no reason")));
+        }
+        Ok(())
     }
 
     /// The next message of a side.

@@ -7,6 +7,7 @@ use crate::node::events::Event;
 use crate::node::machine::Machine;
 use crate::node::machine::session::{Answering, Calling, PeerState, Session};
 use crate::session::handshake::{self, Caller, Context, VERSION};
+use crate::session::record::SessionId;
 use crate::session::transport::{Remark, Transport};
 use crate::session::{Payload, Via};
 
@@ -24,7 +25,9 @@ impl Machine {
             peer,
             zone: &self.zone,
         };
-        let (caller, first) = Caller::start(context, rng)
+        let state = self.peers.get(&peer);
+        let doubted = state.and_then(|state| state.session.as_ref()?.id());
+        let (caller, first) = Caller::start(context, doubted, rng)
             .map_err(|error| Code::UnknownName.because(error.to_string()).of(peer))?;
         let deadline = self.now + HANDSHAKE_TIMEOUT;
         let via = self.open_route_to(peer, &Payload::first(VERSION, &first))?;
@@ -57,16 +60,19 @@ impl Machine {
             zone: &self.zone,
         };
         match handshake::answer(context, noise, rng) {
-            Ok((keys, second)) => {
+            Ok(answer) if self.reassure(peer, via, answer.doubted) => {
+                tracing::debug!(peer = %peer.short(), "the session lives");
+            }
+            Ok(answer) => {
                 let deadline = self.now + HANDSHAKE_TIMEOUT;
-                let transport = Transport::new(keys, self.config.resume_window_bytes);
+                let transport = Transport::new(answer.keys, self.config.resume_window_bytes);
                 let state = self.peers.entry(peer).or_default();
                 state.calling = None;
                 state.answering = Some(Answering {
                     transport,
                     deadline,
                 });
-                self.send_payload(via, Payload::second(&second));
+                self.send_payload(via, Payload::second(&answer.second));
                 self.reschedule(peer);
             }
             Err(error) => {
@@ -74,6 +80,24 @@ impl Machine {
                 self.send_payload(via, Payload::notice(Code::Unauthorised));
             }
         }
+    }
+
+    /// Shows a caller who is not sure of a session that it lives: by a record of it, along the route of
+    /// the call. Whether it does.
+    fn reassure(&mut self, peer: NodeId, via: Via, doubted: Option<SessionId>) -> bool {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return false;
+        };
+        let session = state.session.as_mut();
+        let session = session.and_then(|session| session.transport.as_mut());
+        let answering = state.answering.as_mut().map(|a| &mut a.transport);
+        let mut ours = session.into_iter().chain(answering);
+        let Some(transport) = ours.find(|transport| Some(transport.id()) == doubted) else {
+            return false;
+        };
+        let record = transport.seal_remark(&Remark::Ack);
+        self.send_payload(via, record);
+        true
     }
 
     pub(super) fn receive_second(&mut self, via: Via, peer: NodeId, noise: &[u8]) {

@@ -65,6 +65,10 @@ impl Machine {
             && let Some(session) = &mut state.session
         {
             session.hear(now);
+            // Along the route of a call nothing can come that is older than the call.
+            if state.opening == Some(via) {
+                state.calling = None;
+            }
             if state.opening == Some(via) || session.paths.active().is_none() {
                 self.path_up(peer, via);
             }

@@ -14,6 +14,7 @@ use crate::limits::{
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
 use crate::session::handshake::Caller;
+use crate::session::record::SessionId;
 use crate::session::transport::{Remark, Transport};
 use crate::session::{Paths, Via};
 use crate::stream::{Mux, Protocol, StreamId};
@@ -134,6 +135,11 @@ impl Session {
             datagrams: VecDeque::new(),
             datagram_last: false,
         }
+    }
+
+    /// Its id, once there are keys.
+    pub(super) fn id(&self) -> Option<SessionId> {
+        self.transport.as_ref().map(Transport::id)
     }
 
     pub(super) fn key(&self, peer: NodeId, stream: StreamId) -> StreamKey {

@@ -16,6 +16,7 @@ use crate::link::frame::Control;
 use crate::link::hello::{Challenge, Hello, VERSION};
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::*;
+use crate::session::Payload;
 use crate::stream::flow::Read;
 use crate::wire::from_cbor;
 use crate::{Name, Time};
@@ -347,6 +348,36 @@ fn a_node_that_begins_anew_replaces_its_old_session() {
     assert_eq!(code_of(net.read(1, old)), Some(Code::Gone));
     let at_a = *net.incoming(1).last().unwrap();
     assert_eq!(net.read(1, at_a), text("anew"));
+}
+
+#[test]
+fn nobodys_word_that_a_session_is_lost_ends_one_that_lives() {
+    let mut net = Net::new();
+    let (a, b) = (net.tab(1, "a"), net.tab(2, "b"));
+    let key = net.open(1, b);
+    net.send(1, key, "before");
+    net.run();
+    let at_b = net.incoming(2)[0];
+    for (n, peer) in [(1, b), (2, a)] {
+        let via = net.nodes[&n].peers[&peer].session.as_ref().unwrap().way();
+        let notice = Frame::Record {
+            route: via.unwrap().route(),
+            payload: Payload::notice(Code::Gone),
+        };
+        let link = via.unwrap().link();
+        for _ in 0..3 {
+            net.deliver(n, link, notice.encode());
+            net.advance(10_000);
+        }
+    }
+    net.send(1, key, "after");
+    net.run();
+    assert_eq!(net.read(2, at_b), text("before"));
+    assert_eq!(net.read(2, at_b), text("after"));
+    for n in [1, 2] {
+        assert!(!net.saw(n, |e| matches!(e, Event::SessionDown(..))));
+    }
+    assert!(net.at(0).traffic().routes <= 2, "one for each who doubted");
 }
 
 #[test]
