@@ -25,7 +25,7 @@ pub struct Keys {
 
 /// What both sides call a session: the beginning of its handshake's hash. It is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionId(pub [u8; SessionId::BYTES]);
+pub struct SessionId(pub [u8; Self::BYTES]);
 
 impl SessionId {
     /// How long it is.
