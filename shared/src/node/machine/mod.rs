@@ -26,7 +26,7 @@ mod uplink;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -98,6 +98,8 @@ pub struct Machine {
     pings: BTreeMap<u64, (NodeId, Time)>,
     serial: u64,
     outputs: VecDeque<Output>,
+    /// In which the frames of a record are written before they are sealed.
+    frames: BytesMut,
 }
 
 impl Machine {
@@ -128,6 +130,7 @@ impl Machine {
             pings: BTreeMap::new(),
             serial: 0,
             outputs: VecDeque::new(),
+            frames: BytesMut::new(),
             config,
         };
         if machine.is_primary() {

@@ -181,7 +181,7 @@ impl Machine {
                 continue;
             }
             state.waiting = None;
-            if let Some(payload) = session.next_record(self.now) {
+            if let Some(payload) = session.next_record(self.now, &mut self.frames) {
                 self.tell(
                     via.link(),
                     &Frame::Record {

@@ -8,8 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::Time;
 use crate::id::NodeId;
 use crate::limits::{
-    DATAGRAMS_MAX, FRAGMENT_BYTES_MAX, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE,
-    SESSION_SILENCE_MAX,
+    DATAGRAMS_MAX, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
 };
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
@@ -170,8 +169,8 @@ impl Session {
         self.transport.as_ref().and(self.paths.active())
     }
 
-    /// The next record to send.
-    pub(super) fn next_record(&mut self, now: Time) -> Option<Bytes> {
+    /// The next record to send. `frames` is a buffer to write in, whatever it holds.
+    pub(super) fn next_record(&mut self, now: Time, frames: &mut BytesMut) -> Option<Bytes> {
         let transport = self.transport.as_mut()?;
         if let Some(remark) = self.remarks.pop_front() {
             return Some(transport.seal_remark(&remark));
@@ -187,11 +186,11 @@ impl Session {
             return Some(again);
         }
         if self.mux.wants_to_send() && transport.has_room(self.mux.wants_to_send_soon()) {
-            let mut frames = BytesMut::with_capacity(FRAGMENT_BYTES_MAX.min(1024));
-            self.mux.write_record(&mut frames);
+            frames.clear();
+            self.mux.write_record(frames);
             if !frames.is_empty() {
                 self.used = now;
-                return Some(transport.seal(&frames, now));
+                return Some(transport.seal(frames, now));
             }
         }
         if let Some(datagram) = self.datagrams.pop_front() {
