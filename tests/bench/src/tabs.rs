@@ -46,13 +46,17 @@ impl Tabs {
         let right = browsers.open(&page("right")).await;
         let left = browsers.open(&page("left")).await;
         left.until_path("right", "direct").await;
-        left.wait_for(&script("await connect()"), vec![]).await;
-        Ok(Self {
+        let tabs = Self {
             left,
             _right: right,
             relay,
             _browsers: browsers,
-        })
+        };
+        let connected = tabs.ask("await connect()").await?;
+        if !connected.is_null() {
+            return Err(format!("no channel between the tabs: {connected}").into());
+        }
+        Ok(tabs)
     }
 
     /// A third node joins from the left tab, over a wire of that delay in each direction.

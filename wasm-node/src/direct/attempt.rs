@@ -10,17 +10,19 @@ use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
 use gloo::timers::future::TimeoutFuture;
 use peerage::error::Code;
-use peerage::link::Origin;
 use peerage::node::{Input, Stream};
 use peerage::service::signal::{PROTOCOL, Signal};
 use peerage::{Failure, Node, NodeId};
 
 use super::Directory;
 use super::connection::{Connection, Told};
-use crate::driver::{Inputs, Socket};
+use crate::driver::Inputs;
 
-/// How long an attempt may take.
-const OPEN_TIMEOUT_MS: u32 = 15_000;
+/// How long an attempt may take until candidates of both sides have met: browsers sometimes gather none,
+/// for ever.
+const MEET_TIMEOUT_MS: u32 = 4_000;
+/// How long it may take from then on.
+const OPEN_TIMEOUT_MS: u32 = 11_000;
 const RETRY_MIN_MS: u32 = 300;
 const RETRY_MAX_MS: u32 = 30_000;
 /// Attempts in vain, one after the other, before the peer counts as having no room.
@@ -90,8 +92,8 @@ async fn attempt(
         Err(error) => return Ended::Failed(format!("{error:?}")),
     };
     let mut incoming = first;
-    let mut link = None;
-    let mut timer = Some(TimeoutFuture::new(OPEN_TIMEOUT_MS));
+    let (mut link, mut met) = (None, false);
+    let mut timer = Some(TimeoutFuture::new(MEET_TIMEOUT_MS));
     let ended = loop {
         let next = poll_fn(|cx| {
             poll_next(
@@ -105,10 +107,7 @@ async fn attempt(
         .await;
         let result = match next {
             Next::Told(Some(Told::Open)) => {
-                let origin = Origin::Direct(peer);
-                let id = inputs.add(Socket::Channel(connection.channel.clone()), origin);
-                connection.link_to(inputs, id);
-                link = Some(id);
+                link = Some(connection.link_to(inputs, peer));
                 timer = None;
                 Ok(())
             }
@@ -133,6 +132,11 @@ async fn attempt(
                 Ok(())
             }
             Next::Stream(Some(stream)) => break Ended::TheyBeganAnew(stream),
+            Next::Late if !met && connection.has_met() => {
+                met = true;
+                timer = Some(TimeoutFuture::new(OPEN_TIMEOUT_MS));
+                Ok(())
+            }
             Next::Late => break Ended::Failed(String::from("it took too long")),
         };
         if let Err(error) = result {

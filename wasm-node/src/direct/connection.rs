@@ -5,17 +5,18 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
+use peerage::link::{LinkId, Origin};
 use peerage::node::{Input, Stream};
 use peerage::service::signal::{Decision, Negotiation, Signal};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidateInit,
-    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType,
-    RtcSessionDescriptionInit, RtcSignalingState,
+    RtcIceConnectionState, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState,
+    RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
 };
 
-use crate::driver::Inputs;
+use crate::driver::{Inputs, Socket};
 use crate::websocket::packet_of;
 
 const CHANNEL: &str = "peerage";
@@ -32,7 +33,7 @@ pub(super) enum Told {
 /// One `RTCPeerConnection`, closed when it is dropped.
 pub(super) struct Connection {
     peer: RtcPeerConnection,
-    pub(super) channel: RtcDataChannel,
+    channel: RtcDataChannel,
     negotiation: Negotiation,
     pub(super) ours: Stream,
     pub(super) told: UnboundedReceiver<Told>,
@@ -83,8 +84,9 @@ impl Connection {
         })
     }
 
-    /// From now on packets go into the node.
-    pub(super) fn link_to(&mut self, inputs: &Inputs, id: peerage::link::LinkId) {
+    /// The channel is a link of the node from now on.
+    pub(super) fn link_to(&mut self, inputs: &Inputs, peer: NodeId) -> LinkId {
+        let id = inputs.add(Socket::Channel(self.channel.clone()), Origin::Direct(peer));
         let inputs = inputs.clone();
         self.listeners
             .push(EventListener::new(&self.channel, "message", move |event| {
@@ -94,6 +96,12 @@ impl Connection {
                     inputs.tell(Input::Packet(id, packet_of(event)));
                 }
             }));
+        id
+    }
+
+    /// Whether the browser has pairs of candidates to try.
+    pub(super) fn has_met(&self) -> bool {
+        self.peer.ice_connection_state() != RtcIceConnectionState::New
     }
 
     pub(super) async fn offer(&mut self) -> Result<(), JsValue> {
