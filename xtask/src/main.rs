@@ -76,7 +76,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "fuzz",
         args: "TARGET [SECONDS]",
-        about: "look for inputs that do harm: varint, link, greeting, payload, frames, text, session",
+        about: "look for inputs that do harm: varint, link, greeting, payload, frames, text, session, object",
         start: fuzz::fuzz,
     },
     Task {

@@ -281,8 +281,8 @@ impl Reader<'_> {
             Item::Float(seconds) => seconds,
             _ => return Err(unexpected("seconds since 1970", kind.to_string())),
         };
-        // A date has whole milliseconds, which seconds as a float need not hold exactly.
-        Ok(Item::Date((seconds * 1000.0).round()))
+        // A date has whole milliseconds, which seconds as a float need not hold exactly, and one zero.
+        Ok(Item::Date((seconds * 1000.0).round() + 0.0))
     }
 
     fn date_text(&mut self) -> Result<Item, ObjectError> {

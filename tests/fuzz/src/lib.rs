@@ -3,12 +3,15 @@
 
 mod session;
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 use peerage::id::{Name, NodeId};
 use peerage::link::frame::Packet;
 use peerage::link::hello::{Challenge, Hello, VERSIONS};
 use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Machine;
+use peerage::object::{Form, decode, encode, from_value};
 use peerage::service::command::Line;
 use peerage::service::signal::Signal;
 use peerage::session::Payload;
@@ -23,7 +26,7 @@ pub use session::session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("varint", varint),
     ("link", link),
     ("greeting", greeting),
@@ -31,6 +34,7 @@ pub const TARGETS: [Target; 7] = [
     ("frames", frames),
     ("text", text),
     ("session", session),
+    ("object", object),
 ];
 
 /// An integer that is read is written the same way.
@@ -122,6 +126,23 @@ pub fn text(input: &[u8]) {
     }
     // No line makes it panic.
     let _ = Line::parse(text);
+}
+
+/// A value: what is read is the same graph when it is written and read again, in either form.
+pub fn object(input: &[u8]) {
+    let Ok(value) = decode(&Bytes::copy_from_slice(input)) else {
+        return;
+    };
+    let natural = encode(&value, Form::Natural);
+    let again = decode(&natural).expect("what we have written");
+    assert!(value.is_same_graph(&again));
+    assert_eq!(encode(&again, Form::Natural), natural);
+    let sorted = encode(&value, Form::Deterministic);
+    let again = decode(&sorted).expect("what we have written");
+    assert_eq!(encode(&again, Form::Deterministic), sorted);
+    // No type of Rust's own makes it panic, or lasts.
+    let _ = from_value::<BTreeMap<String, Vec<f64>>>(&value);
+    let _ = from_value::<(Option<i128>, Box<str>, char)>(&value);
 }
 
 /// A relay gets a packet from one who has just called, and goes on whatever it was.
