@@ -7,17 +7,15 @@ pub mod origin;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use peerage::node::Node;
 use serde::Serialize;
 
-use crate::link::websocket::{
-    self, MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
-};
+use crate::link::websocket;
 use crate::runtime::Runtime;
 use origin::Origins;
 
@@ -63,12 +61,8 @@ pub async fn serve(
         .await
 }
 
-async fn mesh(
-    State(web): State<Web>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
-) -> Response {
-    if let Err(refusal) = web.origins.check(&headers) {
+async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
+    if let Err(refusal) = web.origins.check(request.headers()) {
         tracing::warn!(%refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",
@@ -76,16 +70,10 @@ async fn mesh(
         });
         return (StatusCode::FORBIDDEN, body).into_response();
     }
-    match upgrade {
-        Ok(upgrade) => upgrade
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
-            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-            .max_message_size(MESSAGE_BYTES_MAX)
-            .max_frame_size(MESSAGE_BYTES_MAX)
-            .on_upgrade(|socket| websocket::accept(web.runtime, socket)),
-        Err(rejection) => rejection.into_response(),
-    }
+    let upgrade = websocket::upgrade(&mut request, |socket| {
+        websocket::accept(web.runtime, socket)
+    });
+    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }
 
 #[derive(Serialize)]
