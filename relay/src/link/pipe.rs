@@ -142,3 +142,63 @@ impl AsyncWrite for Pipe {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pipe(taken: &[u8]) -> (Pipe, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (Pipe::new(ours.unwrap(), taken), theirs.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_was_gathered_leaves_whole_and_in_order() {
+        let (mut pipe, mut other) = pipe(&[]).await;
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            other.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        let mut expected = Vec::new();
+        for n in 0..100u8 {
+            let piece = vec![n; 60_000];
+            expected.extend_from_slice(&piece);
+            if n % 7 == 0 {
+                assert_eq!(pipe.write(&piece).await.unwrap(), piece.len());
+            } else {
+                pipe.gather(piece.into());
+            }
+        }
+        pipe.shutdown().await.unwrap();
+        assert_eq!((pipe.gathered_bytes, pipe.gathered.len()), (0, 0));
+        assert!(reading.await.unwrap() == expected);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_stuck_fills_the_pipe_and_not_the_memory() {
+        let (mut pipe, _other) = pipe(&[]).await;
+        let piece = [0; 1000];
+        let flood = async { while pipe.write(&piece).await.is_ok() {} };
+        let stuck = tokio::time::timeout(std::time::Duration::from_millis(200), flood).await;
+        assert!(stuck.is_err() && pipe.is_full());
+        assert!(pipe.gathered_bytes < GATHERED_BYTES + piece.len());
+    }
+
+    #[tokio::test]
+    async fn what_comes_is_read_in_order_and_leaves_no_buffer() {
+        let (mut pipe, mut other) = pipe(b"first, ").await;
+        other.write_all(&[7; 100_000]).await.unwrap();
+        let mut read = vec![0; 100_007];
+        for part in read.chunks_mut(1024) {
+            pipe.read_exact(part).await.unwrap();
+        }
+        assert!(read.starts_with(b"first, ") && read[7..] == [7; 100_000]);
+        assert_eq!(pipe.taken.capacity(), 0);
+    }
+}
