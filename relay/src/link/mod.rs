@@ -12,9 +12,9 @@ use futures_util::StreamExt;
 use peerage::Failure;
 
 /// Packets handed to a link's task before the link counts as busy.
-const PACKETS_BUSY: usize = 16;
+const PACKETS_BUSY: usize = 8;
 /// Packets left when it counts as ready again.
-const PACKETS_READY: usize = 4;
+const PACKETS_READY: usize = 2;
 
 /// Where the loop leaves packets for a link. (tokio's channel would hold a block of 32 letters for each
 /// link, idle or not.)

@@ -16,7 +16,7 @@ const TAKEN_BYTES: usize = 32 * 1024;
 /// Pieces given in one go.
 const GIVEN_PIECES: usize = 32;
 /// Bytes that wait to leave before no more are gathered.
-const GATHERED_BYTES: usize = 128 * 1024;
+const GATHERED_BYTES: usize = 64 * 1024;
 
 /// The stream, what has come and was not asked for yet, and what has not left yet.
 pub struct Pipe {
