@@ -107,7 +107,9 @@ impl Runtime {
 
     /// Tells the loop. `false` if it is no more.
     pub(crate) async fn tell(&self, told: Told) -> bool {
-        self.inputs.send(told).await.is_ok()
+        // `send` would hold what is told twice: every link's task has room for its future.
+        let room = self.inputs.reserve().await;
+        room.map(|room| room.send(told)).is_ok()
     }
 }
 

@@ -12,15 +12,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::WebSocketUpgrade;
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
-use peerage_relay::link::websocket;
+use peerage::link::Origin;
+use peerage_relay::link::websocket::{self, Socket};
 use peerage_relay::web;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio_tungstenite::tungstenite::Message;
 
 /// How each case went: what was said, and how the connection was closed. What is expected is what the
 /// library's authors expect of it.
@@ -75,8 +76,8 @@ async fn no_case_is_worse_than_expected() {
 
 /// The address of a socket like `/mesh`, but for what it says.
 async fn echo() -> String {
-    let upgrade = async |upgrade: WebSocketUpgrade| -> Response {
-        websocket::configure(upgrade).on_upgrade(send_back)
+    let upgrade = async |mut request: Request| -> Response {
+        websocket::upgrade(&mut request, send_back).unwrap()
     };
     let routes = Router::new().route("/mesh", any(upgrade));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,14 +86,23 @@ async fn echo() -> String {
     format!("ws://{address}/mesh")
 }
 
-async fn send_back(mut socket: WebSocket) {
-    while let Some(Ok(message)) = socket.recv().await {
-        if let Message::Text(_) | Message::Binary(_) = message
-            && socket.send(message).await.is_err()
-        {
-            break;
+async fn send_back(socket: Socket) {
+    while let Some(Ok(message)) = socket.next().await {
+        let sent = match message {
+            // As packets leave.
+            Message::Binary(packet) => match socket.write(Origin::Accepted, packet).await {
+                Ok(()) => socket.flush().await,
+                Err(error) => Err(error),
+            },
+            Message::Text(_) => socket.send(message).await,
+            _ => Ok(()),
+        };
+        if sent.is_err() {
+            return;
         }
     }
+    // The caller may have gone already.
+    let _ = socket.close().await;
 }
 
 /// Runs every case that is not left out. The suite's reports and its log stay in the folder.

@@ -9,7 +9,7 @@ use peerage::link::{Frame, RouteHandle};
 use peerage::wire::put_varint;
 use peerage::{Code, Identity, Kind, NodeId, limits};
 use peerage_tests::{Bystanders, RawLink, Relay};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 fn identity(n: u8) -> Identity {
     Identity::from_secret(&[n; 32])
@@ -312,4 +312,17 @@ async fn routes_beyond_the_limit_are_refused() {
             Some(Frame::Control(Control::Open { .. }))
         ) {}
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_closes_gets_its_answer() {
+    let relay = Relay::start("127.0.0.1:0");
+    let mut link = RawLink::dial(&relay).await;
+    link.challenge().await;
+    let close = tungstenite::protocol::CloseFrame {
+        code: 1000.into(),
+        reason: "".into(),
+    };
+    link.send(Message::Close(Some(close))).await;
+    assert_eq!(link.end().await.codes(), (None, Some(1000)));
 }

@@ -1,21 +1,23 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
+mod pipe;
 pub mod websocket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures_channel::mpsc;
+use futures_util::StreamExt;
 use peerage::Failure;
-use tokio::sync::mpsc;
 
 /// Packets handed to a link's task before the link counts as busy.
-const PACKETS_BUSY: usize = 16;
+const PACKETS_BUSY: usize = 8;
 /// Packets left when it counts as ready again.
-const PACKETS_READY: usize = 4;
+const PACKETS_READY: usize = 2;
 
-/// Where the loop leaves packets for a link.
-#[derive(Clone)]
+/// Where the loop leaves packets for a link. (tokio's channel would hold a block of 32 letters for each
+/// link, idle or not.)
 pub(crate) struct Outbox {
     letters: mpsc::UnboundedSender<Letter>,
     waiting: Arc<AtomicUsize>,
@@ -30,11 +32,11 @@ pub(crate) struct Inbox {
 
 pub(crate) enum Letter {
     Packet(Bytes),
-    Close(Failure),
+    Close(Box<Failure>),
 }
 
 pub(crate) fn outbox() -> (Outbox, Inbox) {
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, receiver) = mpsc::unbounded();
     let waiting = Arc::new(AtomicUsize::new(0));
     let inbox = Inbox {
         letters: receiver,
@@ -54,19 +56,21 @@ impl Outbox {
     pub(crate) fn send(&self, packet: Bytes) -> bool {
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         // A link whose task has ended has told so, or is about to.
-        let _ = self.letters.send(Letter::Packet(packet));
+        let _ = self.letters.unbounded_send(Letter::Packet(packet));
         before + 1 == PACKETS_BUSY
     }
 
     pub(crate) fn close(self, failure: Failure) {
-        let _ = self.letters.send(Letter::Close(failure));
+        let _ = self
+            .letters
+            .unbounded_send(Letter::Close(Box::new(failure)));
     }
 }
 
 impl Inbox {
     /// The next letter, and whether the link has just become ready again.
     pub(crate) async fn next(&mut self) -> Option<(Letter, bool)> {
-        let letter = self.letters.recv().await?;
+        let letter = self.letters.next().await?;
         Some(self.taken(letter))
     }
 

@@ -1,244 +1,292 @@
 //! Links over WebSocket: called by this node, or accepted by its web server. A packet is a binary
 //! message; what is written is gathered and flushed once.
 
-use std::fmt::Display;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::extract::ws;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::future::join;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PACKET_BYTES_MAX;
 use peerage::link::frame::Control;
 use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Input;
-use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, FrameHeader};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
+use crate::link::pipe::Pipe;
 use crate::link::{Inbox, Letter, outbox};
 use crate::runtime::{Runtime, Told};
 
 /// Read buffer: allocated for every link, idle or not.
-pub const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Write buffer: allocated as needed.
-pub const WRITE_BUFFER_BYTES: usize = 128 * 1024;
-/// The socket's buffer never shrinks, so that of a link which has little to say shall not grow: the first
-/// flush is due after this many bytes, each after that later by as many.
-const FLUSH_BYTES_FIRST: usize = 2 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
+/// What may wait outside the pipe at the most: a message, and answers to pings.
+const WRITE_BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 16 * 1024;
+/// Bytes of the longest header of a frame that is not masked.
+const HEADER_BYTES_MAX: usize = 10;
 /// A little above what the core takes, so that it says the name of the failure itself.
 const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
-/// What may wait in the socket's buffers at the most.
-const WRITE_BUFFER_BYTES_MAX: usize = 2 * WRITE_BUFFER_BYTES + MESSAGE_BYTES_MAX;
 
 /// Close codes are this and the number of the failure's code.
 const CLOSE_CODE_BASE: u16 = 4000;
 
 /// Calls a relay at a `ws:` address, and runs the link in a task.
 pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let (socket, _) =
-        tokio_tungstenite::connect_async_with_config(url.as_str(), Some(config), true)
-            .await
-            .map_err(|error| error.to_string())?;
+    let socket = call(url).await.map_err(|error| error.to_string())?;
     let link = run(runtime.clone(), Origin::Dialled, socket);
     runtime.links.spawn(link);
     Ok(())
 }
 
-/// The buffers and limits of every socket that the web server accepts.
-pub fn configure(upgrade: ws::WebSocketUpgrade) -> ws::WebSocketUpgrade {
-    upgrade
+async fn call(url: &Url) -> Result<Socket, Error> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let stream = TcpStream::connect(format!("{host}:{port}")).await?;
+    stream.set_nodelay(true)?;
+    let pipe = Pipe::new(stream, &[]);
+    let called =
+        tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config())).await;
+    called.map(|(socket, _)| Socket::new(socket))
+}
+
+/// Answers a request for a WebSocket, and runs `then` with it in a task.
+///
+/// # Errors
+/// What is wrong with the request.
+pub fn upgrade<F>(
+    request: &mut Request,
+    then: impl FnOnce(Socket) -> F + Send + 'static,
+) -> Result<Response, Box<Error>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let response = create_response_with_body(request, Body::empty)?;
+    let upgraded = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        // A caller that is gone already needs no socket.
+        let pipe = upgraded.await.ok().and_then(pipe_of);
+        if let Some(pipe) = pipe {
+            then(Socket::accepted(pipe).await).await;
+        }
+    });
+    Ok(response)
+}
+
+/// What hyper has handed over, without the layers around it.
+fn pipe_of(upgraded: Upgraded) -> Option<Pipe> {
+    let parts = downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+    Some(Pipe::new(parts.io.into_inner(), &parts.read_buf))
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
+        // What is written waits in the pipe, and here only if that is full.
+        .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
 
 /// Runs a link that the web server has accepted, until it ends.
-pub async fn accept(runtime: Runtime, socket: ws::WebSocket) {
+pub async fn accept(runtime: Runtime, socket: Socket) {
     let links = runtime.links.clone();
     links
         .track_future(run(runtime, Origin::Accepted, socket))
         .await;
 }
 
-/// What the two libraries' messages have in common.
-trait Message: Sized {
-    fn packet(bytes: Bytes) -> Self;
-    fn close(code: u16, reason: &'static str) -> Self;
-    /// The packet in it. Text is passed on as well, for the core to refuse.
-    fn into_packet(self) -> Option<Bytes>;
-}
-
-/// What their errors have in common.
-trait SocketError: Display {
-    fn is_too_large(&self) -> bool;
-}
-
-async fn run<S, M, E>(runtime: Runtime, origin: Origin, socket: S)
-where
-    S: Sink<M> + Stream<Item = Result<M, E>> + Send + 'static,
-    M: Message + Send + 'static,
-    E: SocketError + Send,
-{
+async fn run(runtime: Runtime, origin: Origin, socket: Socket) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
-    let (sink, stream) = socket.split();
     if !runtime.tell(Told::Link(id, origin, outbox)).await {
         return;
     }
-    let writer = tokio::spawn(write(runtime.clone(), id, sink, inbox));
-    let reason = read(&runtime, id, stream).await;
-    runtime
-        .tell(Told::Input(Input::LinkDown(id, reason.message.clone())))
-        .await;
+    let reading = async {
+        let reason = read(&runtime, id, &socket).await;
+        let down = Input::LinkDown(id, reason.message.clone());
+        runtime.tell(Told::Input(down)).await;
+        reason
+    };
     // With the outbox gone the writer ends, having written what was left.
-    if let Ok(Some(mut sink)) = writer.await {
-        if reason.code == Code::TooLarge {
-            let refusal = Frame::Control(Control::Refuse(reason.clone())).encode();
-            // The other side may be gone.
-            let _ = sink.feed(M::packet(refusal)).await;
-            let _ = sink.send(closing(&reason)).await;
-        }
-        let _ = sink.close().await;
-    }
+    let writing = write(&runtime, id, origin, &socket, inbox);
+    let (reason, written) = join(reading, writing).await;
+    // The other side may be gone.
+    let _ = match written {
+        Ok(()) if reason.code == Code::TooLarge => socket.refuse(origin, &reason).await,
+        Ok(()) => socket.close().await,
+        Err(_) => return,
+    };
 }
 
-async fn read<S, M, E>(runtime: &Runtime, id: LinkId, mut stream: SplitStream<S>) -> Failure
-where
-    S: Stream<Item = Result<M, E>>,
-    M: Message,
-    E: SocketError,
-{
-    while let Some(message) = stream.next().await {
+async fn read(runtime: &Runtime, id: LinkId, socket: &Socket) -> Failure {
+    while let Some(message) = socket.next().await {
         let packet = match message {
-            Ok(message) => message.into_packet(),
-            Err(error) if error.is_too_large() => return Code::TooLarge.because(error.to_string()),
+            Ok(Message::Binary(packet)) => packet,
+            // Text is passed on as well, for the core to refuse.
+            Ok(Message::Text(text)) => text.into(),
+            Ok(Message::Close(_)) => {
+                socket.lock().get_mut().close();
+                continue;
+            }
+            Ok(_) => continue,
+            Err(error @ Error::Capacity(_)) => return Code::TooLarge.because(error.to_string()),
             Err(error) => return Code::Gone.because(error.to_string()),
         };
-        if let Some(packet) = packet
-            && !runtime.tell_packet(id, packet).await
-        {
+        if !runtime.tell_packet(id, packet).await {
             break;
         }
     }
     Code::Gone.because("the socket was closed")
 }
 
-/// Writes until the link is closed here, which ends the sink, or its reader has ended.
-async fn write<S, M>(
-    runtime: Runtime,
+/// Writes until the link is closed here, or its reader has ended.
+async fn write(
+    runtime: &Runtime,
     id: LinkId,
-    mut sink: SplitSink<S, M>,
+    origin: Origin,
+    socket: &Socket,
     mut inbox: Inbox,
-) -> Option<SplitSink<S, M>>
-where
-    S: Sink<M>,
-    M: Message,
-{
-    let mut flush_bytes = FLUSH_BYTES_FIRST;
-    while let Some(mut next) = inbox.next().await {
-        let mut bytes = 0;
-        loop {
-            let (letter, ready) = next;
+) -> Result<(), Error> {
+    while let Some(first) = inbox.next().await {
+        let mut next = Some(first);
+        while let Some((letter, ready)) = next {
             match letter {
-                Letter::Packet(packet) => {
-                    bytes += packet.len();
-                    sink.feed(M::packet(packet)).await.ok()?;
-                }
+                Letter::Packet(packet) => socket.write(origin, packet).await?,
                 Letter::Close(failure) => {
-                    let _ = sink.send(closing(&failure)).await;
-                    let _ = sink.close().await;
-                    return None;
+                    socket.send(closing(&failure)).await?;
+                    socket.close().await?;
+                    return Err(Error::ConnectionClosed);
                 }
             }
             if ready {
                 runtime.tell(Told::Input(Input::Writable(id, true))).await;
             }
-            if bytes >= flush_bytes {
-                flush_bytes += FLUSH_BYTES_FIRST;
-                break;
-            }
-            match inbox.try_next() {
-                Some(more) => next = more,
-                None => break,
-            }
+            next = inbox.try_next();
         }
-        sink.flush().await.ok()?;
+        socket.flush().await?;
     }
-    Some(sink)
+    Ok(())
 }
 
-fn closing<M: Message>(failure: &Failure) -> M {
+/// A socket for its reader and its writer, which run in one task, so that neither ever waits for the
+/// other's lock. Boxed, since the task would have room for it in each of its states.
+pub struct Socket(Box<Mutex<WebSocketStream<Pipe>>>);
+
+impl Socket {
+    /// The socket on what the web server has handed over.
+    async fn accepted(pipe: Pipe) -> Self {
+        let config = Some(config());
+        Self::new(WebSocketStream::from_raw_socket(pipe, Role::Server, config).await)
+    }
+
+    fn new(socket: WebSocketStream<Pipe>) -> Self {
+        Self(Box::new(Mutex::new(socket)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WebSocketStream<Pipe>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes next; `None` after the end.
+    pub async fn next(&self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.lock().poll_next_unpin(cx)).await
+    }
+
+    /// Writes a packet, which leaves with the next flush at the latest.
+    ///
+    /// # Errors
+    /// The socket has ended.
+    pub async fn write(&self, origin: Origin, packet: Bytes) -> Result<(), Error> {
+        if self.gather(origin, packet)? {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Gathers a packet; `true` if that is enough for now.
+    fn gather(&self, origin: Origin, packet: Bytes) -> Result<bool, Error> {
+        let mut socket = self.lock();
+        if origin == Origin::Dialled {
+            // What a caller says is masked, which takes a copy.
+            socket.start_send_unpin(Message::Binary(packet))?;
+        } else if socket.get_ref().is_closed() {
+            return Err(Error::ConnectionClosed);
+        } else {
+            let header = FrameHeader {
+                opcode: OpCode::Data(Data::Binary),
+                ..FrameHeader::default()
+            };
+            let mut head = Vec::with_capacity(HEADER_BYTES_MAX);
+            header.format(packet.len() as u64, &mut head)?;
+            let pipe = socket.get_mut();
+            pipe.gather(head.into());
+            pipe.gather(packet);
+        }
+        Ok(socket.get_ref().is_full())
+    }
+
+    /// Lets leave what was written.
+    ///
+    /// # Errors
+    /// The socket has ended.
+    pub async fn flush(&self) -> Result<(), Error> {
+        poll_fn(|cx| self.lock().poll_flush_unpin(cx)).await
+    }
+
+    /// Sends a message of any kind at once.
+    ///
+    /// # Errors
+    /// The socket has ended.
+    pub async fn send(&self, message: Message) -> Result<(), Error> {
+        poll_fn(|cx| self.lock().poll_ready_unpin(cx)).await?;
+        self.lock().start_send_unpin(message)?;
+        self.flush().await
+    }
+
+    async fn refuse(&self, origin: Origin, reason: &Failure) -> Result<(), Error> {
+        let refusal = Frame::Control(Control::Refuse(reason.clone())).encode();
+        self.write(origin, refusal).await?;
+        self.send(closing(reason)).await?;
+        self.close().await
+    }
+
+    /// Ends it in good order, after what was written.
+    ///
+    /// # Errors
+    /// The socket has ended.
+    pub async fn close(&self) -> Result<(), Error> {
+        let closed = poll_fn(|cx| self.lock().poll_close_unpin(cx)).await;
+        // An answer to the other side's close is written by the library, and not flushed.
+        poll_fn(|cx| Pin::new(self.lock().get_mut()).poll_shutdown(cx)).await?;
+        closed
+    }
+}
+
+fn closing(failure: &Failure) -> Message {
     let code = match failure.code {
         Code::Left => 1000,
         Code::TooLarge => 1009,
         code => CLOSE_CODE_BASE + u16::from(code.number()),
     };
-    M::close(code, failure.code.as_str())
-}
-
-impl Message for ws::Message {
-    fn packet(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
-    }
-
-    fn close(code: u16, reason: &'static str) -> Self {
-        Self::Close(Some(ws::CloseFrame {
-            code,
-            reason: reason.into(),
-        }))
-    }
-
-    fn into_packet(self) -> Option<Bytes> {
-        match self {
-            Self::Binary(bytes) => Some(bytes),
-            Self::Text(text) => Some(text.into()),
-            Self::Ping(_) | Self::Pong(_) | Self::Close(_) => None,
-        }
-    }
-}
-
-impl Message for tungstenite::Message {
-    fn packet(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
-    }
-
-    fn close(code: u16, reason: &'static str) -> Self {
-        let reason = reason.into();
-        Self::Close(Some(tungstenite::protocol::CloseFrame {
-            code: code.into(),
-            reason,
-        }))
-    }
-
-    fn into_packet(self) -> Option<Bytes> {
-        match self {
-            Self::Binary(bytes) => Some(bytes),
-            Self::Text(text) => Some(text.into()),
-            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Frame(_) => None,
-        }
-    }
-}
-
-impl SocketError for tungstenite::Error {
-    fn is_too_large(&self) -> bool {
-        matches!(self, Self::Capacity(_))
-    }
-}
-
-impl SocketError for axum::Error {
-    fn is_too_large(&self) -> bool {
-        let source = std::error::Error::source(self);
-        source
-            .and_then(|error| error.downcast_ref::<tungstenite::Error>())
-            .is_some_and(SocketError::is_too_large)
-    }
+    Message::Close(Some(CloseFrame {
+        code: code.into(),
+        reason: failure.code.as_str().into(),
+    }))
 }

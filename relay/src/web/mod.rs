@@ -7,8 +7,8 @@ pub mod origin;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -61,12 +61,8 @@ pub async fn serve(
         .await
 }
 
-async fn mesh(
-    State(web): State<Web>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
-) -> Response {
-    if let Err(refusal) = web.origins.check(&headers) {
+async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
+    if let Err(refusal) = web.origins.check(request.headers()) {
         tracing::warn!(%refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",
@@ -74,11 +70,10 @@ async fn mesh(
         });
         return (StatusCode::FORBIDDEN, body).into_response();
     }
-    match upgrade {
-        Ok(upgrade) => websocket::configure(upgrade)
-            .on_upgrade(|socket| websocket::accept(web.runtime, socket)),
-        Err(rejection) => rejection.into_response(),
-    }
+    let upgrade = websocket::upgrade(&mut request, |socket| {
+        websocket::accept(web.runtime, socket)
+    });
+    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }
 
 #[derive(Serialize)]

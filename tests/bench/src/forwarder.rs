@@ -14,6 +14,11 @@ use tokio::sync::mpsc;
 
 type Clients = Arc<Mutex<HashMap<String, mpsc::Sender<Message>>>>;
 
+/// Allocated for every client, idle or not.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Allocated as needed.
+const WRITE_BUFFER_BYTES: usize = 128 * 1024;
+
 pub(crate) async fn run(address: SocketAddr) -> std::io::Result<()> {
     let app = Router::new()
         .route("/mesh", any(upgrade))
@@ -29,7 +34,6 @@ async fn upgrade(
     State(clients): State<Clients>,
     upgrade: WebSocketUpgrade,
 ) -> axum::response::Response {
-    use peerage_relay::link::websocket::{READ_BUFFER_BYTES, WRITE_BUFFER_BYTES};
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)

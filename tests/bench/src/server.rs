@@ -16,7 +16,7 @@ const TICKS: f64 = 100.0;
 pub(crate) enum System {
     /// This project's relay.
     Peerage,
-    /// The floor of our own stack: axum, a map and a queue, with the same buffers.
+    /// The floor of our own stack: axum, a map and a queue.
     Axum,
     /// nats-server, over WebSocket.
     Nats,

@@ -13,7 +13,7 @@ use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::machine::forward::Traffic;
-use crate::node::machine::neighbour::{Link, Phase};
+use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
 use crate::quality::Quality;
 use crate::routing::names::Names;
@@ -263,8 +263,8 @@ impl Machine {
 
     /// Tells a node that it is a member. `false` if it does not wait for that.
     fn welcome(&mut self, id: LinkId, applicant: &Applicant, member: &Member) -> bool {
-        let waits = |link: &Link| matches!(link.phase, Phase::Applying);
-        if !self.links.get(&id).is_some_and(waits) {
+        let link = self.links.get(&id);
+        if !link.is_some_and(|link| matches!(link.phase, Phase::Applying)) {
             return false;
         }
         let Applicant {
@@ -297,11 +297,17 @@ impl Machine {
     /// There is a way to a node below. The newest is in use, the older ones are spares.
     fn way_up(&mut self, member: Member, link: LinkId, listed: bool) {
         let id = member.id;
-        let ways = self.hub.ways.entry(id).or_default();
+        // Most have one way, and most ways lead to one: a push would make room for four at once.
+        let one = || Vec::with_capacity(1);
+        let ways = self.hub.ways.entry(id).or_insert_with(one);
         ways.retain(|way| *way != link);
         ways.push(link);
         let surplus = (ways.len() > SPARE_LINKS_MAX).then(|| ways.remove(0));
-        let below = self.hub.below.entry(link).or_default();
+        let below = self
+            .hub
+            .below
+            .entry(link)
+            .or_insert_with(|| Vec::with_capacity(1));
         if !below.contains(&id) {
             below.push(id);
         }

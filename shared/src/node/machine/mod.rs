@@ -34,7 +34,7 @@ use crate::Time;
 use crate::config::Config;
 use crate::error::{Code, Failure};
 use crate::id::{Identity, Name, NodeId};
-use crate::limits::{LINKS_MAX, RETURN_SPREAD_EACH, STALL};
+use crate::limits::{LINKS_MAX, RETURN_SPREAD_EACH, STALL, SWEEP_INTERVAL_MIN};
 use crate::link::frame::Member;
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::events::{Event, Peer, State};
@@ -75,7 +75,8 @@ pub struct Machine {
     uplink: Uplink,
     hub: Hub,
 
-    links: BTreeMap<LinkId, Link>,
+    /// Boxed, for a tree has room for twice as many as it holds.
+    links: BTreeMap<LinkId, Box<Link>>,
     /// Links that may have a packet to send, in turn.
     ready_links: VecDeque<LinkId>,
     /// When to look after the links again.
@@ -176,7 +177,7 @@ impl Machine {
     /// A link has come to be.
     pub fn handle_link_up(&mut self, now: Time, id: LinkId, origin: Origin) {
         self.handle_time(now);
-        let link = Link::new(origin, self.now);
+        let link = Box::new(Link::new(origin, self.now));
         if self.links.len() >= LINKS_MAX || self.state == State::Closed {
             self.links.insert(id, link);
             self.refuse(
@@ -187,7 +188,8 @@ impl Machine {
         }
         self.links.insert(id, link);
         self.greet(id);
-        self.sweep_soon();
+        // Not at once: that would be a look at every link for each that comes.
+        self.sweep_by(self.now + SWEEP_INTERVAL_MIN);
     }
 
     /// The relay could not be called.

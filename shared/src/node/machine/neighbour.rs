@@ -440,7 +440,7 @@ impl Machine {
         let due = self
             .links
             .values()
-            .map(Link::due)
+            .map(|link| link.due())
             .chain(self.hub_due())
             .chain(self.requests_due());
         // Not more often than needed to be on time within a few per cent.
