@@ -11,6 +11,8 @@ mod objects;
 mod options;
 mod platform;
 mod streams;
+mod value;
 mod websocket;
 
 pub use node::Node;
+pub use value::{decode, encode};

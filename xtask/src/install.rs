@@ -12,6 +12,8 @@ pub(crate) enum Need {
     WasmTarget,
     /// A rustup component, by the program that it brings.
     Component(&'static str, &'static str),
+    /// A Debian package with a module for Debian's own Python, by the module's name.
+    Module(&'static str, &'static str),
     /// A Debian package, by the programs any of which will do.
     Package(&'static str, &'static [&'static str]),
 }
@@ -28,6 +30,8 @@ pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
+pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
+pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -39,8 +43,8 @@ pub(crate) fn install<'a>(needs: impl Iterator<Item = &'a Need>) -> Result<(), E
         match need {
             Need::WasmTarget => rustup(&["target", "add", WASM])?,
             Need::Component(name, _) => rustup(&["component", "add", name])?,
-            Need::Package(name, _) if packages.contains(name) => {}
-            Need::Package(name, _) => packages.push(name),
+            Need::Package(name, _) | Need::Module(name, _) if packages.contains(name) => {}
+            Need::Package(name, _) | Need::Module(name, _) => packages.push(name),
         }
     }
     let Some(first) = packages.first() else {
@@ -63,6 +67,9 @@ fn is_there(need: &Need) -> bool {
         }
         // rustup puts a stand-in on the `PATH` for every program: only calling it tells.
         Need::Component(_, program) => output_of(program, &["--version"]).is_some(),
+        Need::Module(_, module) => {
+            output_of("/usr/bin/python3", &["-c", &format!("import {module}")]).is_some()
+        }
         Need::Package(_, programs) => programs.iter().any(|program| which(program).is_some()),
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod fuzz;
 mod install;
+mod interop;
 mod isolate;
 mod package;
 mod run;

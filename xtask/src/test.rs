@@ -1,9 +1,9 @@
 //! `cargo xtask test`: every test there is, in groups that also run alone.
 
 use crate::Error;
-use crate::install::{self, BROWSER, CLIPPY, DRIVER, IP, NFT, Need, RUSTFMT};
+use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT};
 use crate::workspace::{Workspace, run, which};
-use crate::{autobahn, console, isolate, package, sim, wasm};
+use crate::{autobahn, console, interop, isolate, package, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 5] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT];
+const E2E_NEEDS: [Need; 7] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM];
 
 const GROUPS: [Group; 8] = [
     Group {
@@ -173,7 +173,8 @@ fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
     run(ws
         .cargo(verb, &args)
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
-        .env("PEERAGE_PKG", package::folder(ws)))
+        .env("PEERAGE_PKG", package::folder(ws))
+        .env("PEERAGE_CBOR_X", interop::script(ws)))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -205,8 +206,9 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 fn e2e(ws: &Workspace) -> Result<(), Error> {
     let tests = [
         "--test", "browsers", "--test", "degree", "--test", "far_tab", "--test", "streams",
-        "--test", "console", "--test", "storm",
+        "--test", "interop", "--test", "console", "--test", "storm",
     ];
+    interop::install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")
 }
 

@@ -18,6 +18,18 @@ pub struct Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) u32);
 
+impl Slot {
+    /// The node at this place of a value.
+    pub fn at(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    /// Where the node is among all of its value.
+    pub fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What has no identity, or the place of what has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Item {
@@ -140,6 +152,11 @@ impl Value {
     /// A node, to be changed.
     pub fn node_mut(&mut self, slot: Slot) -> Option<&mut Node> {
         self.nodes.get_mut(slot.0 as usize)
+    }
+
+    /// All its nodes, each at the place of its slot.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     /// How many nodes it has.
