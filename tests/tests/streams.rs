@@ -94,6 +94,12 @@ async fn what_goes_wrong_with_a_pages_stream_is_told_to_both_sides() {
     let failed = read("right", "test/fails/1").await;
     assert_eq!(failed["code"], "refused", "{failed}");
     assert_eq!(failed["message"], "not today", "{failed}");
+    let urgent = result(
+        &left,
+        "await peerage.open('right', 'test/echo/1', { priority: 'very' })",
+    )
+    .await;
+    assert_eq!(urgent["code"], "bad-message", "{urgent}");
     let wrong = result(
         &left,
         "const { writable } = await peerage.open('right', 'test/echo/1');
@@ -176,7 +182,7 @@ async fn a_reader_that_stops_holds_up_its_writer_and_nobody_else() {
         let expected = json!({ "status": 0, "output": (n * 2).to_string() });
         assert_eq!(left.run(&line).await, expected);
     }
-    let bulk = "const { readable, writable } = await peerage.open('right', 'test/echo/1');
+    let bulk = "const { readable, writable } = await peerage.open('right', 'test/echo/1', { priority: 'bulk' });
         const writer = writable.getWriter();
         writer.write(bytes(5000000)).then(() => writer.close());
         let length = 0; for await (const chunk of readable) length += chunk.length; return length";

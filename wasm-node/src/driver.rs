@@ -21,7 +21,9 @@ use crate::websocket;
 
 /// Bytes in a socket's own buffer above which the link counts as busy.
 const BUFFERED_BYTES_BUSY: u32 = 256 * 1024;
-/// How often a busy link is looked at: WebSocket has no event for it.
+/// Bytes left when it counts as ready again: enough to go on with until more comes.
+pub(crate) const BUFFERED_BYTES_READY: u32 = BUFFERED_BYTES_BUSY / 2;
+/// How often a busy WebSocket is looked at: it has no event for it, as a data channel has.
 const BUSY_CHECK_MS: u32 = 5;
 
 /// A link's socket.
@@ -159,6 +161,7 @@ impl Inputs {
             Socket::WebSocket(socket, _) => socket.send_with_u8_array(packet),
             Socket::Channel(channel) => channel.send_with_u8_array(packet),
         };
+        let tells = matches!(socket, Socket::Channel(_));
         let busy = socket.buffered_bytes() > BUFFERED_BYTES_BUSY;
         drop(sockets);
         let now = self.0.clock.now();
@@ -171,7 +174,9 @@ impl Inputs {
             );
         } else if busy {
             self.0.driver.handle(now, Input::Writable(id, false));
-            wasm_bindgen_futures::spawn_local(self.clone().until_ready(id));
+            if !tells {
+                wasm_bindgen_futures::spawn_local(self.clone().until_ready(id));
+            }
         }
     }
 
@@ -181,7 +186,7 @@ impl Inputs {
             let buffered = self.0.sockets.borrow().get(&id).map(Socket::buffered_bytes);
             match buffered {
                 None => return,
-                Some(bytes) if bytes <= BUFFERED_BYTES_BUSY / 4 => break,
+                Some(bytes) if bytes <= BUFFERED_BYTES_READY => break,
                 Some(_) => {}
             }
         }

@@ -28,6 +28,7 @@ export interface Peer { id: string; name: string; kind: "browser" | "native" | "
 export interface CommandResult { status: number; output: string }
 export interface CommandOutput { write(text: string): void }
 export interface Pair { peer: Peer; readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
+export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
 export type StreamHandler = (stream: Pair) => void | Promise<void>;
 export type CommandHandler = (args: string[], out: CommandOutput) => number | void | Promise<number | void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
@@ -46,6 +47,9 @@ extern "C" {
     /// The promise of a command's result.
     #[wasm_bindgen(typescript_type = "Promise<CommandResult>")]
     pub type CommandPromise;
+    /// How `open` opens.
+    #[wasm_bindgen(typescript_type = "OpenOptions")]
+    pub type OpenOptions;
     /// The promise of a stream.
     #[wasm_bindgen(typescript_type = "Promise<Pair>")]
     pub type StreamPromise;
@@ -151,13 +155,21 @@ impl Node {
 
     /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, readable, writable }`, both of
     /// `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
-    pub fn open(&self, target: String, protocol: String) -> StreamPromise {
+    /// `options.priority` says how urgent what is sent there is: `high`, `normal` or `bulk`.
+    pub fn open(
+        &self,
+        target: String,
+        protocol: String,
+        options: Option<OpenOptions>,
+    ) -> StreamPromise {
         let node = self.commands.node().clone();
         let promise = future_to_promise(async move {
+            let priority = options::priority(options.map(JsValue::from)).map_err(|f| to_js(&f))?;
             let peer = streams::resolve(&node, &target)
                 .await
                 .map_err(|f| to_js(&f))?;
             let stream = node.open(peer, &protocol).map_err(|f| to_js(&f))?;
+            stream.set_priority(priority);
             streams::opened(&node, stream)
         });
         JsValue::from(promise).unchecked_into()
@@ -266,10 +278,18 @@ impl Node {
         let window = window()?;
         let leaving = self.clone();
         let online = self.clone();
+        let visible = self.clone();
+        let document = window
+            .document()
+            .ok_or_else(|| Code::Refused.because("expected a page, with a document"))?;
         let listeners = vec![
             EventListener::new(&window, "pagehide", move |_| leaving.leave()),
             EventListener::new(&window, "online", move |_| {
                 online.commands.node().retry_now()
+            }),
+            // A hidden page's timers may be minutes late.
+            EventListener::new(&document, "visibilitychange", move |_| {
+                visible.commands.node().retry_now()
             }),
         ];
         self.held.borrow_mut().page = listeners;

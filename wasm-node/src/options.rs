@@ -6,6 +6,7 @@ use js_sys::{Object, Reflect};
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
+use peerage::stream::Priority;
 use peerage::{Config, Failure};
 use wasm_bindgen::prelude::*;
 
@@ -27,12 +28,7 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
             options,
         ));
     };
-    for key in Object::keys(object) {
-        if !KEYS.iter().any(|known| key == *known) {
-            let expected = format!("one of {}", KEYS.join(", "));
-            return Err(wrong("options", &expected, &key));
-        }
-    }
+    check_keys(object, &KEYS)?;
     let relay = text(options, "relay")?
         .ok_or_else(|| wrong("relay", "an address \"ws://…/mesh\"", &JsValue::UNDEFINED))?;
     let mut config = Config::new(Kind::Browser);
@@ -60,6 +56,37 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
         config.resume_window_bytes = bytes as usize;
     }
     Ok((relay, config))
+}
+
+/// How urgent a stream is said to be.
+pub(crate) fn priority(options: Option<JsValue>) -> Result<Priority, Failure> {
+    let options = options.unwrap_or(JsValue::UNDEFINED);
+    let named = if options.is_object() {
+        check_keys(options.unchecked_ref(), &["priority"])?;
+        text(&options, "priority")?
+    } else {
+        None
+    };
+    match named.as_deref() {
+        None | Some("normal") => Ok(Priority::Normal),
+        Some("high") => Ok(Priority::High),
+        Some("bulk") => Ok(Priority::Bulk),
+        Some(other) => Err(wrong("priority", "high, normal or bulk", &other.into())),
+    }
+}
+
+fn check_keys(object: &Object, known: &[&str]) -> Result<(), Failure> {
+    let keys = Object::keys(object);
+    match keys
+        .iter()
+        .find(|key| !known.iter().any(|known| *key == **known))
+    {
+        None => Ok(()),
+        Some(key) => {
+            let expected = format!("one of {}", known.join(", "));
+            Err(wrong("options", &expected, &key))
+        }
+    }
 }
 
 fn value(options: &JsValue, key: &str) -> JsValue {

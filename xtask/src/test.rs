@@ -162,6 +162,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "chain",
         "--test",
         "hostile",
+        "--test",
+        "stuck",
     ];
     processes(ws, "test", &tests)
 }

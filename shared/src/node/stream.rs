@@ -9,6 +9,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::node::events::StreamKey;
 use crate::node::handle::Node;
+use crate::stream::Priority;
 use crate::stream::flow::Read;
 
 /// One conversation with another node. Dropped before it is finished, it is reset as cancelled.
@@ -99,6 +100,13 @@ impl Stream {
                 Poll::Pending
             }
         }
+    }
+
+    /// How urgent what is sent from here is, from now on. A message longer than 256 KiB counts as bulk in
+    /// any case.
+    pub fn set_priority(&self, priority: Priority) {
+        self.node
+            .act(|machine| machine.set_priority(self.key, priority));
     }
 
     /// No more messages from here. What was sent still arrives.

@@ -16,7 +16,7 @@ use web_sys::{
     RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
 };
 
-use crate::driver::{Inputs, Socket};
+use crate::driver::{BUFFERED_BYTES_READY, Inputs, Socket};
 use crate::websocket::packet_of;
 
 const CHANNEL: &str = "peerage";
@@ -87,6 +87,14 @@ impl Connection {
     /// The channel is a link of the node from now on.
     pub(super) fn link_to(&mut self, inputs: &Inputs, peer: NodeId) -> LinkId {
         let id = inputs.add(Socket::Channel(self.channel.clone()), Origin::Direct(peer));
+        let ready = inputs.clone();
+        self.channel
+            .set_buffered_amount_low_threshold(BUFFERED_BYTES_READY);
+        self.listeners.push(EventListener::new(
+            &self.channel,
+            "bufferedamountlow",
+            move |_| ready.tell(Input::Writable(id, true)),
+        ));
         let inputs = inputs.clone();
         self.listeners
             .push(EventListener::new(&self.channel, "message", move |event| {
