@@ -59,9 +59,14 @@ impl Browsers {
             &format!("--user-data-dir={}", profile.path().display()),
         ];
         let options = json!({ "args": args });
-        let capabilities: Capabilities = [("goog:chromeOptions".to_owned(), options)]
-            .into_iter()
-            .collect();
+        // A machine under load is slow, not wrong.
+        let timeouts = json!({ "script": 120_000 });
+        let capabilities: Capabilities = [
+            ("goog:chromeOptions".to_owned(), options),
+            ("timeouts".to_owned(), timeouts),
+        ]
+        .into_iter()
+        .collect();
         let connector = hyper_util::client::legacy::connect::HttpConnector::new();
         let client = ClientBuilder::new(connector)
             .capabilities(capabilities)

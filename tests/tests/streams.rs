@@ -171,8 +171,11 @@ async fn a_reader_that_stops_holds_up_its_writer_and_nobody_else() {
     .await;
     // 40 MB in all; what fits the queues on the way is far less.
     left.until("return written > 10").await;
-    left.until("const still = window.last === written; window.last = written; return still")
-        .await;
+    left.until(
+        "if (window.last !== written) { window.last = written; window.since = performance.now(); }
+        return performance.now() - since > 1000",
+    )
+    .await;
     let stuck = left.ask("return written").await.as_u64().unwrap();
     assert!(stuck < 200, "{stuck} messages of 10 kB were taken");
 

@@ -74,6 +74,12 @@ impl Inputs {
         self.act_all();
     }
 
+    /// A call that came to nothing: its socket is not needed any more.
+    pub(crate) fn dial_failed(&self, id: LinkId, reason: String) {
+        self.0.sockets.borrow_mut().remove(&id);
+        self.tell(Input::DialFailed(reason));
+    }
+
     /// A new link, with its socket.
     pub(crate) fn add(&self, socket: Socket, origin: peerage::link::Origin) -> LinkId {
         let id = self.new_link();

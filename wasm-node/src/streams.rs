@@ -3,7 +3,9 @@
 //! no more, so that its pace is the sender's.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -13,7 +15,7 @@ use peerage::error::Code;
 use peerage::node::{Datagrams, Node, Stream};
 use peerage::{Failure, NodeId};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
 
 use crate::error::to_js;
@@ -60,7 +62,7 @@ pub(crate) fn datagrams(node: Node, target: String, protocol: String) -> Result<
     let datagrams: Shared<LocalBoxFuture<'static, Result<Rc<Datagrams>, Failure>>> =
         open.boxed_local().shared();
     // Asks, and listens, without waiting for the first reader.
-    wasm_bindgen_futures::spawn_local(datagrams.clone().map(drop));
+    spawn_local(datagrams.clone().map(drop));
     let reading = datagrams.clone();
     let readable = readable(
         move || {
@@ -92,7 +94,7 @@ fn stream_object(node: &Node, held: &Rc<Held>) -> Result<JsValue, JsValue> {
     let (reading, cancelled) = (held.clone(), held.clone());
     let readable = readable(
         move || reading.clone().read(),
-        move || cancelled.done(Direction::In),
+        move || spawn_local(cancelled.clone().discard()),
     )?;
     let (writing, closing) = (held.clone(), held.clone());
     let writable = writable(
@@ -131,7 +133,12 @@ impl Held {
     }
 
     async fn read(self: Rc<Self>) -> Result<Option<Bytes>, Failure> {
-        let read = self.stream()?.recv().await;
+        // Not held while it waits: who cancels lets go of the stream.
+        let read = poll_fn(|cx| match self.stream() {
+            Ok(stream) => stream.poll_recv(cx),
+            Err(failure) => Poll::Ready(Err(failure)),
+        })
+        .await;
         match &read {
             Ok(Some(_)) => {}
             Ok(None) => self.done(Direction::In),
@@ -146,6 +153,11 @@ impl Held {
             self.end(failure);
         }
         sent
+    }
+
+    /// The page reads no more: what still comes shall not hold up its sender.
+    async fn discard(self: Rc<Self>) {
+        while let Ok(Some(_)) = self.clone().read().await {}
     }
 
     fn done(&self, direction: Direction) {

@@ -23,7 +23,7 @@ extern "C" {
 }
 
 /// Bytes of a value, as services write them (CBOR): for streams and datagrams of a page's own.
-#[wasm_bindgen(js_name = encode)]
+#[wasm_bindgen]
 pub fn encode(
     #[wasm_bindgen(unchecked_param_type = "unknown")] value: &JsValue,
 ) -> Result<Uint8Array, JsValue> {
@@ -32,7 +32,7 @@ pub fn encode(
 }
 
 /// The value of such bytes.
-#[wasm_bindgen(js_name = decode, unchecked_return_type = "unknown")]
+#[wasm_bindgen(unchecked_return_type = "unknown")]
 pub fn decode(bytes: &[u8]) -> Result<JsValue, JsValue> {
     let value = object::decode(&bytes.to_vec().into());
     let value = value.map_err(|error| to_js(&Code::BadMessage.because(error.to_string())))?;

@@ -34,12 +34,11 @@ pub(crate) fn dial(inputs: &Inputs, id: LinkId, url: &str) -> Result<Socket, Str
                 .dyn_ref::<CloseEvent>()
                 .map(CloseEvent::reason)
                 .unwrap_or_default();
-            let input = if was_open.get() {
-                Input::LinkDown(id, reason)
+            if was_open.get() {
+                ended.tell(Input::LinkDown(id, reason));
             } else {
-                Input::DialFailed(String::from("the relay does not answer"))
-            };
-            ended.tell(input);
+                ended.dial_failed(id, String::from("the relay does not answer"));
+            }
         }),
     ];
     Ok(Socket::WebSocket(socket, listeners))

@@ -4,12 +4,13 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -22,6 +23,7 @@ use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Input;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -43,12 +45,19 @@ const HEADER_BYTES_MAX: usize = 10;
 /// A little above what the core takes, so that it says the name of the failure itself.
 const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
 
+/// How long a call may take until the socket is there.
+const DIAL_MAX: Duration = Duration::from_secs(5);
+/// How long the other side may take nothing of what is written, or stay once the link is closed here.
+const LINGER_MAX: Duration = Duration::from_secs(30);
+
 /// Close codes are this and the number of the failure's code.
 const CLOSE_CODE_BASE: u16 = 4000;
 
 /// Calls a relay at a `ws:` address, and runs the link in a task.
 pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
-    let socket = call(url).await.map_err(|error| error.to_string())?;
+    let called = timeout(DIAL_MAX, call(url)).await;
+    let called = called.map_err(|_| format!("no answer within {} s", DIAL_MAX.as_secs()))?;
+    let socket = called.map_err(|error| error.to_string())?;
     let link = run(runtime.clone(), Origin::Dialled, socket);
     runtime.links.spawn(link);
     Ok(())
@@ -124,9 +133,18 @@ async fn run(runtime: Runtime, origin: Origin, socket: Socket) {
         runtime.tell(Told::Input(down)).await;
         reason
     };
-    // With the outbox gone the writer ends, having written what was left.
-    let writing = write(&runtime, id, origin, &socket, inbox);
-    let (reason, written) = join(reading, writing).await;
+    // With the outbox gone the writer ends, having written what was left. It comes first: a reader that is
+    // never done would leave it no time.
+    let writing = std::pin::pin!(write(&runtime, id, origin, &socket, inbox));
+    let (written, reason) = match select(writing, std::pin::pin!(reading)).await {
+        Either::Left((written, reading)) => (written, timeout(LINGER_MAX, reading).await),
+        Either::Right((reason, writing)) => (writing.await, Ok(reason)),
+    };
+    let Ok(reason) = reason else {
+        let down = Input::LinkDown(id, String::from("the socket was not closed in time"));
+        runtime.tell(Told::Input(down)).await;
+        return;
+    };
     // The other side may be gone.
     let _ = match written {
         Ok(()) if reason.code == Code::TooLarge => socket.refuse(origin, &reason).await,
@@ -247,7 +265,9 @@ impl Socket {
     /// # Errors
     /// The socket has ended.
     pub async fn flush(&self) -> Result<(), Error> {
-        poll_fn(|cx| self.lock().poll_flush_unpin(cx)).await
+        let flushed = poll_fn(|cx| self.lock().poll_flush_unpin(cx));
+        let late = |_| Error::Io(std::io::ErrorKind::TimedOut.into());
+        timeout(LINGER_MAX, flushed).await.map_err(late)?
     }
 
     /// Sends a message of any kind at once.

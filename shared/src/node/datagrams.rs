@@ -17,11 +17,14 @@ pub struct Datagrams {
     node: Node,
     peer: NodeId,
     protocol: String,
+    /// Which inbox is its own.
+    serial: u64,
 }
 
 /// What has come and is not read.
 #[derive(Default)]
 pub(super) struct Inbox {
+    serial: u64,
     waiting: VecDeque<Bytes>,
     dropped: u64,
     reader: Option<Waker>,
@@ -35,11 +38,25 @@ impl Node {
     pub fn datagrams(&self, peer: NodeId, protocol: &str) -> Result<Datagrams, Failure> {
         self.connect(peer)?;
         let key = (peer, protocol.to_owned());
-        self.lock().datagrams.insert(key, Inbox::default());
+        let mut inner = self.lock();
+        let serial = inner.next_serial();
+        let inbox = Inbox {
+            serial,
+            ..Inbox::default()
+        };
+        // Whoever had asked before learns it.
+        if let Some(reader) = inner
+            .datagrams
+            .insert(key, inbox)
+            .and_then(|old| old.reader)
+        {
+            reader.wake();
+        }
         Ok(Datagrams {
             node: self.clone(),
             peer,
             protocol: protocol.to_owned(),
+            serial,
         })
     }
 }
@@ -72,7 +89,8 @@ impl Datagrams {
     /// As [`Datagrams::recv`], to be polled.
     pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Bytes, Failure>> {
         let mut inner = self.node.lock();
-        let Some(inbox) = inner.datagrams.get_mut(&self.key()) else {
+        let inbox = inner.datagrams.get_mut(&self.key());
+        let Some(inbox) = inbox.filter(|inbox| inbox.serial == self.serial) else {
             return Poll::Ready(Err(
                 Code::Cancelled.because("somebody else reads these datagrams")
             ));
@@ -100,7 +118,11 @@ impl Datagrams {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        self.node.lock().datagrams.remove(&self.key());
+        let mut inner = self.node.lock();
+        let own = |inbox: &Inbox| inbox.serial == self.serial;
+        if inner.datagrams.get(&self.key()).is_some_and(own) {
+            inner.datagrams.remove(&self.key());
+        }
     }
 }
 

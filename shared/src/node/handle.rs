@@ -29,6 +29,7 @@ pub struct Node(pub(super) Arc<Shared>);
 pub struct Listener {
     node: Node,
     protocol: String,
+    serial: u64,
 }
 
 /// What happens at a node, from the moment of asking. A reader that is too slow loses the oldest.
@@ -86,8 +87,7 @@ impl Node {
     /// What happens from now on.
     pub fn events(&self) -> Events {
         let mut inner = self.lock();
-        inner.serial += 1;
-        let id = inner.serial;
+        let id = inner.next_serial();
         inner.subscribers.insert(id, Queue::default());
         Events {
             node: self.clone(),
@@ -163,12 +163,16 @@ impl Node {
     pub fn listen(&self, protocol: &str) -> Listener {
         let mut inner = self.lock();
         inner.machine.listen(protocol);
-        inner
-            .listeners
-            .insert(protocol.to_owned(), Queue::default());
+        let serial = inner.next_serial();
+        let listener = (serial, Queue::default());
+        let before = inner.listeners.insert(protocol.to_owned(), listener);
+        if let Some(reader) = before.and_then(|(_, queue)| queue.reader) {
+            reader.wake();
+        }
         Listener {
             node: self.clone(),
             protocol: protocol.to_owned(),
+            serial,
         }
     }
 
@@ -228,8 +232,8 @@ impl Listener {
                 return Poll::Ready(None);
             }
             match inner.listeners.get_mut(&self.protocol) {
-                None => Poll::Ready(None),
-                Some(queue) => queue.poll(cx).map(Some),
+                Some((serial, queue)) if *serial == self.serial => queue.poll(cx).map(Some),
+                Some(_) | None => Poll::Ready(None),
             }
         })
         .await
@@ -240,8 +244,11 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut inner = self.node.lock();
-        inner.machine.unlisten(&self.protocol);
-        inner.listeners.remove(&self.protocol);
+        let own = |(serial, _): &(u64, _)| *serial == self.serial;
+        if inner.listeners.get(&self.protocol).is_some_and(own) {
+            inner.machine.unlisten(&self.protocol);
+            inner.listeners.remove(&self.protocol);
+        }
     }
 }
 
@@ -284,7 +291,8 @@ pub(super) struct Inner {
     pub(super) writers: HashMap<StreamKey, Waker>,
     pub(super) timers: Timers,
     pub(super) datagrams: HashMap<(NodeId, String), Inbox>,
-    listeners: HashMap<String, Queue<StreamKey>>,
+    /// By protocol: the last listener's serial number, and what waits for it.
+    listeners: HashMap<String, (u64, Queue<StreamKey>)>,
     subscribers: BTreeMap<u64, Queue<Event>>,
     pub(super) resolves: Answers<NodeId>,
     pub(super) pings: Answers<Pong>,
@@ -347,6 +355,11 @@ impl Shared {
 }
 
 impl Inner {
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
     pub(super) fn wake_driver(&mut self) {
         if let Some(driver) = self.driver.take() {
             driver.wake();
@@ -391,7 +404,7 @@ impl Inner {
 
     fn incoming(&mut self, key: StreamKey, protocol: &str) {
         match self.listeners.get_mut(protocol) {
-            Some(queue) if queue.items.len() < BACKLOG_STREAMS_MAX => queue.push(key),
+            Some((_, queue)) if queue.items.len() < BACKLOG_STREAMS_MAX => queue.push(key),
             _ => {
                 self.machine
                     .reset(key, Code::Overloaded.because("too many streams wait here"));
@@ -401,7 +414,7 @@ impl Inner {
     }
 
     fn wake_listeners(&mut self) {
-        for queue in self.listeners.values_mut() {
+        for (_, queue) in self.listeners.values_mut() {
             if let Some(reader) = queue.reader.take() {
                 reader.wake();
             }

@@ -1,5 +1,8 @@
 //! From values to Rust's own types, by serde.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
     Deserialize, Deserializer, EnumAccess, Error, IntoDeserializer, Unexpected, VariantAccess,
@@ -9,9 +12,10 @@ use serde::forward_to_deserialize_any;
 
 use super::ObjectError;
 use super::value::{Big, Element, Item, Node, Value};
+use crate::limits::{VALUE_DEPTH_MAX, VALUE_ITEMS_MAX};
 
-/// How deep a value may be to become a type of Rust's own, which cannot have cycles.
-const DEPTH_MAX: usize = 128;
+/// Bytes of text that count as an item.
+const TEXT_BYTES_EACH: usize = 32;
 
 /// Reads a value as a type.
 ///
@@ -33,39 +37,54 @@ pub fn from_item<'de, T: Deserialize<'de>>(
         value,
         item,
         depth: 0,
+        budget: Rc::new(Cell::new(VALUE_ITEMS_MAX)),
     })
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Part<'de> {
     value: &'de Value,
     item: &'de Item,
     depth: usize,
+    /// What may still be read: a value in which everything is shared is longer than it looks.
+    budget: Rc<Cell<usize>>,
 }
 
 impl<'de> Part<'de> {
-    fn inner(self, item: &'de Item) -> Self {
+    fn inner(&self, item: &'de Item) -> Self {
         Self {
+            value: self.value,
             item,
             depth: self.depth + 1,
-            ..self
+            budget: Rc::clone(&self.budget),
         }
     }
 
-    fn node(self) -> Result<Option<&'de Node>, ObjectError> {
+    /// Pays for one item, and for what it holds.
+    fn pay(&self, items: usize) -> Result<(), ObjectError> {
+        let left = self.budget.get().checked_sub(1 + items);
+        let left = left.ok_or(ObjectError::TooManyItems {
+            max: VALUE_ITEMS_MAX,
+        })?;
+        self.budget.set(left);
+        Ok(())
+    }
+
+    fn node(&self) -> Result<Option<&'de Node>, ObjectError> {
         let Item::Node(slot) = self.item else {
             return Ok(None);
         };
-        if self.depth > DEPTH_MAX {
+        self.pay(0)?;
+        if self.depth > VALUE_DEPTH_MAX {
             return Err(Error::custom(format!(
-                "expected a value of at most {DEPTH_MAX} levels, got a deeper or a cyclic one"
+                "expected a value of at most {VALUE_DEPTH_MAX} levels, got a deeper or a cyclic one"
             )));
         }
         Ok(self.value.node(*slot))
     }
 
     fn visit_node<V: Visitor<'de>>(
-        self,
+        &self,
         node: &'de Node,
         visitor: V,
     ) -> Result<V::Value, ObjectError> {
@@ -84,8 +103,12 @@ impl<'de> Part<'de> {
                 let entries = entries.map(|(key, item)| (self.inner(key), self.inner(item)));
                 visitor.visit_map(MapDeserializer::new(entries))
             }
-            Node::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Node::Bytes(bytes) => {
+                self.pay(bytes.len() / TEXT_BYTES_EACH)?;
+                visitor.visit_borrowed_bytes(bytes)
+            }
             Node::Typed(element, bytes) => {
+                self.pay(bytes.len() / element.width())?;
                 let numbers = bytes.chunks(element.width());
                 let numbers = numbers.map(|number| Number(*element, number));
                 visitor.visit_seq(SeqDeserializer::new(numbers))
@@ -108,7 +131,10 @@ impl<'de> Deserializer<'de> for Part<'de> {
             },
             Item::Big(big) => visit_big(big, visitor),
             Item::Float(number) | Item::Date(number) => visitor.visit_f64(*number),
-            Item::Text(text) => visitor.visit_borrowed_str(text),
+            Item::Text(text) => {
+                self.pay(text.len() / TEXT_BYTES_EACH)?;
+                visitor.visit_borrowed_str(text)
+            }
             Item::Pointer(pointer) => {
                 let parts = [&pointer.node.as_bytes()[..], &pointer.handle[..]];
                 visitor.visit_seq(SeqDeserializer::new(parts.into_iter().map(Numbers)))
@@ -137,7 +163,10 @@ impl<'de> Deserializer<'de> for Part<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ObjectError> {
         match self.node()? {
-            Some(Node::Bytes(bytes)) => Numbers(bytes).deserialize_any(visitor),
+            Some(Node::Bytes(bytes)) => {
+                self.pay(bytes.len())?;
+                Numbers(bytes).deserialize_any(visitor)
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -202,11 +231,51 @@ fn visit_big<'de, V: Visitor<'de>>(big: &Big, visitor: V) -> Result<V::Value, Ob
     let magnitude = magnitude.fold(0, |sum, byte| sum << 8 | u128::from(*byte));
     match (u64::try_from(magnitude), i128::try_from(magnitude)) {
         (Ok(number), _) if !big.negative => visitor.visit_u64(number),
-        (_, Ok(number)) if big.negative => visitor.visit_i128(!number),
+        (_, Ok(number)) if big.negative => match i64::try_from(!number) {
+            Ok(number) => visitor.visit_i64(number),
+            Err(_) => visitor.visit_i128(!number),
+        },
         (_, Ok(number)) => visitor.visit_i128(number),
-        (_, Err(_)) if big.negative => Err(Error::custom("a number below 128 bits")),
+        (_, Err(_)) if big.negative => Err(Error::custom(format!(
+            "expected a whole number of at most 128 bits, got -1 - {magnitude}"
+        ))),
         _ => visitor.visit_u128(magnitude),
     }
+}
+
+/// What is never nothing, and is read alike within a type of its own.
+macro_rules! alone {
+    () => {
+        fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ObjectError> {
+            visitor.visit_some(self)
+        }
+
+        fn deserialize_newtype_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            visitor: V,
+        ) -> Result<V::Value, ObjectError> {
+            visitor.visit_newtype_struct(self)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+            unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        }
+    };
+}
+
+macro_rules! no_variant {
+    () => {
+        fn deserialize_enum<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            _: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, ObjectError> {
+            self.deserialize_any(visitor)
+        }
+    };
 }
 
 /// The key of a record.
@@ -225,10 +294,17 @@ impl<'de> Deserializer<'de> for Key<'de> {
         visitor.visit_borrowed_str(self.0)
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ObjectError> {
+        let variant: StrDeserializer<'_, ObjectError> = self.0.into_deserializer();
+        variant.deserialize_enum(name, variants, visitor)
     }
+
+    alone!();
 }
 
 impl<'de> Deserializer<'de> for Number<'de> {
@@ -251,10 +327,8 @@ impl<'de> Deserializer<'de> for Number<'de> {
         }
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
+    no_variant!();
+    alone!();
 }
 
 impl<'de> Deserializer<'de> for Numbers<'de> {
@@ -264,10 +338,8 @@ impl<'de> Deserializer<'de> for Numbers<'de> {
         visitor.visit_seq(SeqDeserializer::new(self.0.iter().copied()))
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
+    no_variant!();
+    alone!();
 }
 
 macro_rules! into_itself {

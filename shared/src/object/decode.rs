@@ -130,6 +130,13 @@ impl Reader<'_> {
             Some(tag::SET | tag::MAP) if opens => self.open(kind, &marks).map(|()| None),
             _ => {
                 let item = self.closed(kind, &marks)?;
+                if marks.number.is_some() && !matches!(item, Item::Node(_)) {
+                    // A long text told a thousand times in a few bytes would be a thousand texts.
+                    return Err(unexpected(
+                        "something that has an identity, as shared",
+                        kind.to_string(),
+                    ));
+                }
                 self.note(&marks, &item);
                 Ok(Some(item))
             }
@@ -178,7 +185,11 @@ impl Reader<'_> {
                 key: None,
                 entries: Vec::new(),
             },
-            (_, kind) => return Err(unexpected("a tag's own content", format!("tag {kind:?}"))),
+            (_, kind) => {
+                let tag = kind.unwrap_or_default();
+                let got = format!("tag {tag} on a {}", if is_map { "map" } else { "list" });
+                return Err(unexpected("a tag's own content", got));
+            }
         };
         // A placeholder, so that what leads back to it has where to lead.
         let item = self.value.add(Node::List(Vec::new()));
@@ -298,7 +309,8 @@ impl Reader<'_> {
         let expected = "a reference: [id of 32 bytes, handle of 16]";
         let parts = self.cbor.array().map_err(cbor)?;
         if parts != Some(2) {
-            return Err(unexpected(expected, format!("{parts:?} parts")));
+            let parts = parts.map_or(String::from("any number of"), |parts| parts.to_string());
+            return Err(unexpected(expected, format!("{parts} parts")));
         }
         let node = self.cbor.bytes().map_err(cbor)?;
         let handle = self.cbor.bytes().map_err(cbor)?;
@@ -358,9 +370,16 @@ impl Frame {
 
 impl Parts {
     fn into_node(self) -> Node {
+        // Many short ones should not have room for more.
         match self {
-            Self::List(items) => Node::List(items),
-            Self::Set(items) => Node::Set(items),
+            Self::List(mut items) => {
+                items.shrink_to_fit();
+                Node::List(items)
+            }
+            Self::Set(mut items) => {
+                items.shrink_to_fit();
+                Node::Set(items)
+            }
             Self::Map {
                 tagged: true,
                 entries,

@@ -10,9 +10,10 @@
 //! maps                          tag 259 on major type 5: any keys, in their order
 //! sets                          tag 258 on an array
 //! dates                         tag 1, seconds since 1970; tag 0 is read as well
-//! typed arrays                  tags 64 to 87 (RFC 8746), read in either byte order, written little-endian
+//! typed arrays                  tags 64 to 86 (RFC 8746) but floats of 16 and 128 bits, read in either byte
+//!                               order, written little-endian
 //! references                    tag 1348822386: [id of the node, handle]
-//! shared, and there already     tag 28 on the first, tag 29 with its number on the others
+//! shared, and there already     of lists, maps, sets and bytes: tag 28 on the first, tag 29 with its number on the others
 //! ```
 //!
 //! No part of this recurses, so that depth costs nothing but items.

@@ -204,6 +204,11 @@ fn what_is_no_value_is_refused_with_what_was_expected() {
         ("61ff", "utf-8"),
         ("d81d00", "the number of something shared, got 0"),
         ("d81cd81d00", "the number of something shared, got 0"),
+        (
+            "d81c6161",
+            "something that has an identity, as shared, got string",
+        ),
+        ("d90102a0", "a tag's own content, got tag 258 on a map"),
         ("d9010300", "a tag that is known here, got tag 259 on u8"),
         ("c0616e", "a date as RFC 3339 has it, got n"),
         ("c1f4", "seconds since 1970"),
@@ -321,6 +326,42 @@ fn numbers_in_any_form_are_numbers_to_rust() {
     }
     let floats = decode(&bytes("d85548000000400000c0bf")).expect("floats");
     assert_eq!(from_value::<Vec<f64>>(&floats), Ok(vec![2.0, -1.5]));
+}
+
+#[test]
+fn a_value_that_is_longer_than_it_looks_is_no_type_of_rusts_own() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Nest(#[expect(dead_code, reason = "only its shape counts")] Vec<Self>);
+    let mut value = Value::default();
+    let mut item = value.add(Node::List(Vec::new()));
+    for _ in 0..100 {
+        item = value.add(Node::List(vec![item.clone(), item]));
+    }
+    value.set_root(item);
+    let value = there_and_back(&value);
+    assert_eq!(value.len(), 101);
+    let error = from_value::<Nest>(&value).expect_err("2^100 lists");
+    assert!(matches!(error, ObjectError::TooManyItems { .. }), "{error}");
+}
+
+#[test]
+fn numbers_below_zero_and_keys_of_types_of_their_own_are_read() {
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    enum Side {
+        Left,
+        Right,
+    }
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    struct Metres(i16);
+    let sides = std::collections::BTreeMap::from([(Side::Left, 1), (Side::Right, 2)]);
+    let value = to_value(&sides).expect("a value");
+    assert_eq!(from_value(&value), Ok(sides));
+    let typed = decode(&bytes("d84d44feff0500")).expect("two numbers");
+    let metres = vec![Metres(-2), Metres(5)];
+    assert_eq!(from_value(&typed), Ok(metres));
+    assert_eq!(from_value(&typed), Ok(vec![Some(-2), Some(5)]));
+    let big = decode(&bytes("c34104")).expect("minus five, as JavaScript's BigInt");
+    assert_eq!(from_value::<i64>(&big), Ok(-5));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::Time;
 use crate::limits::{
-    ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, UNACKNOWLEDGED_BYTES_MAX,
-    UNACKNOWLEDGED_RECORDS_MAX, UNACKNOWLEDGED_RESERVE,
+    ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, RESUME_WINDOW_BYTES_MIN,
+    UNACKNOWLEDGED_BYTES_MAX, UNACKNOWLEDGED_RECORDS_MAX, UNACKNOWLEDGED_RESERVE,
 };
 use crate::quality::Quality;
 
@@ -51,13 +51,13 @@ struct Kept {
 }
 
 impl Sender {
-    /// One that keeps about so many bytes, at the most [`UNACKNOWLEDGED_BYTES_MAX`].
+    /// One that keeps about so many bytes, from [`RESUME_WINDOW_BYTES_MIN`] to [`UNACKNOWLEDGED_BYTES_MAX`].
     pub fn new(bytes_max: usize) -> Self {
         Self {
             first: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
-            bytes_max: bytes_max.min(UNACKNOWLEDGED_BYTES_MAX),
+            bytes_max: bytes_max.clamp(RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX),
             cursor: 0,
             resend_end: 0,
             recover_end: 0,

@@ -66,6 +66,9 @@ impl Tabs {
         for n in 0..rounds {
             let body = format!("await joining('ws://{address}/mesh', 'fresh-{n}')");
             let found = self.ask(&body).await?;
+            if let Some(reason) = found.as_str() {
+                return Err(reason.into());
+            }
             for (times, found) in times.iter_mut().zip(found.as_array().into_iter().flatten()) {
                 times.push(found.as_f64().ok_or("expected milliseconds")?);
             }

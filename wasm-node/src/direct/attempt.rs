@@ -23,6 +23,7 @@ use crate::driver::Inputs;
 const MEET_TIMEOUT_MS: u32 = 4_000;
 /// How long it may take from then on.
 const OPEN_TIMEOUT_MS: u32 = 11_000;
+const ANEW_MS: u32 = 100;
 const RETRY_MIN_MS: u32 = 300;
 const RETRY_MAX_MS: u32 = 30_000;
 /// Attempts in vain, one after the other, before the peer counts as having no room.
@@ -44,6 +45,8 @@ impl Directory {
                 Ended::Declined => return self.pause(peer),
                 Ended::TheyBeganAnew(stream) => {
                     next = Some(stream);
+                    // One who does so without end shall not keep the browser busy.
+                    TimeoutFuture::new(ANEW_MS).await;
                     continue;
                 }
                 Ended::Lost if !self.is_wanted(peer) => return self.pause(peer),
@@ -84,8 +87,10 @@ async fn attempt(
     theirs: &mut UnboundedReceiver<Stream>,
     first: Option<Stream>,
 ) -> Ended {
-    let Ok(ours) = node.open(peer, PROTOCOL) else {
-        return Ended::Over;
+    let ours = match node.open(peer, PROTOCOL) {
+        Ok(ours) => ours,
+        // There may be no path just now; the session ends by itself if none comes.
+        Err(failure) => return Ended::Failed(failure.to_string()),
     };
     let mut connection = match Connection::new(node.id(), peer, ours) {
         Ok(connection) => connection,

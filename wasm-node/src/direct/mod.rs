@@ -77,7 +77,7 @@ impl Directory {
         let mut listener = self.node.listen(PROTOCOL);
         while let Some(stream) = listener.accept().await {
             let peer = stream.peer();
-            if self.admit(peer) {
+            if self.tabs().contains(&peer) && self.admit(peer) {
                 self.begin(peer, Some(stream));
             } else {
                 stream.reset(Code::Overloaded.because("no more direct links"));
@@ -98,7 +98,12 @@ impl Directory {
         while self.node.state() != State::Closed {
             self.node.sleep(LOOK_EVERY).await;
             let tabs = self.tabs();
-            let needed = tabs.iter().filter(|id| self.unused_for(**id) < LOOK_EVERY);
+            let full_mesh = self.degree.borrow().is_full_mesh(tabs.len());
+            let needed = |id: &NodeId| match self.node.unused_for(*id) {
+                Some(unused) => full_mesh || unused < LOOK_EVERY,
+                None => false,
+            };
+            let needed = tabs.iter().filter(|id| needed(id));
             needed.for_each(|id| self.ask(*id));
             let idle = self
                 .degree

@@ -349,9 +349,12 @@ impl Machine {
                 self.member_left(member, &left);
             }
             _ => {
+                let was_uplink = link.origin == Origin::Dialled;
                 self.outputs.push_back(Output::Close(id, left));
                 self.forget_link(id);
-                self.return_within(Duration::from_millis(spread_ms.into()));
+                if was_uplink {
+                    self.return_within(Duration::from_millis(spread_ms.into()));
+                }
             }
         }
     }

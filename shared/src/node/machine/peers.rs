@@ -107,10 +107,7 @@ impl Machine {
         let Some(session) = self.session_mut(peer) else {
             return self.reschedule(peer);
         };
-        if session
-            .pathless_since
-            .is_some_and(|since| since + window <= now)
-        {
+        if session.window_ends(window).is_some_and(|end| end <= now) {
             let failure = Code::TimedOut.because("no path came back within the resume window");
             self.end_session(peer, &failure, false);
         } else if session.paths.active().is_some()

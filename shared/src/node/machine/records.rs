@@ -33,7 +33,11 @@ impl Machine {
         };
         let mut opened = Err(OpenError::NotOurs(NotOurs));
         if let Some(answering) = &mut state.answering {
-            opened = answering.transport.open(sealed, now);
+            // What is beyond the window was not opened, and proves nothing.
+            opened = match answering.transport.open(sealed, now) {
+                Ok(Opened::Again) => Err(OpenError::NotOurs(NotOurs)),
+                opened => opened,
+            };
             if opened.is_ok()
                 && let Some(answering) = state.answering.take()
             {

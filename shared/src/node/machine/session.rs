@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use crate::Time;
 use crate::id::NodeId;
 use crate::limits::{
-    DATAGRAMS_MAX, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX,
+    DATAGRAMS_MAX, HANDSHAKE_TIMEOUT, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE,
+    SESSION_SILENCE_MAX,
 };
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
@@ -93,9 +94,7 @@ impl PeerState {
             session
                 .filter(|s| s.paths.active().is_some() && self.waiting.is_none())
                 .and_then(Session::due),
-            session
-                .and_then(|s| s.pathless_since)
-                .map(|since| since + resume_window),
+            session.and_then(|s| s.window_ends(resume_window)),
             session
                 .filter(|s| s.pathless_since.is_some() && s.mux.has_unannounced())
                 .and_then(|s| s.pathless_since)
@@ -134,6 +133,15 @@ impl Session {
             datagrams: VecDeque::new(),
             datagram_last: false,
         }
+    }
+
+    /// When a session without a path ends, if none comes. One that is being agreed on has time for that.
+    pub(super) fn window_ends(&self, window: Duration) -> Option<Time> {
+        let window = match self.transport {
+            Some(_) => window,
+            None => window.max(HANDSHAKE_TIMEOUT),
+        };
+        self.pathless_since.map(|since| since + window)
     }
 
     /// Its id, once there are keys.

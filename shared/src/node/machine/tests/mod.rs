@@ -17,8 +17,9 @@ use crate::link::hello::{Challenge, Hello, VERSION};
 use crate::link::{Frame, LinkId, Origin};
 use crate::node::*;
 use crate::session::Payload;
+use crate::session::handshake::{Caller, Context, VERSION as VERSION_OF_SESSIONS};
 use crate::stream::flow::Read;
-use crate::wire::from_cbor;
+use crate::wire::{from_cbor, put_varint};
 use crate::{Name, Time};
 
 const ECHO: &str = "test/echo/1";
@@ -348,6 +349,80 @@ fn a_node_that_begins_anew_replaces_its_old_session() {
     assert_eq!(code_of(net.read(1, old)), Some(Code::Gone));
     let at_a = *net.incoming(1).last().unwrap();
     assert_eq!(net.read(1, at_a), text("anew"));
+}
+
+#[test]
+fn a_record_that_nobody_could_open_does_not_confirm_a_copied_call() {
+    let mut net = Net::new();
+    let (a, b) = (net.tab(1, "a"), net.tab(2, "b"));
+    let key = net.open(1, b);
+    net.send(1, key, "before");
+    net.run();
+    let identity = Identity::from_secret(&[1; 32]);
+    let context = Context {
+        identity: &identity,
+        peer: b,
+        zone: "local",
+    };
+    let (_, first) = Caller::start(context, None, ChaCha20Rng::from_seed([7; 32])).unwrap();
+    let via = net.nodes[&2].peers[&a]
+        .session
+        .as_ref()
+        .unwrap()
+        .way()
+        .unwrap();
+    let mut far = BytesMut::from(&[4][..]);
+    put_varint(&mut far, 5000);
+    far.extend_from_slice(&[0; 40]);
+    for payload in [Payload::first(VERSION_OF_SESSIONS, &first), far.freeze()] {
+        let route = via.route();
+        net.deliver(2, via.link(), Frame::Record { route, payload }.encode());
+        net.run();
+    }
+    net.send(1, key, "after");
+    net.advance(10_000);
+    let at_b = net.incoming(2)[0];
+    assert_eq!(net.read(2, at_b), text("before"));
+    assert_eq!(net.read(2, at_b), text("after"));
+    assert!(!net.saw(2, |e| matches!(e, Event::SessionDown(..))));
+}
+
+#[test]
+fn a_session_has_time_to_begin_however_short_the_resume_window() {
+    let mut net = Net::new();
+    let window = Config {
+        resume_window: Time::ZERO,
+        resume_window_bytes: 0,
+        ..Config::new(Kind::Native).named(name("a"))
+    };
+    net.add(1, 1, window);
+    net.run();
+    let b = net.tab(2, "b");
+    let key = net.open(1, b);
+    net.now += Time::from_millis(50);
+    net.send(1, key, "hello");
+    net.run();
+    let at_b = net.incoming(2)[0];
+    assert_eq!(net.read(2, at_b), text("hello"));
+}
+
+#[test]
+fn who_is_not_the_relay_cannot_keep_a_node_from_it() {
+    let mut net = Net::new();
+    net.tab(1, "a");
+    net.stop_relay();
+    let bye = Frame::Control(Control::Bye {
+        spread_ms: u32::MAX,
+    })
+    .encode();
+    let soon = net.nodes[&1].uplink.retry_at();
+    for n in 0..100 {
+        let stranger = LinkId(1000 + n);
+        let now = net.now;
+        net.at(1).handle_link_up(now, stranger, Origin::Accepted);
+        net.at(1).handle_packet(now, stranger, bye.clone());
+    }
+    assert_eq!(net.nodes[&1].uplink.retry_at(), soon);
 }
 
 #[test]
