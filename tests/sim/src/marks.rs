@@ -48,6 +48,8 @@ pub const SOMETIMES: &[&str] = &[
     "session up",
     "the other node has begun anew",
     "the relay may have begun anew",
+    "the session lives",
+    "who is calling is not called",
 ];
 
 thread_local! {

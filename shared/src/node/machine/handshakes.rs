@@ -17,6 +17,7 @@ impl Machine {
     pub(super) fn call(&mut self, peer: NodeId) -> Result<(), Failure> {
         let calls = |state: &PeerState| state.answering.is_some();
         if self.peers.get(&peer).is_some_and(calls) {
+            tracing::debug!(peer = %peer.short(), "who is calling is not called");
             return Ok(());
         }
         let rng = self.child_rng();
