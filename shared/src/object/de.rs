@@ -60,9 +60,9 @@ impl<'de> Part<'de> {
         }
     }
 
-    /// Pays for one item, and for what it holds.
+    /// Pays for as many items.
     fn pay(&self, items: usize) -> Result<(), ObjectError> {
-        let left = self.budget.get().checked_sub(1 + items);
+        let left = self.budget.get().checked_sub(items);
         let left = left.ok_or(ObjectError::TooManyItems {
             max: VALUE_ITEMS_MAX,
         })?;
@@ -74,7 +74,6 @@ impl<'de> Part<'de> {
         let Item::Node(slot) = self.item else {
             return Ok(None);
         };
-        self.pay(0)?;
         if self.depth > VALUE_DEPTH_MAX {
             return Err(Error::custom(format!(
                 "expected a value of at most {VALUE_DEPTH_MAX} levels, got a deeper or a cyclic one"
@@ -121,6 +120,7 @@ impl<'de> Deserializer<'de> for Part<'de> {
     type Error = ObjectError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ObjectError> {
+        self.pay(1)?;
         match self.item {
             Item::Undefined | Item::Null => visitor.visit_unit(),
             Item::Bool(yes) => visitor.visit_bool(*yes),
@@ -164,7 +164,7 @@ impl<'de> Deserializer<'de> for Part<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ObjectError> {
         match self.node()? {
             Some(Node::Bytes(bytes)) => {
-                self.pay(bytes.len())?;
+                self.pay(1 + bytes.len())?;
                 Numbers(bytes).deserialize_any(visitor)
             }
             _ => self.deserialize_any(visitor),
@@ -185,11 +185,9 @@ impl<'de> Deserializer<'de> for Part<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ObjectError> {
+        self.pay(1)?;
         match (self.item, self.node()?) {
-            (Item::Text(text), _) => {
-                let variant: StrDeserializer<'_, ObjectError> = (**text).into_deserializer();
-                variant.deserialize_enum(name, variants, visitor)
-            }
+            (Item::Text(text), _) => Key(text).deserialize_enum(name, variants, visitor),
             (_, Some(Node::Record(entries))) if entries.len() == 1 => {
                 let (variant, item) = &entries[0];
                 visitor.visit_enum(Variant(variant, self.inner(item)))
@@ -243,9 +241,9 @@ fn visit_big<'de, V: Visitor<'de>>(big: &Big, visitor: V) -> Result<V::Value, Ob
     }
 }
 
-/// What is never nothing, and is read alike within a type of its own.
+/// What is never nothing, and is read alike within a type of its own; `enum` if it names no variant.
 macro_rules! alone {
-    () => {
+    ($($none:tt)*) => {
         fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ObjectError> {
             visitor.visit_some(self)
         }
@@ -260,20 +258,7 @@ macro_rules! alone {
 
         forward_to_deserialize_any! {
             bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-            unit_struct seq tuple tuple_struct map struct identifier ignored_any
-        }
-    };
-}
-
-macro_rules! no_variant {
-    () => {
-        fn deserialize_enum<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            _: &'static [&'static str],
-            visitor: V,
-        ) -> Result<V::Value, ObjectError> {
-            self.deserialize_any(visitor)
+            unit_struct seq tuple tuple_struct map struct identifier ignored_any $($none)*
         }
     };
 }
@@ -327,8 +312,7 @@ impl<'de> Deserializer<'de> for Number<'de> {
         }
     }
 
-    no_variant!();
-    alone!();
+    alone!(enum);
 }
 
 impl<'de> Deserializer<'de> for Numbers<'de> {
@@ -338,8 +322,7 @@ impl<'de> Deserializer<'de> for Numbers<'de> {
         visitor.visit_seq(SeqDeserializer::new(self.0.iter().copied()))
     }
 
-    no_variant!();
-    alone!();
+    alone!(enum);
 }
 
 macro_rules! into_itself {

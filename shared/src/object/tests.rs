@@ -342,6 +342,14 @@ fn a_value_that_is_longer_than_it_looks_is_no_type_of_rusts_own() {
     assert_eq!(value.len(), 101);
     let error = from_value::<Nest>(&value).expect_err("2^100 lists");
     assert!(matches!(error, ObjectError::TooManyItems { .. }), "{error}");
+
+    // Not deep, and still far more than it looks: each of many the same long list of numbers.
+    let mut value = Value::default();
+    let numbers = value.add(Node::List(vec![Item::Unsigned(7); 10_000]));
+    let root = value.add(Node::List(vec![numbers; 10_000]));
+    value.set_root(root);
+    let error = from_value::<Vec<Vec<u8>>>(&value).expect_err("a hundred million numbers");
+    assert!(matches!(error, ObjectError::TooManyItems { .. }), "{error}");
 }
 
 #[test]
