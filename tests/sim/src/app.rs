@@ -247,6 +247,9 @@ impl App {
                 if let Some(held) = self.held.remove(&key) {
                     let label = held.label;
                     let anew = failure.message == "the node has begun anew";
+                    if anew {
+                        tracing::debug!("a stream ends with a session that was lost");
+                    }
                     let end = if anew {
                         End::Anew
                     } else {

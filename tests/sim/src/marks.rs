@@ -34,6 +34,7 @@ pub const SOMETIMES: &[&str] = &[
     "a node below has moved elsewhere",
     "a record is dropped: the link is slow",
     "a spare link is one too many",
+    "a stream ends with a session that was lost",
     "both have called",
     "both have opened a route",
     "cannot begin anew for want of a route",

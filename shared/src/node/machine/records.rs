@@ -70,10 +70,11 @@ impl Machine {
         {
             session.hear(now);
             // Along the route of a call nothing can come that is older than the call.
-            if state.opening == Some(via) {
+            let answers = state.opening == Some(via);
+            if answers {
                 state.calling = None;
             }
-            if state.opening == Some(via) || session.paths.active().is_none() {
+            if answers || session.paths.active().is_none() {
                 self.path_up(peer, via);
             }
         }
