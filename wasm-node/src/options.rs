@@ -21,14 +21,7 @@ const KEYS: [&str; 6] = [
 
 /// The relay's address, and the node's configuration.
 pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
-    let Some(object) = options.dyn_ref::<Object>() else {
-        return Err(wrong(
-            "options",
-            "an object { relay: \"ws://…/mesh\" }",
-            options,
-        ));
-    };
-    check_keys(object, &KEYS)?;
+    check(options, "an object { relay: \"ws://…/mesh\" }", &KEYS)?;
     let relay = text(options, "relay")?
         .ok_or_else(|| wrong("relay", "an address \"ws://…/mesh\"", &JsValue::UNDEFINED))?;
     let mut config = Config::new(Kind::Browser);
@@ -60,14 +53,11 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
 
 /// How urgent a stream is said to be.
 pub(crate) fn priority(options: Option<JsValue>) -> Result<Priority, Failure> {
-    let options = options.unwrap_or(JsValue::UNDEFINED);
-    let named = if options.is_object() {
-        check_keys(options.unchecked_ref(), &["priority"])?;
-        text(&options, "priority")?
-    } else {
-        None
+    let Some(options) = options else {
+        return Ok(Priority::Normal);
     };
-    match named.as_deref() {
+    check(&options, "an object { priority }", &["priority"])?;
+    match text(&options, "priority")?.as_deref() {
         None | Some("normal") => Ok(Priority::Normal),
         Some("high") => Ok(Priority::High),
         Some("bulk") => Ok(Priority::Bulk),
@@ -75,7 +65,11 @@ pub(crate) fn priority(options: Option<JsValue>) -> Result<Priority, Failure> {
     }
 }
 
-fn check_keys(object: &Object, known: &[&str]) -> Result<(), Failure> {
+/// Whether options are an object of none but known keys.
+fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failure> {
+    let Some(object) = options.dyn_ref::<Object>() else {
+        return Err(wrong("options", expected, options));
+    };
     let keys = Object::keys(object);
     match keys
         .iter()

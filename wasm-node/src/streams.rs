@@ -10,7 +10,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
-use js_sys::{ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Function, Promise, Uint8Array};
 use peerage::error::Code;
 use peerage::node::{Datagrams, Node, Stream};
 use peerage::{Failure, NodeId};
@@ -208,10 +208,11 @@ where
     };
     let pull = Closure::<dyn FnMut(_) -> Result<JsValue, JsValue>>::new(pull);
     let cancel = Closure::<dyn FnMut()>::new(cancelled);
-    let source = Object::new();
-    Reflect::set(&source, &"pull".into(), &pull.into_js_value())?;
-    Reflect::set(&source, &"cancel".into(), &cancel.into_js_value())?;
-    ReadableStream::new_with_underlying_source(&source)
+    let source = object(&[
+        ("pull", pull.into_js_value()),
+        ("cancel", cancel.into_js_value()),
+    ]);
+    ReadableStream::new_with_underlying_source(source.unchecked_ref())
 }
 
 fn put(
@@ -249,11 +250,12 @@ where
     let close = Closure::<dyn FnMut()>::new(move || closed(None));
     let abort = Closure::<dyn FnMut(JsValue)>::new(move |reason| ended(Some(reason_of(&reason))));
     let write = Closure::<dyn FnMut(_) -> Result<JsValue, JsValue>>::new(write);
-    let sink = Object::new();
-    Reflect::set(&sink, &"write".into(), &write.into_js_value())?;
-    Reflect::set(&sink, &"close".into(), &close.into_js_value())?;
-    Reflect::set(&sink, &"abort".into(), &abort.into_js_value())?;
-    WritableStream::new_with_underlying_sink(&sink)
+    let sink = object(&[
+        ("write", write.into_js_value()),
+        ("close", close.into_js_value()),
+        ("abort", abort.into_js_value()),
+    ]);
+    WritableStream::new_with_underlying_sink(sink.unchecked_ref())
 }
 
 fn message_of(chunk: &JsValue) -> Result<Bytes, JsValue> {

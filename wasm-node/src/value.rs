@@ -14,6 +14,7 @@ use peerage::object::{self, Big, Element, Form, Item, Node, Slot, Value};
 use wasm_bindgen::prelude::*;
 
 use crate::error::to_js;
+use crate::objects;
 
 #[wasm_bindgen]
 extern "C" {
@@ -250,16 +251,13 @@ pub(crate) fn into_js(value: &Value) -> Result<JsValue, Failure> {
 /// An entry of a plain object, whatever its name: `__proto__` is a name like any other.
 fn define(object: &Object, key: &str, item: &JsValue) {
     let done = if key == "__proto__" {
-        let descriptor = Object::new();
-        for (name, value) in [
-            ("value", item),
-            ("writable", &JsValue::TRUE),
-            ("enumerable", &JsValue::TRUE),
-            ("configurable", &JsValue::TRUE),
-        ] {
-            let _ = Reflect::set(&descriptor, &name.into(), value);
-        }
-        Reflect::define_property(object, &key.into(), &descriptor)
+        let descriptor = objects::object(&[
+            ("value", item.clone()),
+            ("writable", JsValue::TRUE),
+            ("enumerable", JsValue::TRUE),
+            ("configurable", JsValue::TRUE),
+        ]);
+        Reflect::define_property(object, &key.into(), descriptor.unchecked_ref())
     } else {
         Reflect::set(object, &key.into(), item)
     };

@@ -23,6 +23,7 @@ use crate::driver::Inputs;
 const MEET_TIMEOUT_MS: u32 = 4_000;
 /// How long it may take from then on.
 const OPEN_TIMEOUT_MS: u32 = 11_000;
+/// How long a peer that begins anew waits for an answer, at the least.
 const ANEW_MS: u32 = 100;
 const RETRY_MIN_MS: u32 = 300;
 const RETRY_MAX_MS: u32 = 30_000;

@@ -41,7 +41,7 @@ pub(crate) async fn run(node: Node, inputs: Inputs, links_max: usize) {
     loop {
         match events.next().await {
             Event::PeerJoin(peer) => directory.greet(peer.id, peer.kind),
-            Event::SessionUp(id) => directory.ask(id),
+            Event::SessionUp(id) if directory.tabs().contains(&id) => directory.ask(id),
             Event::SessionDown(id, _) => directory.forget(id),
             Event::State(State::Closed) => return directory.peers.borrow_mut().clear(),
             _ => {}
@@ -66,8 +66,7 @@ impl Directory {
     /// A session with a tab is made without being asked, by one of the two, where everyone can have a
     /// link with everyone.
     fn greet(&self, id: NodeId, kind: Kind) {
-        let full_mesh = self.degree.borrow().is_full_mesh(self.tabs().len());
-        if kind == Kind::Browser && self.node.id() < id && full_mesh {
+        if kind == Kind::Browser && self.node.id() < id && self.is_full_mesh(&self.tabs()) {
             // If there is no way now, there will be another occasion.
             let _ = self.node.connect(id);
         }
@@ -85,11 +84,11 @@ impl Directory {
         }
     }
 
-    /// Begins to try, if the peer is a tab and there is room.
-    fn ask(self: &Rc<Self>, peer: NodeId) {
-        let tab = self.tabs().contains(&peer);
-        if tab && self.degree.borrow().may_ask(peer, self.inputs.now()) && self.admit(peer) {
-            self.begin(peer, None);
+    /// Begins to try with a tab, if there is room.
+    fn ask(self: &Rc<Self>, tab: NodeId) {
+        let may_ask = self.degree.borrow().may_ask(tab, self.inputs.now());
+        if may_ask && self.admit(tab) {
+            self.begin(tab, None);
         }
     }
 
@@ -98,7 +97,7 @@ impl Directory {
         while self.node.state() != State::Closed {
             self.node.sleep(LOOK_EVERY).await;
             let tabs = self.tabs();
-            let full_mesh = self.degree.borrow().is_full_mesh(tabs.len());
+            let full_mesh = self.is_full_mesh(&tabs);
             let needed = |id: &NodeId| match self.node.unused_for(*id) {
                 Some(unused) => full_mesh || unused < LOOK_EVERY,
                 None => false,
@@ -154,8 +153,11 @@ impl Directory {
     }
 
     fn is_wanted(&self, peer: NodeId) -> bool {
-        let full_mesh = self.degree.borrow().is_full_mesh(self.tabs().len());
-        full_mesh || self.unused_for(peer) < DIRECT_YIELD
+        self.is_full_mesh(&self.tabs()) || self.unused_for(peer) < DIRECT_YIELD
+    }
+
+    fn is_full_mesh(&self, tabs: &[NodeId]) -> bool {
+        self.degree.borrow().is_full_mesh(tabs.len())
     }
 
     fn tabs(&self) -> Vec<NodeId> {
