@@ -10,7 +10,7 @@
 //! Dependencies point downwards only:
 //!
 //! ```text
-//! service    command, signal: protocols on streams, without privilege
+//! service    command, rpc, signal: protocols on streams, without privilege
 //! node       the machine that joins the layers, and the handle that programs hold
 //! stream     many ordered message streams in one session, with credit
 //! session    two nodes: encrypted end to end, resumable, independent of the path
@@ -38,6 +38,7 @@ pub use error::{Code, Failure};
 pub use id::{Identity, Kind, Name, NodeId};
 pub use node::{Node, PathKind, Peer};
 pub use quality::Quality;
+pub use service::rpc;
 
 /// A point in time: how long after an origin that the platform chooses and keeps. Only differences
 /// have a meaning, and it never runs backwards.

@@ -100,6 +100,24 @@ pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Commands of other nodes that run at once.
 pub const COMMANDS_MAX: usize = 256;
 
+/// Requests to one node that await their answers, and of one node that are being answered here.
+pub const REQUESTS_MAX: usize = 4096;
+/// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
+/// becomes a failure.
+pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+/// References in one value.
+pub const REFERENCES_MAX: usize = 1024;
+/// Objects of this node that one other holds.
+pub const HELD_OBJECTS_MAX: usize = 65_536;
+/// Answers that are references and may yet be asked something, of one node.
+pub const ANSWERED_MAX: usize = REQUESTS_MAX;
+/// Events that wait for one subscriber; the oldest is dropped beyond, and counted.
+pub const SUBSCRIPTION_EVENTS_MAX: usize = 256;
+/// Bytes of events that wait for one subscriber who has more than one to take.
+pub const SUBSCRIPTION_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of an agent's name, or of a method's, a property's or an event's.
+pub const OBJECT_NAME_BYTES_MAX: usize = 255;
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.

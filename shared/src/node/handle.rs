@@ -189,6 +189,11 @@ impl Node {
         question.answered().await
     }
 
+    /// Random bytes, which nobody else can guess.
+    pub(crate) fn random(&self) -> [u8; 32] {
+        self.lock().machine.random()
+    }
+
     /// Tells that the relay may be reachable again: a call that waits is made now.
     pub fn retry_now(&self) {
         self.act(|machine| {
@@ -226,18 +231,21 @@ impl Listener {
     /// The next stream that another node opens; `None` once this node has left, or somebody else
     /// answers for the protocol.
     pub async fn accept(&mut self) -> Option<Stream> {
-        poll_fn(|cx| {
-            let mut inner = self.node.lock();
-            if *inner.machine.state() == State::Closed {
-                return Poll::Ready(None);
-            }
-            match inner.listeners.get_mut(&self.protocol) {
-                Some((serial, queue)) if *serial == self.serial => queue.poll(cx).map(Some),
-                Some(_) | None => Poll::Ready(None),
-            }
-        })
-        .await
-        .map(|key| Stream::new(self.node.clone(), key, &self.protocol))
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// As [`Listener::accept`], to be polled.
+    pub fn poll_accept(&self, cx: &Context<'_>) -> Poll<Option<Stream>> {
+        let mut inner = self.node.lock();
+        if *inner.machine.state() == State::Closed {
+            return Poll::Ready(None);
+        }
+        let key = match inner.listeners.get_mut(&self.protocol) {
+            Some((serial, queue)) if *serial == self.serial => queue.poll(cx),
+            Some(_) | None => return Poll::Ready(None),
+        };
+        drop(inner);
+        key.map(|key| Some(Stream::new(self.node.clone(), key, &self.protocol)))
     }
 }
 

@@ -33,6 +33,11 @@ impl Stream {
         self.key.peer
     }
 
+    /// Which session it is of, among all that there ever were with the other node.
+    pub fn session(&self) -> u64 {
+        self.key.session
+    }
+
     /// What is spoken on it.
     pub fn protocol(&self) -> &str {
         &self.protocol
@@ -43,21 +48,34 @@ impl Stream {
     /// # Errors
     /// Why the stream has ended.
     pub async fn send(&self, message: Bytes) -> Result<(), Failure> {
-        poll_fn(|cx| {
-            let mut inner = self.node.lock();
-            match inner.machine.send(self.key, &message) {
-                Ok(true) => {
-                    inner.wake_driver();
-                    Poll::Ready(Ok(()))
-                }
-                Ok(false) => {
-                    inner.writers.insert(self.key, cx.waker().clone());
-                    Poll::Pending
-                }
-                Err(failure) => Poll::Ready(Err(failure)),
+        poll_fn(|cx| self.poll_send(&message, cx)).await
+    }
+
+    /// Sends a message if there is room for it now; `false` if there is none.
+    ///
+    /// # Errors
+    /// Why the stream has ended.
+    pub fn try_send(&self, message: &Bytes) -> Result<bool, Failure> {
+        let mut inner = self.node.lock();
+        let sent = inner.machine.send(self.key, message)?;
+        inner.wake_driver();
+        Ok(sent)
+    }
+
+    /// As [`Stream::send`], to be polled.
+    pub fn poll_send(&self, message: &Bytes, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut inner = self.node.lock();
+        match inner.machine.send(self.key, message) {
+            Ok(true) => {
+                inner.wake_driver();
+                Poll::Ready(Ok(()))
             }
-        })
-        .await
+            Ok(false) => {
+                inner.writers.insert(self.key, cx.waker().clone());
+                Poll::Pending
+            }
+            Err(failure) => Poll::Ready(Err(failure)),
+        }
     }
 
     /// The next message; `None` once the other side has finished.

@@ -136,7 +136,8 @@ impl<'de> Deserializer<'de> for Part<'de> {
                 visitor.visit_borrowed_str(text)
             }
             Item::Pointer(pointer) => {
-                let parts = [&pointer.node.as_bytes()[..], &pointer.handle[..]];
+                let future: &[u8] = if pointer.future { &[1] } else { &[] };
+                let parts = [&pointer.node.as_bytes()[..], &pointer.handle[..], future];
                 visitor.visit_seq(SeqDeserializer::new(parts.into_iter().map(Numbers)))
             }
             Item::Node(_) => match self.node()? {

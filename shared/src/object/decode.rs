@@ -306,18 +306,24 @@ impl Reader<'_> {
     }
 
     fn pointer(&mut self) -> Result<Item, ObjectError> {
-        let expected = "a reference: [id of 32 bytes, handle of 16]";
+        let expected =
+            "a reference: [id of 32 bytes, handle of 16], and `true` for a value to come";
         let parts = self.cbor.array().map_err(cbor)?;
-        if parts != Some(2) {
+        if !matches!(parts, Some(2 | 3)) {
             let parts = parts.map_or(String::from("any number of"), |parts| parts.to_string());
             return Err(unexpected(expected, format!("{parts} parts")));
         }
         let node = self.cbor.bytes().map_err(cbor)?;
         let handle = self.cbor.bytes().map_err(cbor)?;
+        let future = parts == Some(3);
+        if future && !self.cbor.bool().map_err(cbor)? {
+            return Err(unexpected(expected, String::from("`false`")));
+        }
         match (<[u8; 32]>::try_from(node), <[u8; 16]>::try_from(handle)) {
             (Ok(node), Ok(handle)) => Ok(Item::Pointer(Arc::new(Pointer {
                 node: NodeId::from_bytes(node),
                 handle,
+                future,
             }))),
             _ => Err(unexpected(
                 expected,

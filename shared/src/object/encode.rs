@@ -222,9 +222,14 @@ fn write_plain(out: &mut Encoder<Vec<u8>>, item: &Item) {
         }
         Item::Pointer(pointer) => {
             let _ = out.tag(Tag::new(tag::POINTER));
-            let _ = out.array(2);
+            let _ = out.array(if pointer.future { 3 } else { 2 });
             let _ = out.bytes(pointer.node.as_bytes());
-            out.bytes(&pointer.handle)
+            let written = out.bytes(&pointer.handle);
+            if pointer.future {
+                out.bool(true)
+            } else {
+                written
+            }
         }
     };
 }

@@ -12,7 +12,7 @@
 //! dates                         tag 1, seconds since 1970; tag 0 is read as well
 //! typed arrays                  tags 64 to 86 (RFC 8746) but floats of 16 and 128 bits, read in either byte
 //!                               order, written little-endian
-//! references                    tag 1348822386: [id of the node, handle]
+//! references                    tag 1348822386: [id of the node, handle]; of a value to come [id, handle, true]
 //! shared, and there already     of lists, maps, sets and bytes: tag 28 on the first, tag 29 with its number on the others
 //! ```
 //!
@@ -32,7 +32,7 @@ pub use decode::decode;
 pub use encode::{Form, encode};
 pub use ser::to_value;
 pub use token::{Date, Set};
-pub use value::{Big, Element, Item, Node, Pointer, Slot, Value};
+pub use value::{Big, Element, Handle, Item, Node, Pointer, Slot, Value};
 
 /// What a value cannot be, or its bytes are not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -70,6 +70,7 @@ fn random_item(rng: &mut ChaCha20Rng, nodes: u32) -> Item {
         10 => Item::Pointer(Arc::new(Pointer {
             node: NodeId::from_bytes([3; 32]),
             handle: [rng.next_u32() as u8; 16],
+            future: rng.next_u32().is_multiple_of(2),
         })),
         _ => Item::Node(Slot(rng.next_u32() % nodes)),
     }
@@ -269,6 +270,7 @@ fn drawing() -> Drawing {
         home: Pointer {
             node: NodeId::from_bytes([5; 32]),
             handle: [6; 16],
+            future: true,
         },
         wide: (i128::MIN / 2, u128::MAX, u64::MAX, i64::MIN),
         nothing: None,

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
 use super::ObjectError;
-use super::value::{Item, Node, Pointer, Value};
+use super::value::{Handle, Item, Node, Pointer, Value};
 use crate::id::NodeId;
 
 pub(super) const DATE: &str = "$peerage::Date";
@@ -50,18 +50,28 @@ impl<'de, T: Ord + Deserialize<'de>> Deserialize<'de> for Set<T> {
 
 impl Serialize for Pointer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = (self.node.as_bytes(), self.handle);
+        let future: &[u8] = if self.future { &[1] } else { &[] };
+        let parts = (self.node.as_bytes(), self.handle, future);
         serializer.serialize_newtype_struct(POINTER, &parts)
     }
 }
 
 impl<'de> Deserialize<'de> for Pointer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (node, handle) = <([u8; 32], [u8; 16])>::deserialize(deserializer)?;
-        Ok(Self {
+        Parts::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A reference as serde has it: the node, the handle, and something if it is a value to come.
+type Parts = ([u8; 32], Handle, Vec<u8>);
+
+impl From<Parts> for Pointer {
+    fn from((node, handle, future): Parts) -> Self {
+        Self {
             node: NodeId::from_bytes(node),
             handle,
-        })
+            future: !future.is_empty(),
+        }
     }
 }
 
@@ -83,11 +93,7 @@ pub(super) fn mark(name: &str, item: Item, value: &mut Value) -> Result<Item, Ob
 }
 
 fn pointer(item: &Item, value: &Value) -> Result<Item, ObjectError> {
-    super::de::from_item::<([u8; 32], [u8; 16])>(value, item)
-        .map(|(node, handle)| Pointer {
-            node: NodeId::from_bytes(node),
-            handle,
-        })
-        .map(|pointer| Item::Pointer(Arc::new(pointer)))
+    super::de::from_item::<Parts>(value, item)
+        .map(|parts| Item::Pointer(Arc::new(parts.into())))
         .map_err(Error::custom)
 }

@@ -115,8 +115,13 @@ pub struct Pointer {
     /// The node at which it lives.
     pub node: NodeId,
     /// What that node calls it: not to be guessed.
-    pub handle: [u8; 16],
+    pub handle: Handle,
+    /// Whether it is a value to come, and no object yet.
+    pub future: bool,
 }
+
+/// What a node calls one of its objects: random, so that only those can name it who were told.
+pub type Handle = [u8; 16];
 
 impl Value {
     /// A value of one item without identity.
@@ -268,6 +273,11 @@ impl Node {
             Self::Map(entries) => entries.len() * 2,
             Self::Bytes(_) | Self::Typed(..) => 0,
         }
+    }
+
+    /// The items in it, keys included.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        (0..self.len()).filter_map(|place| self.item(place))
     }
 
     /// The item at a place; `None` for a record's key, or beyond the end.

@@ -327,7 +327,8 @@ impl Machine {
         ChaCha20Rng::from_seed(self.random())
     }
 
-    fn random(&mut self) -> [u8; 32] {
+    /// Random bytes, which nobody else can guess.
+    pub(crate) fn random(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         self.rng.fill_bytes(&mut bytes);
         bytes

@@ -1,0 +1,216 @@
+//! Calls under way, and subscriptions.
+
+use core::future::{Future, poll_fn};
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream};
+use serde::de::DeserializeOwned;
+
+use super::Rpc;
+use super::agent::Handling;
+use super::client::Pending;
+use super::fault::CallError;
+use super::parcel::Parcel;
+use super::proxy::{Coming, Proxy};
+use crate::Time;
+use crate::error::Code;
+use crate::node::Node;
+
+/// A call, of which the result is a value; see [`Call`] for one of a type. It is under way from the
+/// beginning; dropped, it is cancelled.
+pub struct Asking {
+    how: How,
+    whom: Arc<str>,
+    deadline: Option<BoxFuture<'static, ()>>,
+    /// The call of whose result this is asked: it shall not be cancelled before.
+    _after: Option<Coming>,
+}
+
+pub(super) enum How {
+    /// It was sent, and the answer comes into a slot.
+    Sent(Pending),
+    /// It is being done here, or on its way.
+    Doing(Handling),
+    Failed(CallError),
+    Over,
+}
+
+/// A call, of which the result is read as a type. It is under way from the beginning; dropped, it is
+/// cancelled.
+pub struct Call<T> {
+    asking: Asking,
+    result: PhantomData<fn() -> T>,
+}
+
+/// What comes of an event or a property, until its object is gone: the last item says why.
+pub struct Subscription<T> {
+    how: Listening,
+    whom: Arc<str>,
+    item: PhantomData<fn() -> T>,
+}
+
+pub(super) enum Listening {
+    On(Pending),
+    Beginning(BoxFuture<'static, Result<Self, CallError>>),
+    Over(Option<CallError>),
+}
+
+impl Asking {
+    pub(super) fn new(how: How, whom: Arc<str>, after: Option<Coming>) -> Self {
+        Self {
+            how,
+            whom,
+            deadline: None,
+            _after: after,
+        }
+    }
+
+    pub(super) fn failed(error: CallError) -> Self {
+        Self::new(How::Failed(error), "".into(), None)
+    }
+
+    /// The same, failing as `timed-out` after this time.
+    #[must_use]
+    pub fn within(mut self, node: &Node, timeout: Time) -> Self {
+        let node = node.clone();
+        self.deadline = Some(async move { node.sleep(timeout).await }.boxed());
+        self
+    }
+
+    /// A way to use the object that this returns, before it has: what is asked of it goes along at once,
+    /// and begins there when it can (pipelining).
+    pub fn pipelined(self, rpc: &Rpc) -> Proxy {
+        let asked = match &self.how {
+            How::Sent(pending) => pending.asked(),
+            _ => None,
+        };
+        let result = self.boxed().shared();
+        Proxy::of_result(rpc.clone(), Coming { asked, result })
+    }
+}
+
+impl Future for Asking {
+    type Output = Result<Parcel, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match &mut self.how {
+            How::Sent(pending) => pending.poll_result(cx),
+            How::Doing(handling) => handling.as_mut().poll(cx),
+            How::Failed(error) => Poll::Ready(Err(error.clone())),
+            How::Over => Poll::Ready(Err(Code::Cancelled.because("the call is over").into())),
+        };
+        let result = match result {
+            Poll::Pending => match self
+                .deadline
+                .as_mut()
+                .map(|deadline| deadline.poll_unpin(cx))
+            {
+                Some(Poll::Ready(())) => {
+                    Err(Code::TimedOut.because("no answer came in time").into())
+                }
+                _ => return Poll::Pending,
+            },
+            Poll::Ready(result) => result,
+        };
+        // What is not over yet is cancelled by this.
+        self.how = How::Over;
+        Poll::Ready(result.map_err(|error: CallError| error.of(&self.whom)))
+    }
+}
+
+impl<T> From<Asking> for Call<T> {
+    fn from(asking: Asking) -> Self {
+        Self {
+            asking,
+            result: PhantomData,
+        }
+    }
+}
+
+impl<T> Call<T> {
+    /// As [`Asking::pipelined`].
+    pub fn pipelined(self, rpc: &Rpc) -> Proxy {
+        self.asking.pipelined(rpc)
+    }
+}
+
+impl<T: DeserializeOwned> Future for Call<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.asking.poll_unpin(cx).map(|result| Ok(result?.read()?))
+    }
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(how: Listening, whom: Arc<str>) -> Self {
+        Self {
+            how,
+            whom,
+            item: PhantomData,
+        }
+    }
+
+    /// Waits until it is known that what happens from now on is heard.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn begun(&mut self) -> Result<(), CallError> {
+        poll_fn(|cx| self.poll_begun(cx)).await
+    }
+
+    /// How many came and were dropped, since this was asked last, because they were not taken fast enough.
+    pub fn missed(&mut self) -> u64 {
+        match &self.how {
+            Listening::On(pending) => pending.missed(),
+            _ => 0,
+        }
+    }
+
+    /// The next, as it came.
+    pub fn poll_parcel(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Parcel, CallError>>> {
+        if let Poll::Ready(Err(error)) = self.poll_begun(cx) {
+            self.how = Listening::Over(None);
+            return Poll::Ready(Some(Err(error)));
+        }
+        match &mut self.how {
+            Listening::On(pending) => pending.poll_next(cx).map(|next| {
+                if let Err(error) = &next {
+                    self.how = Listening::Over(None);
+                    return Some(Err(error.clone().of(&self.whom)));
+                }
+                Some(next)
+            }),
+            Listening::Beginning(_) => Poll::Pending,
+            Listening::Over(error) => Poll::Ready(error.take().map(Err)),
+        }
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        while let Listening::Beginning(beginning) = &mut self.how {
+            match beginning.poll_unpin(cx) {
+                Poll::Ready(Ok(how)) => self.how = how,
+                Poll::Ready(Err(error)) => self.how = Listening::Over(Some(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        match &self.how {
+            Listening::On(pending) => pending.poll_begun(cx),
+            Listening::Over(Some(error)) => Poll::Ready(Err(error.clone().of(&self.whom))),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Subscription<T> {
+    type Item = Result<T, CallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.poll_parcel(cx);
+        next.map(|next| next.map(|parcel| Ok(parcel?.read()?)))
+    }
+}

@@ -1,0 +1,317 @@
+//! The asking side: requests for other nodes' objects, and their answers.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::Rpc;
+use super::agent::Act;
+use super::call::{How, Listening};
+use super::connection::{body_of, stale};
+use super::fault::CallError;
+use super::news::Listener;
+use super::parcel::Parcel;
+use super::reference::{Exported, Place, Reference};
+use super::server::{check_interface, no_object, unknown_agent};
+use super::slot::Content;
+use super::state::{Key, Side, State};
+use super::wire::{self, Answer, Ask, Target, message};
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::REQUESTS_MAX;
+use crate::object;
+
+/// The slot of an answer; what was asked is cancelled when this is dropped before.
+pub(super) struct Pending {
+    rpc: Rpc,
+    id: u64,
+}
+
+impl Pending {
+    pub(super) fn new(rpc: Rpc, id: u64) -> Self {
+        Self { rpc, id }
+    }
+
+    pub(super) fn asked(&self) -> Option<(Key, u64)> {
+        let through = self.rpc.with(|state| state.slots.get(&self.id)?.through);
+        through.map(|key| (key, self.id))
+    }
+
+    pub(super) fn missed(&self) -> u64 {
+        self.rpc.with(
+            |state| match state.slots.get_mut(&self.id).map(|slot| &mut slot.content) {
+                Some(Content::Stream { missed, .. }) => std::mem::take(missed),
+                _ => 0,
+            },
+        )
+    }
+
+    pub(super) fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<Parcel, CallError>> {
+        self.poll(cx, |content| {
+            match std::mem::replace(content, Content::Taken) {
+                Content::Result(result) => Some(result),
+                other => {
+                    *content = other;
+                    None
+                }
+            }
+        })
+    }
+
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Result<Parcel, CallError>> {
+        self.poll(cx, |content| match content {
+            Content::Stream { items, ended, .. } => match items.pop_front() {
+                Some(item) => Some(Ok(item)),
+                None => ended.clone().map(Err),
+            },
+            _ => None,
+        })
+    }
+
+    pub(super) fn poll_begun(&self, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
+        self.poll(cx, |content| match content {
+            Content::Stream { begun: true, .. } => Some(Ok(())),
+            Content::Stream {
+                ended: Some(error), ..
+            } => Some(Err(error.clone())),
+            _ => None,
+        })
+    }
+
+    fn poll<T>(
+        &self,
+        cx: &Context<'_>,
+        look: impl FnOnce(&mut Content) -> Option<Result<T, CallError>>,
+    ) -> Poll<Result<T, CallError>> {
+        self.rpc.with(|state| {
+            let Some(slot) = state.slots.get_mut(&self.id) else {
+                return Poll::Ready(Err(Code::Cancelled.because("the call is over").into()));
+            };
+            if let Some(found) = look(&mut slot.content) {
+                return Poll::Ready(found);
+            }
+            slot.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Parcel, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_result(cx)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.rpc.with(|state| state.abandon(self.id));
+    }
+}
+
+impl Rpc {
+    /// A message of a node that answers.
+    ///
+    /// # Errors
+    /// If it is not of the protocol.
+    pub(super) fn hear_answer(&self, key: Key, message: &Bytes) -> Result<(), Failure> {
+        let (answer, rest) = wire::head::<Answer>(message, "an answer of the protocol of objects")?;
+        match answer {
+            Answer::Return { id, transit } => {
+                let value = object::decode(&rest).map_err(CallError::from);
+                self.with(|state| {
+                    let side = (key, Side::Asking);
+                    let come = value.and_then(|value| self.receive(state, side, value, transit));
+                    state.put_from(key, id, come);
+                });
+            }
+            Answer::Fail { id, error } => {
+                self.with(|state| state.put_from(key, id, Err(error.into())));
+            }
+            Answer::Next {
+                id,
+                missed,
+                transit,
+            } => {
+                let value = object::decode(&rest).map_err(CallError::from);
+                self.with(|state| {
+                    let side = (key, Side::Asking);
+                    let come = value.and_then(|value| self.receive(state, side, value, transit));
+                    match come {
+                        Ok(parcel) if state.is_asked(key, id) => state.put_next(id, parcel, missed),
+                        other => state.discard(other),
+                    }
+                });
+            }
+            Answer::Taken(transit) => self.with(|state| state.taken(key, Side::Asking, transit)),
+        }
+        Ok(())
+    }
+
+    /// Asks a node, over the connection that there is or a new one.
+    pub(super) fn send_to(
+        &self,
+        peer: NodeId,
+        act: Act,
+        target: Target<'_>,
+        name: &str,
+        args: &Parcel,
+    ) -> Result<Pending, CallError> {
+        let body = body_of(args);
+        self.with(|state| {
+            let key = self.connection_to(state, peer)?;
+            match self.ask(state, key, act, target.clone(), name, (args, &body)) {
+                // What had ended before it was asked does not answer; another may.
+                Err(CallError::Failed(failure)) if is_end(failure.code) => {
+                    state.end(key, &failure);
+                    let key = self.connection_to(state, peer)?;
+                    self.ask(state, key, act, target, name, (args, &body))
+                }
+                other => other,
+            }
+        })
+    }
+
+    pub(super) fn send_through(
+        &self,
+        key: Key,
+        act: Act,
+        target: Target<'_>,
+        name: &str,
+        args: &Parcel,
+    ) -> Result<Pending, CallError> {
+        let body = body_of(args);
+        self.with(|state| {
+            state.connection(key)?;
+            if state.line(key, Side::Asking).is_none() && self.connection_to(state, key.0)? != key {
+                return Err(stale().into());
+            }
+            self.ask(state, key, act, target, name, (args, &body))
+        })
+    }
+
+    pub(super) fn ask(
+        &self,
+        state: &mut State,
+        key: Key,
+        act: Act,
+        target: Target<'_>,
+        name: &str,
+        (args, body): (&Parcel, &Bytes),
+    ) -> Result<Pending, CallError> {
+        if state.connection(key)?.asked >= REQUESTS_MAX {
+            let message = format!("{REQUESTS_MAX} calls to this node are under way already");
+            return Err(Code::Overloaded.because(message).into());
+        }
+        let content = match act {
+            Act::Watch | Act::Subscribe => Content::stream(),
+            _ => Content::Nothing,
+        };
+        let id = state.new_slot(Some(key), content);
+        let head = |transit| {
+            let request = wire::Request {
+                id,
+                act,
+                target,
+                name,
+                transit,
+            };
+            message(&Ask::Request(request), &[])
+        };
+        if let Err(failure) = Self::send(state, key, Side::Asking, args, body, head) {
+            state.slots.remove(&id);
+            return Err(failure.into());
+        }
+        state.connection(key)?.asked += 1;
+        Ok(Pending::new(self.clone(), id))
+    }
+
+    pub(super) fn ask_object(
+        &self,
+        reference: &Reference,
+        act: Act,
+        name: &str,
+        args: Parcel,
+    ) -> Result<How, CallError> {
+        let handle = reference.pointer().handle;
+        match &reference.0.place {
+            Place::Here(Exported::Object(agent)) => {
+                let agent = Arc::clone(agent);
+                self.apply(handle, agent, act, name, args, None)
+                    .map(How::Doing)
+            }
+            Place::Here(Exported::Future(future)) if act == Act::Await => {
+                Ok(How::Doing(future.clone().boxed()))
+            }
+            Place::Here(Exported::Future(future)) => {
+                let later = self.apply_later(future.clone(), act, name.to_owned(), args);
+                Ok(How::Doing(later))
+            }
+            Place::There { through, .. } => {
+                let sent = self.send_through(*through, act, Target::Object(handle), name, &args);
+                sent.map(How::Sent)
+            }
+            Place::Stale(error) => Err(error.clone()),
+        }
+    }
+
+    /// An agent of this node's own.
+    pub(super) fn named(&self, name: &str, version: Option<u32>) -> Result<Reference, CallError> {
+        let found = self.with(|state| {
+            let handle = state.names.get(name)?;
+            state.exports.get(handle)?.guard.upgrade().map(Reference)
+        });
+        let reference = found.ok_or_else(|| unknown_agent(name))?;
+        if let Some(agent) = reference.local() {
+            agent.interface().check(version)?;
+        }
+        Ok(reference)
+    }
+
+    pub(super) fn listen_to(
+        &self,
+        reference: &Reference,
+        act: Act,
+        name: &str,
+    ) -> Result<Listening, CallError> {
+        let handle = reference.pointer().handle;
+        let agent = match &reference.0.place {
+            Place::Here(Exported::Object(agent)) => agent,
+            Place::Here(Exported::Future(_)) => return Err(no_object()),
+            Place::There { through, .. } => {
+                let target = Target::Object(handle);
+                let sent = self.send_through(*through, act, target, name, &Parcel::default())?;
+                return Ok(Listening::On(sent));
+            }
+            Place::Stale(error) => return Err(error.clone()),
+        };
+        check_interface(&**agent, act, name)?;
+        let id = self.with(|state| {
+            let id = state.new_slot(None, Content::stream());
+            state.put(id, Ok(Parcel::default()));
+            state.listens(id, handle, act, name);
+            id
+        });
+        if act == Act::Watch {
+            let name = name.to_owned();
+            let listener = Listener {
+                act,
+                name,
+                through: None,
+                id,
+            };
+            self.tell_present(handle, Arc::clone(agent), listener);
+        }
+        Ok(Listening::On(Pending::new(self.clone(), id)))
+    }
+}
+
+/// Whether a failure to send means that nothing can be sent any more.
+fn is_end(code: Code) -> bool {
+    !matches!(code, Code::TooLarge | Code::Overloaded)
+}

@@ -1,0 +1,235 @@
+//! Remote objects: agents that live at one node and are used from others as if they were there. An agent
+//! is found by its name, or by a [`Reference`] that came in a call; a [`Proxy`] calls its methods, gets,
+//! sets and watches its properties, and hears its events.
+//!
+//! ```text
+//! stream `peerage/rpc/1`: one from each node that asks, for as long as the session lasts
+//!   asking → answering   request (call, get, set, watch, subscribe, await, hold, describe) · cancel
+//!                        release · forget · taken
+//!   answering → asking   return · fail · next… · taken
+//! ```
+//!
+//! Requests begin in their order, and end as they do. A request may be made of the result of an earlier
+//! one that has not come yet (promise pipelining, as in Cap'n Proto).
+//!
+//! **References.** An object is called by 128 random bits that its node chose; to know them is to be
+//! allowed. Its node keeps it for as long as somebody holds it. A node counts how often it sent an object
+//! to another, which gives that number back when it holds it no more; so a release and another sending
+//! may cross. A reference to a third node's object stays held by who sends it until who gets it holds it
+//! too (A. Birrell et al., *Network Objects*, 1993, 2.3). What a node held ends with its session.
+
+mod agent;
+mod call;
+mod client;
+mod connection;
+mod fault;
+mod later;
+mod line;
+mod news;
+mod parcel;
+mod proxy;
+mod reference;
+mod server;
+mod slot;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
+use core::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+pub use agent::{Act, Agent, AgentHandle, Emitter, Handling, Interface, Request};
+pub use call::{Asking, Call, Subscription};
+pub use fault::{CallError, Thrown};
+pub use later::Later;
+pub use parcel::Parcel;
+pub use proxy::Proxy;
+pub use reference::Reference;
+
+use crate::error::{Code, Failure};
+use crate::limits::OBJECT_NAME_BYTES_MAX;
+use crate::node::Node;
+use crate::object::{Handle, Pointer};
+use reference::{Exported, Held, Place};
+use state::{Export, State};
+
+/// The protocol's id.
+pub const PROTOCOL: &str = "peerage/rpc/1";
+
+/// The remote objects of a node: its own, and those of others that it uses. Clones are the same.
+#[derive(Clone)]
+pub struct Rpc(Arc<Shared>);
+
+struct Shared {
+    node: Node,
+    state: Mutex<State>,
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Rpc {
+    /// The objects of a node.
+    pub fn new(node: Node) -> Self {
+        let state = Mutex::new(State::new(node.id()));
+        Self(Arc::new(Shared { node, state }))
+    }
+
+    /// Answers others, and hears their answers, until this node leaves. Somebody has to run this future.
+    pub async fn serve(&self) {
+        let listener = self.node().listen(PROTOCOL);
+        let mut tasks = FuturesUnordered::new();
+        poll_fn(|cx| {
+            loop {
+                match listener.poll_accept(cx) {
+                    Poll::Ready(Some(stream)) => self.accept(stream),
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+                tasks.extend(self.with(|state| {
+                    state.server = Some(cx.waker().clone());
+                    std::mem::take(&mut state.spawned)
+                }));
+                if !matches!(tasks.poll_next_unpin(cx), Poll::Ready(Some(()))) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        self.end_all();
+    }
+
+    /// Lets others find an agent by this name.
+    ///
+    /// # Errors
+    /// `refused` if there is one of this name; `too-large` for a name that is too long.
+    pub fn agent(&self, name: &str, agent: impl Agent) -> Result<AgentHandle, Failure> {
+        self.agent_of(name, Arc::new(agent))
+    }
+
+    /// As [`Rpc::agent`], for an agent that is shared.
+    ///
+    /// # Errors
+    /// As [`Rpc::agent`].
+    pub fn agent_of(&self, name: &str, agent: Arc<dyn Agent>) -> Result<AgentHandle, Failure> {
+        check_name(name)?;
+        let reference = self.share(Arc::clone(&agent));
+        let handle = reference.pointer().handle;
+        self.with(|state| {
+            if state.names.contains_key(name) {
+                let message = format!("there is an agent `{name}` here already");
+                return Err(Code::Refused.because(message));
+            }
+            if let Some(export) = state.exports.get_mut(&handle) {
+                if let Some(other) = &export.name {
+                    let message = format!("the agent is known here as `{other}` already");
+                    return Err(Code::Refused.because(message));
+                }
+                export.name = Some(name.to_owned());
+                state.names.insert(name.to_owned(), handle);
+            }
+            Ok(())
+        })?;
+        let emitter = Emitter::new(self.clone(), handle);
+        Ok(AgentHandle::new(emitter, reference, name.to_owned()))
+    }
+
+    /// An object by reference, to be handed on in calls. The same object is the same reference.
+    pub fn share(&self, agent: Arc<dyn Agent>) -> Reference {
+        self.export(Exported::Object(agent))
+    }
+
+    /// The node that these belong to.
+    pub fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    /// How many objects of this node others can name, and how many of other nodes are held here.
+    pub fn counts(&self) -> (usize, usize) {
+        self.with(|state| {
+            let held = state.connections.values().map(|c| c.held.len());
+            (state.exports.len(), held.sum())
+        })
+    }
+
+    fn export(&self, what: Exported) -> Reference {
+        let fresh = self.new_handle();
+        let (reference, attached) = self.with(|state| {
+            let identity = what.identity();
+            let known = identity.and_then(|identity| state.identities.get(&identity).copied());
+            let handle = known.unwrap_or(fresh);
+            let guard = known.and_then(|handle| state.exports.get(&handle)?.guard.upgrade());
+            if let Some(held) = guard {
+                return (Reference(held), false);
+            }
+            let reference = Reference(Arc::new(Held {
+                pointer: Pointer {
+                    node: state.me,
+                    handle,
+                    future: matches!(what, Exported::Future(_)),
+                },
+                place: Place::Here(what.clone()),
+                rpc: self.clone(),
+            }));
+            let guard = Arc::downgrade(&reference.0);
+            if let Some(export) = state.exports.get_mut(&handle) {
+                export.guard = guard;
+                return (reference, false);
+            }
+            if let Some(identity) = identity {
+                state.identities.insert(identity, handle);
+            }
+            state
+                .exports
+                .insert(handle, Export::new(what.clone(), guard));
+            (reference, true)
+        });
+        if attached && let Exported::Object(agent) = &what {
+            agent.attached(Emitter::new(self.clone(), reference.pointer().handle));
+        }
+        reference
+    }
+
+    /// This node's own hold of an object has ended.
+    fn let_go(&self, handle: Handle) {
+        self.with(|state| state.forget_unheld(handle));
+    }
+
+    fn new_handle(&self) -> Handle {
+        let mut handle = Handle::default();
+        handle.copy_from_slice(&self.node().random()[..16]);
+        handle
+    }
+
+    /// Does something with the state. What is discarded meanwhile is dropped when the lock is free again.
+    fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
+        let (result, garbage) = {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = action(&mut state);
+            (result, std::mem::take(&mut state.garbage))
+        };
+        drop(garbage);
+        result
+    }
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rpc({:?})", self.node())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    if name.len() > OBJECT_NAME_BYTES_MAX {
+        let (most, got) = (OBJECT_NAME_BYTES_MAX, name.len());
+        let message = format!("expected a name of at most {most} bytes, got {got}");
+        return Err(Code::TooLarge.because(message));
+    }
+    Ok(())
+}

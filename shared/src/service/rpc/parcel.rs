@@ -1,0 +1,165 @@
+//! What travels in a call: a value, and the references in it, which live for as long as it does.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
+
+use super::reference::Reference;
+use crate::error::{Code, Failure};
+use crate::limits::REFERENCES_MAX;
+use crate::object::{self, Item, Node, ObjectError, Pointer, Value};
+
+/// A value with the references in it.
+#[derive(Clone, Debug, Default)]
+pub struct Parcel {
+    value: Value,
+    references: Vec<Reference>,
+}
+
+impl Parcel {
+    /// A value, and what its references refer to.
+    pub fn new(value: Value, references: Vec<Reference>) -> Self {
+        Self { value, references }
+    }
+
+    /// The value of anything that serde can serialise, [`Reference`]s included.
+    ///
+    /// # Errors
+    /// What the type itself has to complain of.
+    pub fn of<T: Serialize + ?Sized>(from: &T) -> Result<Self, ObjectError> {
+        let (value, references) = aboard(Vec::new(), || object::to_value(from));
+        Ok(Self::new(value?, references))
+    }
+
+    /// Reads it as a type.
+    ///
+    /// # Errors
+    /// What the type expects, and what there is.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ObjectError> {
+        self.read_item(self.value.root())
+    }
+
+    /// Reads an argument of a call as a type; one that is not there is nothing.
+    ///
+    /// # Errors
+    /// What the type expects, and what there is.
+    pub fn argument<T: DeserializeOwned>(&self, place: usize) -> Result<T, ObjectError> {
+        self.read_item(self.items().get(place).unwrap_or(&Item::Undefined))
+    }
+
+    /// The items of a list; nothing for anything else.
+    pub fn items(&self) -> &[Item] {
+        match self.value.root() {
+            Item::Node(slot) => match self.value.node(*slot) {
+                Some(Node::List(items)) => items,
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What a pointer in the value refers to.
+    pub fn reference(&self, pointer: &Pointer) -> Option<&Reference> {
+        let mut references = self.references.iter();
+        references.find(|reference| reference.pointer() == pointer)
+    }
+
+    /// The reference that it is, if it is nothing else.
+    pub fn as_reference(&self) -> Option<&Reference> {
+        match self.value.root() {
+            Item::Pointer(pointer) => self.reference(pointer),
+            _ => None,
+        }
+    }
+
+    fn read_item<T: DeserializeOwned>(&self, item: &Item) -> Result<T, ObjectError> {
+        if self.references.is_empty() {
+            return object::from_item(&self.value, item);
+        }
+        let references = self.references.clone();
+        aboard(references, || object::from_item(&self.value, item)).0
+    }
+}
+
+impl From<Reference> for Parcel {
+    fn from(reference: Reference) -> Self {
+        let pointer = Item::Pointer(reference.pointer().clone().into());
+        Self::new(Value::of(pointer), vec![reference])
+    }
+}
+
+/// The pointers of a value, each once.
+///
+/// # Errors
+/// `too-large` if there are more than [`REFERENCES_MAX`].
+pub(super) fn pointers(value: &Value) -> Result<Vec<&Pointer>, Failure> {
+    let items = value.nodes().iter().flat_map(Node::items);
+    let mut seen: HashSet<&Pointer> = HashSet::new();
+    let mut found = Vec::new();
+    for item in items.chain([value.root()]) {
+        if let Item::Pointer(pointer) = item
+            && seen.insert(pointer)
+        {
+            found.push(&**pointer);
+        }
+    }
+    if found.len() > REFERENCES_MAX {
+        let (most, got) = (REFERENCES_MAX, found.len());
+        let message = format!("expected at most {most} references in a value, got {got}");
+        return Err(Code::TooLarge.because(message));
+    }
+    Ok(found)
+}
+
+thread_local! {
+    /// References on their way through serde, which has no room for them: of the innermost value last.
+    static ABOARD: RefCell<Vec<Vec<Reference>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs serde with these references at hand, and gives back those that are there in the end.
+fn aboard<T>(references: Vec<Reference>, run: impl FnOnce() -> T) -> (T, Vec<Reference>) {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let left = ABOARD.with_borrow_mut(Vec::pop);
+            drop(left);
+        }
+    }
+    ABOARD.with_borrow_mut(|aboard| aboard.push(references));
+    let leave = Leave;
+    let result = run();
+    let references = ABOARD.with_borrow_mut(|aboard| aboard.last_mut().map(std::mem::take));
+    drop(leave);
+    (result, references.unwrap_or_default())
+}
+
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ABOARD.with_borrow_mut(|aboard| {
+            if let Some(references) = aboard.last_mut()
+                && !references.contains(self)
+            {
+                references.push(self.clone());
+            }
+        });
+        self.pointer().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pointer = Pointer::deserialize(deserializer)?;
+        let found = ABOARD.with_borrow(|aboard| {
+            let mut references = aboard.last()?.iter();
+            references.find(|r| *r.pointer() == pointer).cloned()
+        });
+        found.ok_or_else(|| Error::custom("expected a reference that came with a call"))
+    }
+}

@@ -1,0 +1,347 @@
+//! Proxies: what an object is used by, wherever it is.
+
+use core::fmt;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use serde::Serialize;
+
+use super::agent::{Act, Interface};
+use super::call::{Asking, Call, How, Listening, Subscription};
+use super::fault::CallError;
+use super::later::Awaited;
+use super::parcel::Parcel;
+use super::reference::Reference;
+use super::server::no_object;
+use super::state::Key;
+use super::wire::Target;
+use super::{Rpc, check_name};
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+
+/// A way to use an object, wherever it is.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    rpc: Rpc,
+    whom: Whom,
+    timeout: Option<Time>,
+}
+
+/// Which object is used.
+#[derive(Clone)]
+enum Whom {
+    /// The agent of a name at the node of a name or id, of a version if one is expected.
+    Agent {
+        node: Address,
+        name: Arc<str>,
+        version: Option<u32>,
+    },
+    Object(Reference),
+    /// What a call returns, even if it has not yet.
+    Result(Coming),
+}
+
+#[derive(Clone)]
+enum Address {
+    Id(NodeId),
+    Text(Arc<str>),
+}
+
+/// What a call returns, for several who want it.
+#[derive(Clone)]
+pub(super) struct Coming {
+    /// Through which connection it was asked, and by what number.
+    pub(super) asked: Option<(Key, u64)>,
+    pub(super) result: Awaited,
+}
+
+impl Rpc {
+    /// A way to use the agent of a name at a node, by the node's name or id. Nothing is sent before it is used.
+    pub fn proxy(&self, node: &str, agent: &str) -> Proxy {
+        self.proxy_of(Address::Text(node.into()), agent)
+    }
+
+    /// As [`Rpc::proxy`], by the node's id alone.
+    pub fn proxy_at(&self, node: NodeId, agent: &str) -> Proxy {
+        self.proxy_of(Address::Id(node), agent)
+    }
+
+    fn proxy_of(&self, node: Address, agent: &str) -> Proxy {
+        let whom = Whom::Agent {
+            node,
+            name: agent.into(),
+            version: None,
+        };
+        Proxy {
+            rpc: self.clone(),
+            whom,
+            timeout: None,
+        }
+    }
+}
+
+impl Proxy {
+    pub(super) fn of(reference: Reference) -> Self {
+        Self {
+            rpc: reference.0.rpc.clone(),
+            whom: Whom::Object(reference),
+            timeout: None,
+        }
+    }
+
+    pub(super) fn of_result(rpc: Rpc, result: Coming) -> Self {
+        Self {
+            rpc,
+            whom: Whom::Result(result),
+            timeout: None,
+        }
+    }
+
+    /// The same, where each call fails as `timed-out` after this time.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Time) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    /// The same, where the agent must be of this version.
+    #[must_use]
+    pub fn with_version(mut self, expected: u32) -> Self {
+        if let Whom::Agent { version, .. } = &mut self.whom {
+            *version = Some(expected);
+        }
+        self
+    }
+
+    /// Calls a method with these arguments, a tuple or a list.
+    pub fn call<T>(&self, method: &str, args: &(impl Serialize + ?Sized)) -> Call<T> {
+        self.request(Act::Call, method, args)
+    }
+
+    /// The value of a property.
+    pub fn get<T>(&self, property: &str) -> Call<T> {
+        self.ask(Act::Get, property, Parcel::default()).into()
+    }
+
+    /// Sets a property.
+    pub fn set(&self, property: &str, value: &(impl Serialize + ?Sized)) -> Call<()> {
+        self.request(Act::Set, property, value)
+    }
+
+    /// What the object is and has.
+    pub fn describe(&self) -> Call<Interface> {
+        self.ask(Act::Describe, "", Parcel::default()).into()
+    }
+
+    /// Each event of this name from now on.
+    pub fn on<T>(&self, event: &str) -> Subscription<T> {
+        self.listen(Act::Subscribe, event)
+    }
+
+    /// The value of a property, and each that it has later. Who is slow misses all but the latest.
+    pub fn watch<T>(&self, property: &str) -> Subscription<T> {
+        self.listen(Act::Watch, property)
+    }
+
+    /// The reference that it uses, if it uses one.
+    pub fn reference(&self) -> Option<&Reference> {
+        match &self.whom {
+            Whom::Object(reference) => Some(reference),
+            _ => None,
+        }
+    }
+
+    /// What the call returns whose result this uses; for any other proxy, its object.
+    ///
+    /// # Errors
+    /// Why the call failed.
+    pub async fn resolved(&self) -> Result<Parcel, CallError> {
+        match &self.whom {
+            Whom::Result(coming) => coming.result.clone().await,
+            Whom::Object(reference) => Ok(reference.clone().into()),
+            Whom::Agent { .. } => Err(Code::BadMessage
+                .because("an agent by name is no result")
+                .into()),
+        }
+    }
+
+    /// As [`Proxy::call`] and the others, for what is made already.
+    pub fn ask(&self, act: Act, name: &str, args: Parcel) -> Asking {
+        let how = check_name(name).map_err(CallError::from);
+        let how = how.and_then(|()| self.how(act, name, args));
+        let after = match &self.whom {
+            Whom::Result(coming) => Some(coming.clone()),
+            _ => None,
+        };
+        let asking = Asking::new(how.unwrap_or_else(How::Failed), self.whom.in_words(), after);
+        match self.timeout {
+            Some(timeout) => asking.within(self.rpc.node(), timeout),
+            None => asking,
+        }
+    }
+
+    /// As [`Proxy::on`] and [`Proxy::watch`].
+    pub fn listen<T>(&self, act: Act, name: &str) -> Subscription<T> {
+        let how = self.begin_to_listen(act, name);
+        let how = how.unwrap_or_else(|error| Listening::Over(Some(error)));
+        Subscription::new(how, self.whom.in_words())
+    }
+
+    fn request<T>(&self, act: Act, name: &str, args: &(impl Serialize + ?Sized)) -> Call<T> {
+        match Parcel::of(args) {
+            Ok(args) => self.ask(act, name, args).into(),
+            Err(error) => Asking::failed(error.into()).into(),
+        }
+    }
+
+    fn how(&self, act: Act, name: &str, args: Parcel) -> Result<How, CallError> {
+        let rpc = &self.rpc;
+        match &self.whom {
+            Whom::Agent {
+                node,
+                name: agent,
+                version,
+            } => match self.peer_of(node)? {
+                Some(peer) if peer == rpc.node().id() => {
+                    rpc.ask_object(&rpc.named(agent, *version)?, act, name, args)
+                }
+                Some(peer) => {
+                    let target = Target::Agent(agent, *version);
+                    rpc.send_to(peer, act, target, name, &args).map(How::Sent)
+                }
+                None => {
+                    let (this, name) = (self.clone(), name.to_owned());
+                    let later = async move { this.found().await?.ask(act, &name, args).await };
+                    Ok(How::Doing(Box::pin(later)))
+                }
+            },
+            Whom::Object(reference) => rpc.ask_object(reference, act, name, args),
+            Whom::Result(coming) => match (coming.result.peek(), coming.asked) {
+                (Some(result), _) => {
+                    let come = result.clone()?;
+                    rpc.ask_object(come.as_reference().ok_or_else(no_object)?, act, name, args)
+                }
+                (None, Some((key, id))) => {
+                    let sent = rpc.send_through(key, act, Target::Answer(id), name, &args);
+                    sent.map(How::Sent)
+                }
+                (None, None) => {
+                    let coming = coming.result.clone();
+                    Ok(How::Doing(rpc.apply_later(
+                        coming,
+                        act,
+                        name.to_owned(),
+                        args,
+                    )))
+                }
+            },
+        }
+    }
+
+    /// Who has the agent, if that is known without asking.
+    fn peer_of(&self, node: &Address) -> Result<Option<NodeId>, Failure> {
+        match node {
+            Address::Id(id) => Ok(Some(*id)),
+            Address::Text(text) => self.resolve(text).now_or_never().transpose(),
+        }
+    }
+
+    async fn resolve(&self, text: &str) -> Result<NodeId, Failure> {
+        let node = self.rpc.node();
+        Ok(node.resolve(text).await?.unwrap_or_else(|| node.id()))
+    }
+
+    /// The same proxy, once it is known who has the agent.
+    async fn found(self) -> Result<Self, CallError> {
+        let node = match &self.whom {
+            Whom::Agent {
+                node: Address::Text(text),
+                ..
+            } => self.resolve(text).await?,
+            _ => return Ok(self),
+        };
+        let proxy = match self.whom {
+            Whom::Agent { name, version, .. } => Whom::Agent {
+                node: Address::Id(node),
+                name,
+                version,
+            },
+            other => other,
+        };
+        // Its deadline runs already.
+        Ok(Self {
+            whom: proxy,
+            rpc: self.rpc,
+            timeout: None,
+        })
+    }
+
+    fn begin_to_listen(&self, act: Act, name: &str) -> Result<Listening, CallError> {
+        check_name(name)?;
+        let (rpc, nothing) = (&self.rpc, Parcel::default());
+        match &self.whom {
+            Whom::Agent {
+                node,
+                name: agent,
+                version,
+            } => match self.peer_of(node)? {
+                Some(peer) if peer == rpc.node().id() => {
+                    rpc.listen_to(&rpc.named(agent, *version)?, act, name)
+                }
+                Some(peer) => {
+                    let target = Target::Agent(agent, *version);
+                    rpc.send_to(peer, act, target, name, &nothing)
+                        .map(Listening::On)
+                }
+                None => {
+                    let (this, name) = (self.clone(), name.to_owned());
+                    let later = async move { this.found().await?.begin_to_listen(act, &name) };
+                    Ok(Listening::Beginning(Box::pin(later)))
+                }
+            },
+            Whom::Object(reference) => rpc.listen_to(reference, act, name),
+            Whom::Result(coming) => {
+                let (rpc, coming, name) = (rpc.clone(), coming.result.clone(), name.to_owned());
+                let later = async move {
+                    let come = coming.await?;
+                    rpc.listen_to(come.as_reference().ok_or_else(no_object)?, act, &name)
+                };
+                Ok(Listening::Beginning(Box::pin(later)))
+            }
+        }
+    }
+}
+
+impl Whom {
+    /// For people.
+    fn in_words(&self) -> Arc<str> {
+        match self {
+            Self::Agent {
+                node: Address::Text(text),
+                ..
+            } => Arc::clone(text),
+            Self::Agent {
+                node: Address::Id(id),
+                ..
+            } => id.short().to_string().into(),
+            Self::Object(reference) => reference.node().short().to_string().into(),
+            Self::Result(coming) => match coming.asked {
+                Some(((peer, _), _)) => peer.short().to_string().into(),
+                None => "".into(),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent { name, .. } => write!(f, "{name} at {}", self.in_words()),
+            Self::Object(reference) => reference.fmt(f),
+            Self::Result(_) => f.write_str("the result of a call"),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The answering side: requests of other nodes for this one's objects.
+
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::abortable;
+
+use super::agent::{Act, Agent, Handling, Request};
+use super::client::Pending;
+use super::connection::{body_of, stale};
+use super::fault::CallError;
+use super::later::Awaited;
+use super::parcel::Parcel;
+use super::reference::{Exported, Reference};
+use super::slot::Content;
+use super::state::{Export, Key, Running, Side, State};
+use super::wire::{self, Answer, Ask, Target, message};
+use super::{Rpc, check_name};
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX, REQUESTS_MAX};
+use crate::object::{self, Handle};
+use crate::wire::DecodeError;
+
+/// What a request is for.
+enum Found {
+    Object(Handle, Arc<dyn Agent>),
+    Future(Handle, Awaited),
+    /// What another request returned.
+    Reference(Reference),
+    /// What another request will return.
+    Pending(Pending),
+}
+
+impl Rpc {
+    /// A message of a node that asks.
+    ///
+    /// # Errors
+    /// If it is not of the protocol.
+    pub(super) fn hear_ask(&self, key: Key, message: &Bytes) -> Result<(), Failure> {
+        let (ask, rest) = wire::head::<Ask<'_>>(message, "a request of the protocol of objects")?;
+        match ask {
+            Ask::Request(request) => return self.hear_request(key, &request, &rest),
+            Ask::Cancel(id) => self.with(|state| state.cancel(key, id)),
+            Ask::Release { handle, count } => self.with(|state| state.release(key, handle, count)),
+            Ask::Forget(id) => self.with(|state| state.forget(key, id)),
+            Ask::Taken(transit) => self.with(|state| state.taken(key, Side::Answering, transit)),
+        }
+        Ok(())
+    }
+
+    fn hear_request(
+        &self,
+        key: Key,
+        request: &wire::Request<'_>,
+        rest: &Bytes,
+    ) -> Result<(), Failure> {
+        let id = request.id;
+        let value = object::decode(rest).map_err(CallError::from);
+        let (found, args) = self.with(|state| {
+            let connection = state.connection(key)?;
+            if connection.running.contains_key(&id) || connection.answered.contains_key(&id) {
+                let expected = "the number of a new request";
+                return Err(Failure::from(DecodeError::Unexpected { expected, got: id }));
+            }
+            let is_full = connection.running.len() >= REQUESTS_MAX;
+            let side = (key, Side::Answering);
+            // What came is held, whatever becomes of the request.
+            let args = value.and_then(|value| self.receive(state, side, value, request.transit));
+            if is_full {
+                let message = format!("{REQUESTS_MAX} requests are being answered already");
+                return Ok((Err(Code::Overloaded.because(message).into()), args));
+            }
+            Ok((self.find(state, key, request), args))
+        })?;
+        let begun = match (found, args) {
+            (Ok(found), Ok(args)) => self.begin(key, request, found, args),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        match begun {
+            Ok(Some(handling)) => self.run(key, id, handling),
+            // It listens from now on.
+            Ok(None) => {}
+            Err(error) => self.with(|state| Self::fail(state, key, id, error)),
+        }
+        Ok(())
+    }
+
+    fn find(
+        &self,
+        state: &mut State,
+        key: Key,
+        request: &wire::Request<'_>,
+    ) -> Result<Found, CallError> {
+        check_name(request.name)?;
+        let handle = match request.target {
+            Target::Agent(name, version) => {
+                let handle = state.names.get(name).copied();
+                let handle = handle.ok_or_else(|| unknown_agent(name))?;
+                if version.is_some()
+                    && let Some(Exported::Object(agent)) =
+                        state.exports.get(&handle).map(|e| &e.what)
+                {
+                    agent.interface().check(version)?;
+                }
+                handle
+            }
+            Target::Object(handle) => handle,
+            Target::Answer(id) => return self.find_answer(state, key, id),
+        };
+        match state.exports.get(&handle).map(|export| export.what.clone()) {
+            Some(Exported::Object(agent)) => Ok(Found::Object(handle, agent)),
+            Some(Exported::Future(future)) => Ok(Found::Future(handle, future)),
+            None => Err(stale().into()),
+        }
+    }
+
+    fn find_answer(&self, state: &mut State, key: Key, id: u64) -> Result<Found, CallError> {
+        let slot = state.new_slot(None, Content::Nothing);
+        let connection = state.connection(key)?;
+        if let Some(reference) = connection.answered.get(&id).cloned() {
+            state.slots.remove(&slot);
+            return Ok(Found::Reference(reference));
+        }
+        match connection.running.get_mut(&id) {
+            Some(Running::Call { waiting, .. }) => {
+                waiting.push(slot);
+                Ok(Found::Pending(Pending::new(self.clone(), slot)))
+            }
+            _ => {
+                state.slots.remove(&slot);
+                Err(no_object())
+            }
+        }
+    }
+
+    /// What is to be done for a request; `None` if it listens.
+    fn begin(
+        &self,
+        key: Key,
+        request: &wire::Request<'_>,
+        found: Found,
+        args: Parcel,
+    ) -> Result<Option<Handling>, CallError> {
+        let (act, name, caller) = (request.act, request.name, key.0);
+        match (act, found) {
+            (Act::Hold, Found::Object(handle, _) | Found::Future(handle, _)) => {
+                self.with(|state| state.hold_asked(key, handle))?;
+                Ok(Some(ready(Parcel::default())))
+            }
+            (Act::Await, Found::Future(_, future)) => Ok(Some(future.boxed())),
+            (Act::Watch | Act::Subscribe, Found::Object(handle, agent)) => {
+                self.listen(key, request.id, (act, name), handle, &agent)?;
+                Ok(None)
+            }
+            (_, Found::Object(handle, agent)) => Ok(Some(self.apply(
+                handle,
+                agent,
+                act,
+                name,
+                args,
+                Some(caller),
+            )?)),
+            (_, Found::Future(_, future)) => {
+                Ok(Some(self.apply_later(future, act, name.to_owned(), args)))
+            }
+            (_, Found::Pending(pending)) => {
+                Ok(Some(self.apply_later(pending, act, name.to_owned(), args)))
+            }
+            (_, Found::Reference(reference)) => {
+                Ok(Some(Box::pin(reference.proxy().ask(act, name, args))))
+            }
+        }
+    }
+
+    /// Lets one of this node's own objects see to a request.
+    pub(super) fn apply(
+        &self,
+        handle: Handle,
+        agent: Arc<dyn Agent>,
+        act: Act,
+        name: &str,
+        args: Parcel,
+        caller: Option<NodeId>,
+    ) -> Result<Handling, CallError> {
+        let request = Request {
+            act,
+            name,
+            args,
+            caller,
+        };
+        match act {
+            Act::Call | Act::Get => Ok(agent.handle(request)),
+            Act::Set => {
+                let set = Arc::clone(&agent).handle(request);
+                if !self.is_heard(handle, Act::Watch, name) {
+                    return Ok(set);
+                }
+                let (this, name) = (self.clone(), name.to_owned());
+                Ok(Box::pin(async move {
+                    let done = set.await?;
+                    // What it is now may not be what it was set to.
+                    let value = agent.handle(get(&name, caller)).await;
+                    value
+                        .into_iter()
+                        .for_each(|value| this.tell(handle, Act::Watch, &name, value));
+                    Ok(done)
+                }))
+            }
+            Act::Describe => Ok(ready(Parcel::of(&agent.interface())?)),
+            Act::Hold | Act::Await | Act::Watch | Act::Subscribe => Err(Code::BadMessage
+                .because("this cannot be asked of an object")
+                .into()),
+        }
+    }
+
+    /// Asks what is not there yet.
+    pub(super) fn apply_later<F>(&self, coming: F, act: Act, name: String, args: Parcel) -> Handling
+    where
+        F: Future<Output = Result<Parcel, CallError>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let come = coming.await?;
+            let reference = come.as_reference().ok_or_else(no_object)?;
+            reference.proxy().ask(act, &name, args).await
+        })
+    }
+
+    /// Sees to a request: at once as far as it goes, and then beside others.
+    fn run(&self, key: Key, id: u64, mut handling: Handling) {
+        let mut nobody = Context::from_waker(Waker::noop());
+        if let Poll::Ready(result) = handling.as_mut().poll(&mut nobody) {
+            return self.answer(key, id, result);
+        }
+        let this = self.clone();
+        let (task, abort) = abortable(async move {
+            let result = handling.await;
+            this.answer(key, id, result);
+        });
+        self.with(|state| {
+            let waiting = Vec::new();
+            let Ok(connection) = state.connection(key) else {
+                return;
+            };
+            connection
+                .running
+                .insert(id, Running::Call { abort, waiting });
+            state.spawn(Box::pin(task.map(drop)));
+        });
+    }
+
+    fn answer(&self, key: Key, id: u64, result: Result<Parcel, CallError>) {
+        let result = result.map(|parcel| (body_of(&parcel), parcel));
+        self.with(|state| {
+            let Ok(connection) = state.connection(key) else {
+                return state.discard(result);
+            };
+            let waiting = match connection.running.remove(&id) {
+                Some(Running::Call { waiting, .. }) => waiting,
+                _ => Vec::new(),
+            };
+            let reference = match &result {
+                Ok((_, parcel)) => Ok(parcel.as_reference().cloned()),
+                Err(error) => Err(error.clone()),
+            };
+            if let Ok(Some(reference)) = &reference
+                && connection.answered.len() < ANSWERED_MAX
+            {
+                connection.answered.insert(id, reference.clone());
+            }
+            for slot in waiting {
+                let come = match &reference {
+                    Ok(Some(reference)) => Ok(reference.clone().into()),
+                    Ok(None) => Err(no_object()),
+                    Err(error) => Err(error.clone()),
+                };
+                state.put(slot, come);
+            }
+            match result {
+                Ok((body, parcel)) => {
+                    let head = |transit| message(&Answer::Return { id, transit }, &[]);
+                    if let Err(failure) =
+                        Self::send(state, key, Side::Answering, &parcel, &body, head)
+                    {
+                        Self::fail(state, key, id, failure.into());
+                    }
+                    state.discard((parcel, reference));
+                }
+                Err(error) => Self::fail(state, key, id, error),
+            }
+        });
+    }
+
+    pub(super) fn fail(state: &mut State, key: Key, id: u64, error: CallError) {
+        if let Some(line) = state.line(key, Side::Answering) {
+            let fail = Answer::Fail {
+                id,
+                error: error.into(),
+            };
+            // If it cannot be said, the connection is at its end.
+            let _ = line.push(message(&fail, &[]));
+        }
+    }
+}
+
+impl State {
+    /// A request is wanted no more.
+    fn cancel(&mut self, key: Key, id: u64) {
+        self.forget(key, id);
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return;
+        };
+        match connection.running.remove(&id) {
+            Some(Running::Call { abort, waiting }) => {
+                abort.abort();
+                for slot in waiting {
+                    let cancelled = Code::Cancelled.because("the call before it was cancelled");
+                    self.put(slot, Err(cancelled.into()));
+                }
+            }
+            Some(Running::Listening { handle, news }) => {
+                self.unlisten(handle, Some(key), id);
+                self.discard(news);
+            }
+            None => {}
+        }
+    }
+
+    fn forget(&mut self, key: Key, id: u64) {
+        let connection = self.connections.get_mut(&key);
+        let answered = connection.and_then(|connection| connection.answered.remove(&id));
+        self.discard(answered);
+    }
+
+    pub(super) fn taken(&mut self, key: Key, side: Side, transit: u64) {
+        let line = self.line(key, side);
+        let kept = line.and_then(|line| line.transits.remove(&transit));
+        self.discard(kept);
+    }
+
+    /// Another node asks to hold an object, of which a third has told it.
+    fn hold_asked(&mut self, key: Key, handle: Handle) -> Result<(), CallError> {
+        if self.connection(key)?.holds.len() >= HELD_OBJECTS_MAX {
+            let message = format!("expected at most {HELD_OBJECTS_MAX} objects to be held");
+            return Err(Code::Overloaded.because(message).into());
+        }
+        let held = self.hold(key, handle);
+        held.then_some(()).ok_or_else(|| stale().into())
+    }
+}
+
+impl Export {
+    pub(super) fn new(what: Exported, guard: std::sync::Weak<super::reference::Held>) -> Self {
+        Self {
+            what,
+            guard,
+            holders: 0,
+            name: None,
+            listeners: Vec::new(),
+        }
+    }
+}
+
+impl Exported {
+    /// By which the same object is known again.
+    pub(super) fn identity(&self) -> Option<usize> {
+        match self {
+            Self::Object(agent) => Some(Arc::as_ptr(agent).cast::<()>() as usize),
+            Self::Future(_) => None,
+        }
+    }
+}
+
+/// Whether an agent has such an event, or property.
+pub(super) fn check_interface(agent: &dyn Agent, act: Act, name: &str) -> Result<(), CallError> {
+    let interface = agent.interface();
+    let has = match (act, &interface.events) {
+        (Act::Subscribe, Some(events)) => events.iter().any(|event| event == name),
+        _ => true,
+    };
+    has.then_some(())
+        .ok_or_else(|| interface.unknown(act, name))
+}
+
+pub(super) fn unknown_agent(name: &str) -> CallError {
+    Code::UnknownName
+        .because(format!("there is no agent `{name}` there"))
+        .into()
+}
+
+pub(super) fn get(name: &str, caller: Option<NodeId>) -> Request<'_> {
+    Request {
+        act: Act::Get,
+        name,
+        args: Parcel::default(),
+        caller,
+    }
+}
+
+fn ready(parcel: Parcel) -> Handling {
+    Box::pin(core::future::ready(Ok(parcel)))
+}
+
+pub(super) fn no_object() -> CallError {
+    Code::UnknownMethod
+        .because("the call returned no object that could be asked")
+        .into()
+}

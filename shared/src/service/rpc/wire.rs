@@ -1,0 +1,175 @@
+//! The messages of the protocol: a head in CBOR, and behind it, where one belongs to it, a value as
+//! [`object`](crate::object) writes it.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::error::Failure;
+use crate::object::Handle;
+use crate::wire::DecodeError;
+
+/// From the asking node.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Ask<'b> {
+    /// Something is wanted of an object. A value follows: of a call the list of its arguments, or what a
+    /// property is set to.
+    #[n(0)]
+    Request(#[b(0)] Request<'b>),
+    /// It is wanted no more.
+    #[n(1)]
+    Cancel(#[n(0)] u64),
+    /// An object of the answering node is no longer held, which it was told of so many times.
+    #[n(2)]
+    Release {
+        /// Which.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        handle: Handle,
+        /// How many times it came.
+        #[n(1)]
+        count: u64,
+    },
+    /// Nothing more will be asked of the reference that this request returned.
+    #[n(3)]
+    Forget(#[n(0)] u64),
+    /// The references of that answer are held now by who got them.
+    #[n(4)]
+    Taken(#[n(0)] u64),
+}
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Request<'b> {
+    /// Its number, of which there is one at a time.
+    #[n(0)]
+    pub(super) id: u64,
+    #[n(1)]
+    pub(super) act: Act,
+    #[b(2)]
+    pub(super) target: Target<'b>,
+    /// Of a method, a property or an event.
+    #[b(3)]
+    pub(super) name: &'b str,
+    /// The number under which references of other nodes in the value are kept until they are taken.
+    #[n(4)]
+    pub(super) transit: Option<u64>,
+}
+
+/// What can be wanted of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Act {
+    /// A method's result.
+    #[n(0)]
+    Call,
+    /// A property's value.
+    #[n(1)]
+    Get,
+    /// That a property has a value.
+    #[n(2)]
+    Set,
+    /// A property's value, and each that it takes later.
+    #[n(3)]
+    Watch,
+    /// Each event of a name.
+    #[n(4)]
+    Subscribe,
+    /// The value of a future.
+    #[n(5)]
+    Await,
+    /// That it stays, for the asking node holds it.
+    #[n(6)]
+    Hold,
+    /// What it is: the [`Interface`](super::Interface).
+    #[n(7)]
+    Describe,
+}
+
+/// Of which object.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Target<'b> {
+    /// The agent of this name, which must be of this version if there is one.
+    #[n(0)]
+    Agent(#[b(0)] &'b str, #[n(1)] Option<u32>),
+    /// The object that the node calls so.
+    #[n(1)]
+    Object(#[cbor(n(0), with = "minicbor::bytes")] Handle),
+    /// The object that an earlier request returns, even if it has not yet.
+    #[n(2)]
+    Answer(#[n(0)] u64),
+}
+
+/// From the answering node.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Answer {
+    /// The last answer to a request; its value follows.
+    #[n(0)]
+    Return {
+        #[n(0)]
+        id: u64,
+        #[n(1)]
+        transit: Option<u64>,
+    },
+    /// The request has failed, or what was subscribed to has ended.
+    #[n(1)]
+    Fail {
+        #[n(0)]
+        id: u64,
+        #[n(1)]
+        error: Fault,
+    },
+    /// An event, or a property's value; it follows.
+    #[n(2)]
+    Next {
+        #[n(0)]
+        id: u64,
+        /// How many came before it and were dropped, because they were not taken fast enough.
+        #[n(1)]
+        missed: u64,
+        #[n(2)]
+        transit: Option<u64>,
+    },
+    /// The references of that request are held now by who got them.
+    #[n(3)]
+    Taken(#[n(0)] u64),
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Fault {
+    /// By Peerage's own reasons.
+    #[n(0)]
+    Failed(#[n(0)] Failure),
+    /// By the object's: what it threw.
+    #[n(1)]
+    Thrown {
+        #[n(0)]
+        kind: String,
+        #[n(1)]
+        message: String,
+    },
+}
+
+/// A message of a head and the value that follows it.
+pub(super) fn message<T: Encode<()>>(head: &T, value: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(64 + value.len());
+    // A vector takes everything.
+    let written = minicbor::encode(head, &mut out);
+    debug_assert!(written.is_ok());
+    out.extend_from_slice(value);
+    out.into()
+}
+
+/// The head of a message, and the bytes behind it.
+pub(super) fn head<'b, T: Decode<'b, ()>>(
+    message: &'b Bytes,
+    expected: &'static str,
+) -> Result<(T, Bytes), DecodeError> {
+    let mut decoder = minicbor::Decoder::new(message);
+    match decoder.decode() {
+        Ok(head) => Ok((head, message.slice(decoder.position()..))),
+        Err(error) => Err(DecodeError::Cbor {
+            expected,
+            reason: error.to_string(),
+        }),
+    }
+}
