@@ -93,6 +93,11 @@ impl Code {
         }
     }
 
+    /// The code of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// This failure, told in words.
     pub fn because(self, message: impl Into<String>) -> Failure {
         Failure {

@@ -10,9 +10,11 @@ mod node;
 mod objects;
 mod options;
 mod platform;
+mod rpc;
 mod streams;
 mod value;
 mod websocket;
 
 pub use node::Node;
+pub use rpc::{Agent, Interest};
 pub use value::{decode, encode};

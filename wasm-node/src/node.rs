@@ -7,6 +7,7 @@ use gloo::events::EventListener;
 use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
 use peerage::node::{Driver, Event};
+use peerage::rpc::Rpc;
 use peerage::service::command::{Call, Commands, Status};
 use peerage::{Config, Failure, Identity, Name};
 use send_wrapper::SendWrapper;
@@ -18,6 +19,7 @@ use crate::driver::Inputs;
 use crate::error::to_js;
 use crate::objects::{object, peer_object, set};
 use crate::platform::{Clock, js_text, random, window};
+use crate::rpc::{Agent, Objects};
 use crate::{direct, identity, log, options, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -34,6 +36,30 @@ export type CommandHandler = (args: string[], out: CommandOutput) => number | vo
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
   | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
 export interface PeerageError extends Error { code: Code; peer?: string }
+export interface CallOptions { timeoutMs?: number; signal?: AbortSignal; version?: number }
+type Arg<T> = T | PromiseLike<T>;
+type Answer<R> = Pending<Awaited<R>>;
+export type Method<F> = F extends (...args: infer A) => infer R ? (...args: { [I in keyof A]: Arg<A[I]> }) => Answer<R> : never;
+export type Methods<T> = { [K in keyof T as T[K] extends (...args: any[]) => any ? K : never]: Method<T[K]> };
+export interface Verbs<T, E> {
+  call(method: string, ...args: any[]): Pending<any>;
+  get<K extends keyof T>(property: K): Pending<T[K]>;
+  set<K extends keyof T>(property: K, value: T[K]): Promise<void>;
+  on<K extends keyof E>(event: K, listener: (detail: E[K]) => void): Subscription;
+  watch<K extends keyof T>(property: K, listener: (value: T[K]) => void): Subscription;
+  with(options: CallOptions): Remote<T, E>;
+}
+/** An object at another node: its methods, and what can be done with any. */
+export type Remote<T = any, E = any> = Methods<T> & Verbs<T, E>;
+/** The result of a call: a promise, which can be asked before it is there, and cancelled. */
+export type Pending<T> = Promise<T> & (T extends object ? Remote<T> : unknown) & { cancel(): void };
+export interface CurrentCall { peer?: Peer; signal: AbortSignal }
+export interface Node {
+  /** A proxy of the agent of a name at a node. Nothing is sent before it is used. */
+  proxy<T = any, E = any>(target: string, agent: string, options?: CallOptions): Remote<T, E>;
+  /** Marks an object as one that travels by reference, and gives it back. Functions do in any case. */
+  byReference<T extends object>(object: T): T;
+}
 "#;
 
 #[wasm_bindgen]
@@ -69,6 +95,7 @@ extern "C" {
 #[derive(Clone)]
 pub struct Node {
     commands: Commands,
+    objects: Objects,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -153,6 +180,54 @@ impl Node {
         Ok(())
     }
 
+    /// Lets others find an object by this name: they call its methods, get, set and watch its properties.
+    /// `options.version` is the version of what it offers.
+    pub fn agent(
+        &self,
+        name: &str,
+        #[wasm_bindgen(unchecked_param_type = "object")] object: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "{ version?: number } | undefined")] options: JsValue,
+    ) -> Result<Agent, JsValue> {
+        let version = options::version(given(options)).map_err(|failure| to_js(&failure))?;
+        self.objects.offer(name, object, version)
+    }
+
+    /// A proxy of the agent of a name at a node. Nothing is sent before it is used.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn proxy(&self, target: &str, agent: &str, options: JsValue) -> Result<JsValue, JsValue> {
+        self.objects.proxy(target, agent, given(options))
+    }
+
+    /// Marks an object as one that travels by reference, and gives it back. Functions do in any case.
+    #[wasm_bindgen(js_name = byReference, skip_typescript)]
+    pub fn by_reference(&self, object: js_sys::Object) -> js_sys::Object {
+        self.objects.mark_by_reference(&object);
+        object
+    }
+
+    /// Lets go of what a proxy stands for, before the browser sees that it is used no more.
+    pub fn release(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "object")] proxy: js_sys::Object,
+    ) -> Result<(), JsValue> {
+        self.objects
+            .release(&proxy)
+            .map_err(|failure| to_js(&failure))
+    }
+
+    /// The call that is being answered, in that part of a method that runs before its first wait.
+    #[wasm_bindgen(getter, js_name = currentCall, unchecked_return_type = "CurrentCall | undefined")]
+    pub fn current_call(&self) -> JsValue {
+        self.objects.current_call()
+    }
+
+    /// How many of this node's objects others can use, and how many of theirs are held here.
+    #[wasm_bindgen(js_name = objectCounts, unchecked_return_type = "{ own: number; held: number }")]
+    pub fn object_counts(&self) -> JsValue {
+        let (own, held) = self.objects.rpc().counts();
+        object(&[("own", (own as f64).into()), ("held", (held as f64).into())])
+    }
+
     /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, readable, writable }`, both of
     /// `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
     /// `options.priority` says how urgent what is sent there is: `high`, `normal` or `bulk`.
@@ -235,6 +310,7 @@ impl Node {
         let inputs = Inputs::new(driver, clock, relay.to_owned());
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
+        let objects = Objects::new(Rpc::new(node.clone()));
         let target = EventTarget::new().map_err(|error| Code::Refused.because(js_text(&error)))?;
         let held = Rc::new(RefCell::new(Held {
             release,
@@ -242,6 +318,7 @@ impl Node {
         }));
         let this = Self {
             commands,
+            objects,
             target,
             inputs,
             held,
@@ -253,6 +330,8 @@ impl Node {
         }
         let serving = this.commands.clone();
         spawn_local(async move { serving.serve().await });
+        let answering = this.objects.rpc().clone();
+        spawn_local(async move { answering.serve().await });
         spawn_local(direct::run(node, this.inputs.clone(), direct_links));
         spawn_local(this.clone().tell_events());
         this.tell_log();
@@ -340,6 +419,11 @@ impl Node {
             let _ = self.target.dispatch_event(&event);
         }
     }
+}
+
+/// What an option is that was given.
+fn given(option: JsValue) -> Option<JsValue> {
+    (!option.is_undefined()).then_some(option)
 }
 
 async fn call_handler(handler: SendWrapper<Function>, call: Call) -> Status {

@@ -9,6 +9,7 @@ use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use peerage::stream::Priority;
 use peerage::{Config, Failure};
 use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
 
 const KEYS: [&str; 6] = [
     "relay",
@@ -63,6 +64,39 @@ pub(crate) fn priority(options: Option<JsValue>) -> Result<Priority, Failure> {
         Some("bulk") => Ok(Priority::Bulk),
         Some(other) => Err(wrong("priority", "high, normal or bulk", &other.into())),
     }
+}
+
+/// What a call is told.
+pub(crate) struct CallOptions {
+    pub(crate) timeout_ms: Option<u32>,
+    pub(crate) signal: Option<AbortSignal>,
+    pub(crate) version: Option<u32>,
+}
+
+/// How calls of a proxy are made.
+pub(crate) fn call(options: &JsValue) -> Result<CallOptions, Failure> {
+    let expected = "an object { timeoutMs, signal, version }";
+    check(options, expected, &["timeoutMs", "signal", "version"])?;
+    let signal = value(options, "signal");
+    let signal = match signal.dyn_into::<AbortSignal>() {
+        Ok(signal) => Some(signal),
+        Err(none) if none.is_undefined() => None,
+        Err(other) => return Err(wrong("signal", "an AbortSignal", &other)),
+    };
+    Ok(CallOptions {
+        timeout_ms: number(options, "timeoutMs", 0, i32::MAX as u32)?,
+        signal,
+        version: number(options, "version", 0, u32::MAX)?,
+    })
+}
+
+/// The version that an agent is said to have.
+pub(crate) fn version(options: Option<JsValue>) -> Result<Option<u32>, Failure> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    check(&options, "an object { version }", &["version"])?;
+    number(&options, "version", 0, u32::MAX)
 }
 
 /// Whether options are an object of none but known keys.

@@ -10,7 +10,7 @@ use js_sys::{
 };
 use peerage::Failure;
 use peerage::error::Code;
-use peerage::object::{self, Big, Element, Form, Item, Node, Slot, Value};
+use peerage::object::{self, Big, Element, Form, Item, Node, Pointer, Slot, Value};
 use wasm_bindgen::prelude::*;
 
 use crate::error::to_js;
@@ -40,9 +40,30 @@ pub fn decode(bytes: &[u8]) -> Result<JsValue, JsValue> {
     into_js(&value).map_err(|failure| to_js(&failure))
 }
 
+/// What travels by reference, where anything can.
+pub(crate) trait References {
+    /// The item of something that is no value; `None` if it is one.
+    fn reference(&self, js: &JsValue) -> Option<Result<Item, Failure>>;
+}
+
+/// Where nothing can.
+struct NoReferences;
+
+impl References for NoReferences {
+    fn reference(&self, _: &JsValue) -> Option<Result<Item, Failure>> {
+        None
+    }
+}
+
 /// The core's value of one of JavaScript's.
 pub(crate) fn from_js(js: &JsValue) -> Result<Value, Failure> {
+    from_js_with(js, &NoReferences)
+}
+
+/// As [`from_js`], where some things travel by reference.
+pub(crate) fn from_js_with(js: &JsValue, references: &dyn References) -> Result<Value, Failure> {
     let mut reader = Reader {
+        references,
         value: Value::default(),
         seen: Map::new(),
         open: Vec::new(),
@@ -60,7 +81,8 @@ pub(crate) fn from_js(js: &JsValue) -> Result<Value, Failure> {
     Ok(reader.value)
 }
 
-struct Reader {
+struct Reader<'a> {
+    references: &'a dyn References,
     value: Value,
     /// The number of each object that has a place in the value.
     seen: Map,
@@ -68,7 +90,7 @@ struct Reader {
     open: Vec<(Item, Object)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn item(&mut self, js: &JsValue) -> Result<Item, Failure> {
         if js.is_undefined() {
             return Ok(Item::Undefined);
@@ -96,6 +118,9 @@ impl Reader {
         }
         if let Some(date) = js.dyn_ref::<Date>() {
             return Ok(Item::Date(date.get_time()));
+        }
+        if let Some(reference) = self.references.reference(js) {
+            return reference;
         }
         match js.dyn_ref::<Object>() {
             Some(object) if !js.is_function() => Ok(self.object(object)),
@@ -212,9 +237,20 @@ fn bytes_of(object: &Object) -> Option<Node> {
 
 /// JavaScript's value of one of the core's.
 pub(crate) fn into_js(value: &Value) -> Result<JsValue, Failure> {
+    into_js_with(value, &|_| {
+        Err(Code::BadMessage.because("references need a session, which bytes have not"))
+    })
+}
+
+/// As [`into_js`], where references are known.
+pub(crate) fn into_js_with(
+    value: &Value,
+    resolve: &dyn Fn(&Pointer) -> Result<JsValue, Failure>,
+) -> Result<JsValue, Failure> {
     let objects: Vec<_> = value.nodes().iter().map(empty).collect();
     let js = |item: &Item| match item {
         Item::Node(slot) => Ok(objects.get(slot.place()).cloned().unwrap_or(JsValue::NULL)),
+        Item::Pointer(pointer) => resolve(pointer),
         item => plain(item),
     };
     for (node, object) in value.nodes().iter().zip(&objects) {
@@ -292,7 +328,7 @@ fn empty(node: &Node) -> JsValue {
 fn plain(item: &Item) -> Result<JsValue, Failure> {
     Ok(match item {
         Item::Undefined => JsValue::UNDEFINED,
-        Item::Null | Item::Node(_) => JsValue::NULL,
+        Item::Null | Item::Node(_) | Item::Pointer(_) => JsValue::NULL,
         Item::Bool(yes) => (*yes).into(),
         Item::Unsigned(number) if *number <= MAX_SAFE => (*number as f64).into(),
         Item::Unsigned(number) => BigInt::from(*number).into(),
@@ -302,9 +338,6 @@ fn plain(item: &Item) -> Result<JsValue, Failure> {
         Item::Text(text) => (&**text).into(),
         Item::Date(millis) => Date::new(&(*millis).into()).into(),
         Item::Big(big) => js_big(big)?,
-        Item::Pointer(_) => {
-            return Err(Code::BadMessage.because("references need a session, which bytes have not"));
-        }
     })
 }
 

@@ -1,5 +1,6 @@
 //! Agents: objects that others use, and what they tell those who listen.
 
+use core::any::Any;
 use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::object::{Handle, ObjectError};
 pub type Handling = Pin<Box<dyn Future<Output = Result<Parcel, CallError>> + Send>>;
 
 /// An object that can be used from elsewhere. `#[peerage::agent]` on a trait writes this.
-pub trait Agent: Send + Sync + 'static {
+pub trait Agent: Any + Send + Sync {
     /// What it is and has.
     fn interface(&self) -> Interface;
 
@@ -34,7 +35,8 @@ pub trait Agent: Send + Sync + 'static {
 /// A request to an agent.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What is wanted: [`Act::Call`], [`Act::Get`] or [`Act::Set`].
+    /// What is wanted: [`Act::Call`], [`Act::Get`], [`Act::Set`], or [`Act::Watch`], which is to get a property
+    /// of which every change is to be told from now on.
     pub act: Act,
     /// Of the method or the property.
     pub name: &'a str,

@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, abortable};
 use futures_util::{FutureExt, Stream};
 use serde::de::DeserializeOwned;
 
@@ -69,7 +69,8 @@ impl Asking {
         }
     }
 
-    pub(super) fn failed(error: CallError) -> Self {
+    /// A call that has failed before it was made.
+    pub fn failed(error: CallError) -> Self {
         Self::new(How::Failed(error), "".into(), None)
     }
 
@@ -88,8 +89,19 @@ impl Asking {
             How::Sent(pending) => pending.asked(),
             _ => None,
         };
-        let result = self.boxed().shared();
-        Proxy::of_result(rpc.clone(), Coming { asked, result })
+        let (result, cancel) = abortable(self);
+        let result = result.map(|result| {
+            result.unwrap_or_else(|_| Err(Code::Cancelled.because("the call was cancelled").into()))
+        });
+        let result = result.boxed().shared();
+        Proxy::of_result(
+            rpc.clone(),
+            Coming {
+                asked,
+                result,
+                cancel,
+            },
+        )
     }
 }
 

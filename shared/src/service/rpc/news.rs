@@ -10,7 +10,7 @@ use super::agent::{Act, Agent};
 use super::connection::body_of;
 use super::fault::CallError;
 use super::parcel::Parcel;
-use super::server::{check_interface, get};
+use super::server::{check_interface, read};
 use super::slot::Content;
 use super::state::{Key, Running, Side, State};
 use super::wire::{Answer, message};
@@ -92,7 +92,8 @@ impl Rpc {
     /// Tells a new listener what the property is.
     pub(super) fn tell_present(&self, handle: Handle, agent: Arc<dyn Agent>, listener: Listener) {
         let this = self.clone();
-        let got = agent.handle(get(&listener.name, listener.through.map(|key| key.0)));
+        let caller = listener.through.map(|key| key.0);
+        let got = agent.handle(read(Act::Watch, &listener.name, caller));
         let task = Box::pin(async move {
             match got.await {
                 // What it has become meanwhile is news, and what it was is none.

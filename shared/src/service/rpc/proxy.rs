@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::AbortHandle;
 use serde::Serialize;
 
 use super::agent::{Act, Interface};
@@ -54,6 +55,7 @@ pub(super) struct Coming {
     /// Through which connection it was asked, and by what number.
     pub(super) asked: Option<(Key, u64)>,
     pub(super) result: Awaited,
+    pub(super) cancel: AbortHandle,
 }
 
 impl Rpc {
@@ -151,6 +153,18 @@ impl Proxy {
         match &self.whom {
             Whom::Object(reference) => Some(reference),
             _ => None,
+        }
+    }
+
+    /// The object that it uses, by reference.
+    pub fn to_reference(&self) -> Call<Reference> {
+        self.ask(Act::Await, "", Parcel::default()).into()
+    }
+
+    /// Cancels the call whose result this uses; anything else stays as it is.
+    pub fn cancel(&self) {
+        if let Whom::Result(coming) = &self.whom {
+            coming.cancel.abort();
         }
     }
 

@@ -202,7 +202,7 @@ impl Rpc {
                 Ok(Box::pin(async move {
                     let done = set.await?;
                     // What it is now may not be what it was set to.
-                    let value = agent.handle(get(&name, caller)).await;
+                    let value = agent.handle(read(Act::Get, &name, caller)).await;
                     value
                         .into_iter()
                         .for_each(|value| this.tell(handle, Act::Watch, &name, value));
@@ -390,9 +390,10 @@ pub(super) fn unknown_agent(name: &str) -> CallError {
         .into()
 }
 
-pub(super) fn get(name: &str, caller: Option<NodeId>) -> Request<'_> {
+/// A request for what a property is.
+pub(super) fn read(act: Act, name: &str, caller: Option<NodeId>) -> Request<'_> {
     Request {
-        act: Act::Get,
+        act,
         name,
         args: Parcel::default(),
         caller,

@@ -146,7 +146,7 @@ impl Agent for Calculator {
         let (name, args) = (request.name.to_owned(), request.args);
         match request.act {
             Act::Call => Box::pin(async move { self.call(&name, args).await }),
-            Act::Get if name == "total" => {
+            Act::Get | Act::Watch if name == "total" => {
                 let total = *self.total.lock().unwrap();
                 Box::pin(async move { Ok(Parcel::of(&total)?) })
             }
