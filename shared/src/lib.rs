@@ -37,8 +37,19 @@ pub use config::Config;
 pub use error::{Code, Failure};
 pub use id::{Identity, Kind, Name, NodeId};
 pub use node::{Node, PathKind, Peer};
+pub use peerage_macros::agent;
 pub use quality::Quality;
 pub use service::rpc;
+
+/// What `#[peerage::agent]` writes needs.
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+}
+
+// What the macro writes names this crate.
+#[cfg(test)]
+extern crate self as peerage;
 
 /// A point in time: how long after an origin that the platform chooses and keeps. Only differences
 /// have a meaning, and it never runs backwards.

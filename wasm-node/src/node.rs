@@ -55,6 +55,8 @@ export type Remote<T = any, E = any> = Methods<T> & Verbs<T, E>;
 export type Pending<T> = Promise<T> & (T extends object ? Remote<T> : unknown) & { cancel(): void };
 export interface CurrentCall { peer?: Peer; signal: AbortSignal }
 export interface Node {
+  /** Lets others find an object by this name: they call its methods, get, set and watch its properties. */
+  agent(name: string, object: object, options?: { version?: number }): Agent;
   /** A proxy of the agent of a name at a node. Nothing is sent before it is used. */
   proxy<T = any, E = any>(target: string, agent: string, options?: CallOptions): Remote<T, E>;
   /** Marks an object as one that travels by reference, and gives it back. Functions do in any case. */
@@ -182,12 +184,8 @@ impl Node {
 
     /// Lets others find an object by this name: they call its methods, get, set and watch its properties.
     /// `options.version` is the version of what it offers.
-    pub fn agent(
-        &self,
-        name: &str,
-        #[wasm_bindgen(unchecked_param_type = "object")] object: &JsValue,
-        #[wasm_bindgen(unchecked_param_type = "{ version?: number } | undefined")] options: JsValue,
-    ) -> Result<Agent, JsValue> {
+    #[wasm_bindgen(skip_typescript)]
+    pub fn agent(&self, name: &str, object: &JsValue, options: JsValue) -> Result<Agent, JsValue> {
         let version = options::version(given(options)).map_err(|failure| to_js(&failure))?;
         self.objects.offer(name, object, version)
     }

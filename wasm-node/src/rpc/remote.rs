@@ -263,9 +263,9 @@ impl Objects {
         // What cannot travel is a failure of the call, as everything else that goes wrong with it.
         let asking = match self.parcel(args) {
             Ok(args) => remote.proxy.ask(act, name, args),
-            Err(error) => Asking::failed(error),
+            Err(error) => Asking::failed(self.rpc(), error),
         };
-        let proxy = asking.pipelined(self.rpc());
+        let proxy = asking.pipelined();
         let promise = self.promise(proxy.clone(), remote.signal.clone());
         Ok(self.js_proxy(Remote {
             proxy,

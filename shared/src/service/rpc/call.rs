@@ -18,11 +18,11 @@ use super::parcel::Parcel;
 use super::proxy::{Coming, Proxy};
 use crate::Time;
 use crate::error::Code;
-use crate::node::Node;
 
 /// A call, of which the result is a value; see [`Call`] for one of a type. It is under way from the
 /// beginning; dropped, it is cancelled.
 pub struct Asking {
+    rpc: Rpc,
     how: How,
     whom: Arc<str>,
     deadline: Option<BoxFuture<'static, ()>>,
@@ -60,8 +60,9 @@ pub(super) enum Listening {
 }
 
 impl Asking {
-    pub(super) fn new(how: How, whom: Arc<str>, after: Option<Coming>) -> Self {
+    pub(super) fn new(rpc: &Rpc, how: How, whom: Arc<str>, after: Option<Coming>) -> Self {
         Self {
+            rpc: rpc.clone(),
             how,
             whom,
             deadline: None,
@@ -70,25 +71,26 @@ impl Asking {
     }
 
     /// A call that has failed before it was made.
-    pub fn failed(error: CallError) -> Self {
-        Self::new(How::Failed(error), "".into(), None)
+    pub fn failed(rpc: &Rpc, error: CallError) -> Self {
+        Self::new(rpc, How::Failed(error), "".into(), None)
     }
 
     /// The same, failing as `timed-out` after this time.
     #[must_use]
-    pub fn within(mut self, node: &Node, timeout: Time) -> Self {
-        let node = node.clone();
+    pub fn within(mut self, timeout: Time) -> Self {
+        let node = self.rpc.node().clone();
         self.deadline = Some(async move { node.sleep(timeout).await }.boxed());
         self
     }
 
     /// A way to use the object that this returns, before it has: what is asked of it goes along at once,
     /// and begins there when it can (pipelining).
-    pub fn pipelined(self, rpc: &Rpc) -> Proxy {
+    pub fn pipelined(self) -> Proxy {
         let asked = match &self.how {
             How::Sent(pending) => pending.asked(),
             _ => None,
         };
+        let rpc = self.rpc.clone();
         let (result, cancel) = abortable(self);
         let result = result.map(|result| {
             result.unwrap_or_else(|_| Err(Code::Cancelled.because("the call was cancelled").into()))
@@ -144,9 +146,15 @@ impl<T> From<Asking> for Call<T> {
 }
 
 impl<T> Call<T> {
+    /// As [`Asking::within`].
+    #[must_use]
+    pub fn within(self, timeout: Time) -> Self {
+        self.asking.within(timeout).into()
+    }
+
     /// As [`Asking::pipelined`].
-    pub fn pipelined(self, rpc: &Rpc) -> Proxy {
-        self.asking.pipelined(rpc)
+    pub fn pipelined(self) -> Proxy {
+        self.asking.pipelined()
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
+use super::proxy::Proxy;
 use super::reference::Reference;
 use crate::error::{Code, Failure};
 use crate::limits::REFERENCES_MAX;
@@ -47,6 +48,32 @@ impl Parcel {
     /// What the type expects, and what there is.
     pub fn argument<T: DeserializeOwned>(&self, place: usize) -> Result<T, ObjectError> {
         self.read_item(self.items().get(place).unwrap_or(&Item::Undefined))
+    }
+
+    /// As [`Parcel::argument`], naming it in the error.
+    ///
+    /// # Errors
+    /// Which argument it is, what its type expects, and what there is.
+    pub fn argument_called<T: DeserializeOwned>(
+        &self,
+        place: usize,
+        name: &str,
+    ) -> Result<T, ObjectError> {
+        let told = |error| ObjectError::Type(format!("argument `{name}`: {error}"));
+        self.argument(place).map_err(told)
+    }
+
+    /// Whether there are no more arguments than this.
+    ///
+    /// # Errors
+    /// How many there are.
+    pub fn check_arguments(&self, most: usize) -> Result<(), ObjectError> {
+        let got = self.items().len();
+        if got > most {
+            let message = format!("expected {most} arguments, got {got}");
+            return Err(ObjectError::Type(message));
+        }
+        Ok(())
     }
 
     /// The items of a list; nothing for anything else.
@@ -150,6 +177,14 @@ impl Serialize for Reference {
             }
         });
         self.pointer().serialize(serializer)
+    }
+}
+
+impl Serialize for Proxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error;
+        let by_name = || Error::custom("expected a proxy of a reference: `to_reference` gives one");
+        self.reference().ok_or_else(by_name)?.serialize(serializer)
     }
 }
 

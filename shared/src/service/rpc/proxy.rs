@@ -43,7 +43,7 @@ enum Whom {
     Result(Coming),
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 enum Address {
     Id(NodeId),
     Text(Arc<str>),
@@ -190,9 +190,14 @@ impl Proxy {
             Whom::Result(coming) => Some(coming.clone()),
             _ => None,
         };
-        let asking = Asking::new(how.unwrap_or_else(How::Failed), self.whom.in_words(), after);
+        let asking = Asking::new(
+            &self.rpc,
+            how.unwrap_or_else(How::Failed),
+            self.whom.in_words(),
+            after,
+        );
         match self.timeout {
-            Some(timeout) => asking.within(self.rpc.node(), timeout),
+            Some(timeout) => asking.within(timeout),
             None => asking,
         }
     }
@@ -207,7 +212,7 @@ impl Proxy {
     fn request<T>(&self, act: Act, name: &str, args: &(impl Serialize + ?Sized)) -> Call<T> {
         match Parcel::of(args) {
             Ok(args) => self.ask(act, name, args).into(),
-            Err(error) => Asking::failed(error.into()).into(),
+            Err(error) => Asking::failed(&self.rpc, error.into()).into(),
         }
     }
 
@@ -325,6 +330,24 @@ impl Proxy {
                 };
                 Ok(Listening::Beginning(Box::pin(later)))
             }
+        }
+    }
+}
+
+/// Whether they use the same object, as far as that is known.
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.whom, &other.whom) {
+            (Whom::Object(one), Whom::Object(other)) => one == other,
+            (
+                Whom::Agent { node, name, .. },
+                Whom::Agent {
+                    node: at,
+                    name: other,
+                    ..
+                },
+            ) => (node, name) == (at, other),
+            _ => false,
         }
     }
 }

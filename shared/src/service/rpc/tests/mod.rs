@@ -1,6 +1,7 @@
 //! Remote objects, between nodes in memory.
 
 mod kai;
+mod typed;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -511,11 +512,11 @@ fn a_call_on_a_result_that_has_not_come_takes_no_further_trip() {
     let mut s = Stage::new();
     let _agent = s.b.agent("Calculator", Calculator::at(&s.b)).unwrap();
     let calc = s.a.proxy("b", "Calculator");
-    let another = calc.call::<Reference>("another", &()).pipelined(&s.a);
+    let another = calc.call::<Reference>("another", &()).pipelined();
     let sum = another.call::<f64>("add", &(1, 2));
     let deeper = another
         .ask(Act::Call, "another", Parcel::default())
-        .pipelined(&s.a);
+        .pipelined();
     let product = deeper.call::<f64>("add", &(3, 4));
     // All of it was sent before any of it was answered.
     assert_eq!(s.a.with(|state| state.slots.len()), 4);
@@ -523,7 +524,7 @@ fn a_call_on_a_result_that_has_not_come_takes_no_further_trip() {
     assert_eq!(s.zone.run(sum), Ok(3.0));
     assert_eq!(s.zone.run(product), Ok(7.0));
     // What is no object cannot be asked.
-    let number = calc.call::<f64>("add", &(1, 2)).pipelined(&s.a);
+    let number = calc.call::<f64>("add", &(1, 2)).pipelined();
     assert_eq!(
         code(s.zone.run(number.call::<f64>("add", &(1, 2)))),
         Some(Code::UnknownMethod)
