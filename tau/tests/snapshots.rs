@@ -1,5 +1,7 @@
 //! What is made from each file is what is kept beside it. `PEERAGE_TAU_REWRITE=1` keeps what is made now.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -74,8 +74,8 @@ impl<'f> Scopes<'f> {
         if RESERVED_SPACES.contains(&module.as_str()) {
             return Err(Problem::Reserved(module).at(name.at));
         }
-        self.claim(id, Sort::Module, module, name)?;
-        self.claim(id, Sort::Value, no_keyword(name.text.clone()), name)
+        self.claim(id, Sort::Value, no_keyword(name.text.clone()), name)?;
+        self.claim(id, Sort::Module, module, name)
     }
 
     fn enter_type(&mut self, id: ScopeId, declared: Declared<'f>) -> Result<(), TauError> {

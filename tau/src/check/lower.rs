@@ -57,7 +57,14 @@ impl<'f> Lowering<'_, 'f> {
 
     fn class(&mut self, id: ScopeId, class: &'f Class) -> Result<Item, TauError> {
         if !self.scopes.is_interface(id, class)? {
-            return Ok(Item::Record(self.record(id, class)?));
+            return match class.version {
+                None => Ok(Item::Record(self.record(id, class)?)),
+                Some(_) => Err(unexpected(
+                    class.name.at,
+                    "an interface after a version",
+                    format!("`{}`, which has fields only", class.name.text),
+                )),
+            };
         }
         if class.keyword == Keyword::Struct {
             return Err(more_than_fields(class));

@@ -69,6 +69,15 @@ pub(super) fn attribute(name: &str) -> Problem {
 }
 
 impl Parser<'_> {
+    /// `@remote` and its like before a member.
+    pub(super) fn no_attribute(&mut self) -> Result<(), TauError> {
+        if !self.is_next("@") {
+            return Ok(());
+        }
+        let at = self.advance().at;
+        Err(attribute(self.peek().text).at(at))
+    }
+
     /// `interface Foo<T>` and `T get<T>()`.
     pub(super) fn no_generics(&self) -> Result<(), TauError> {
         if !self.is_next("<") {

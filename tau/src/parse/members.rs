@@ -28,6 +28,7 @@ impl Parser<'_> {
     }
 
     fn member(&mut self) -> Result<Member, TauError> {
+        self.no_attribute()?;
         let docs = self.peek().docs.clone();
         let (name, body) = if self.took("event") {
             let name = self.name("the event's name")?;
