@@ -42,7 +42,7 @@ const GENERIC: [(&str, usize); 6] = [
 ];
 
 /// What newcomers write, and Tau's word for it.
-const SIMILAR: [(&str, &str); 20] = [
+const SIMILAR: [(&str, &str); 21] = [
     ("boolean", "bool"),
     ("integer", "int"),
     ("long", "int64"),
@@ -60,6 +60,7 @@ const SIMILAR: [(&str, &str); 20] = [
     ("byte", "bytes"),
     ("buffer", "bytes"),
     ("time", "date"),
+    ("datetime", "date"),
     ("any", "Object"),
     ("dict", "Map"),
     ("promise", "Future"),
