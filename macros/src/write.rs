@@ -10,6 +10,7 @@ pub(crate) fn all(interface: &Interface) -> TokenStream {
     let parts = [
         own_trait(interface),
         proxy(interface),
+        proxy_travels(interface),
         agent(interface),
         events(interface),
     ];
@@ -108,7 +109,13 @@ fn proxy(interface: &Interface) -> TokenStream {
                 self.0 == other.0
             }
         }
+    }
+}
 
+/// A proxy travels as the reference that it uses.
+fn proxy_travels(interface: &Interface) -> TokenStream {
+    let proxy = name(interface, "Proxy");
+    quote! {
         impl ::peerage::__private::serde::Serialize for #proxy {
             fn serialize<S>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error>
             where

@@ -153,7 +153,15 @@ fn core(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
-    let unit = ["--locked", "-p", "peerage-relay", "-p", "xtask"];
+    let unit = [
+        "--locked",
+        "-p",
+        "peerage-relay",
+        "-p",
+        "peerage-tau",
+        "-p",
+        "xtask",
+    ];
     run(&mut ws.cargo("test", &unit))?;
     let tests = [
         "--test",

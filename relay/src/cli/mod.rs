@@ -1,6 +1,7 @@
-//! The command line: `peerage relay` and `peerage peer`.
+//! The command line: `peerage relay`, `peerage peer` and `peerage idl`.
 
 mod door;
+mod idl;
 mod peer;
 mod relay;
 
@@ -31,6 +32,8 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Write the interfaces of a Tau file as Rust or as TypeScript.
+    Idl(idl::Args),
 }
 
 /// Runs what the arguments say.
@@ -39,6 +42,7 @@ pub async fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Idl(args) => idl::run(&args),
     };
     result.unwrap_or_else(|error| {
         complain(&format!("peerage: {error}"));
@@ -64,6 +68,11 @@ enum CliError {
     Name(#[from] peerage::id::NameError),
     #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
     RelayUrl(String),
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        file: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot read from the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
 }

@@ -210,7 +210,8 @@ impl Rpc {
                 }))
             }
             Act::Describe => Ok(ready(Parcel::of(&agent.interface())?)),
-            Act::Hold | Act::Await | Act::Watch | Act::Subscribe => Err(Code::BadMessage
+            Act::Await => Ok(ready(self.share(agent).into())),
+            Act::Hold | Act::Watch | Act::Subscribe => Err(Code::BadMessage
                 .because("this cannot be asked of an object")
                 .into()),
         }
