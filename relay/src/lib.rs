@@ -4,16 +4,17 @@
 pub mod cli;
 pub mod config;
 pub mod link;
+mod node;
 pub mod runtime;
 pub mod web;
 
 use std::collections::BTreeMap;
 
-use peerage::node::Node;
 use peerage::service::command::Commands;
 use peerage::{Config, Failure};
 use url::Url;
 
+pub use node::Node;
 pub use runtime::Runtime;
 
 /// A node with its commands, online at one of these relays, and the runtime to wait for once it is
@@ -37,7 +38,7 @@ pub async fn join(
 }
 
 /// The commands of a node, open to the others.
-pub fn serve_commands(node: Node, aliases: BTreeMap<String, String>) -> Commands {
+pub fn serve_commands(node: peerage::Node, aliases: BTreeMap<String, String>) -> Commands {
     let commands = Commands::new(node, aliases);
     let serving = commands.clone();
     tokio::spawn(async move { serving.serve().await });

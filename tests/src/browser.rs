@@ -45,6 +45,8 @@ impl Browsers {
         let profile = tempfile::tempdir().unwrap();
         let args = [
             "--headless=new",
+            // What the collector frees is to be seen when a test asks for it.
+            "--js-flags=--expose-gc",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-quic",

@@ -22,7 +22,7 @@ use wasm_bindgen_futures::JsFuture;
 pub use agent::Agent;
 use agent::{CurrentCall, JsAgent};
 pub use interest::Interest;
-use remote::Remote;
+use remote::{Entry, Remote};
 
 use crate::error::from_js_error;
 use crate::value::{self, References};
@@ -39,7 +39,9 @@ struct Inner {
     target: Function,
     /// The numbers of proxies and of their targets.
     numbers: WeakMap,
-    remotes: RefCell<HashMap<u32, Remote>>,
+    entries: RefCell<HashMap<u32, Entry>>,
+    /// Of each method that was taken of a proxy, the target of that proxy.
+    owners: WeakMap,
     /// The one proxy of each reference.
     known: RefCell<HashMap<Pointer, (u32, WeakRef)>>,
     /// Hears which targets are there no more.
@@ -69,7 +71,8 @@ impl Objects {
                 handler: remote::handler(this),
                 target: remote::target(),
                 numbers: WeakMap::new(),
-                remotes: RefCell::default(),
+                entries: RefCell::default(),
+                owners: WeakMap::new(),
                 known: RefCell::default(),
                 registry: FinalizationRegistry::new(gone.unchecked_ref()),
                 own: WeakMap::new(),

@@ -19,20 +19,34 @@ use crate::error::{call_to_js, to_js};
 use crate::objects::set;
 use crate::options;
 
-/// What a proxy stands for.
+/// What a function that is a proxy stands for.
+pub(super) enum Entry {
+    Object(Remote),
+    /// What is done with an object: the number of its own entry, for as long as it is not released.
+    Member(u32, Member),
+}
+
+/// An object elsewhere.
 #[derive(Clone)]
 pub(super) struct Remote {
     proxy: Proxy,
     signal: Option<AbortSignal>,
-    what: What,
+    state: State,
 }
 
 #[derive(Clone)]
-enum What {
-    /// The object itself.
-    Object,
-    /// The result of a call, as far as it is one.
+enum State {
+    /// It is there.
+    There,
+    /// It is the result of a call that is under way.
     Pending(Promise),
+    /// It is the result of a call that is over: if it is an object, the promise alone keeps it, or to let
+    /// go of it would be in vain.
+    Settled(Promise, Option<WeakRef>),
+}
+
+#[derive(Clone)]
+pub(super) enum Member {
     /// A method.
     Method(String),
     /// What every proxy can do.
@@ -40,7 +54,7 @@ enum What {
 }
 
 #[derive(Clone, Copy)]
-enum Verb {
+pub(super) enum Verb {
     Call,
     Cancel,
     Get,
@@ -65,44 +79,48 @@ impl Verb {
 }
 
 impl Remote {
+    fn there(proxy: Proxy) -> Self {
+        Self {
+            proxy,
+            signal: None,
+            state: State::There,
+        }
+    }
+
     pub(super) fn proxy(&self) -> &Proxy {
         &self.proxy
     }
 
     /// The reference that it is, if it is one already.
     pub(super) fn reference(&self) -> Option<Reference> {
-        match self.what {
-            What::Object => self.proxy.reference().cloned(),
-            _ => None,
+        match self.state {
+            State::There | State::Settled(..) => self.proxy.reference().cloned(),
+            State::Pending(_) => None,
         }
     }
 
-    fn with(&self, what: What) -> Self {
-        Self {
-            what,
-            ..self.clone()
+    fn promise(&self) -> Option<&Promise> {
+        match &self.state {
+            State::Pending(promise) | State::Settled(promise, _) => Some(promise),
+            State::There => None,
         }
     }
 }
 
 impl Objects {
-    /// A proxy of an agent by its name. `options` are those of [`Objects::configured`].
+    /// A proxy of an agent by its name. `options` are those of [`configured`].
     pub(crate) fn proxy(
         &self,
         target: &str,
         agent: &str,
         options: Option<JsValue>,
     ) -> Result<JsValue, JsValue> {
-        let remote = Remote {
-            proxy: self.rpc().proxy(target, agent),
-            signal: None,
-            what: What::Object,
-        };
+        let remote = Remote::there(self.rpc().proxy(target, agent));
         let remote = match options {
             Some(options) => configured(remote, &options).map_err(|failure| to_js(&failure))?,
             None => remote,
         };
-        Ok(self.js_proxy(remote))
+        Ok(self.js_proxy(Entry::Object(remote)).0.into())
     }
 
     /// The one proxy of a reference.
@@ -117,28 +135,38 @@ impl Objects {
         if let Some(proxy) = known.and_then(|weak| weak.deref()) {
             return proxy.into();
         }
-        let proxy = self.js_proxy(Remote {
-            proxy: reference.proxy(),
-            signal: None,
-            what: What::Object,
-        });
-        let number = self.number_of(proxy.unchecked_ref()).unwrap_or_default();
-        let weak = WeakRef::new(proxy.unchecked_ref::<Object>());
-        let mut known = self.0.known.borrow_mut();
-        known.insert(pointer.clone(), (number, weak));
-        proxy
+        let remote = Remote::there(reference.proxy());
+        let (proxy, number) = self.js_proxy(Entry::Object(remote));
+        let known = (number, WeakRef::new(&proxy));
+        self.0.known.borrow_mut().insert(pointer.clone(), known);
+        proxy.into()
     }
 
-    /// What an object stands for, if it is a proxy.
+    /// What an object stands for, if it is a proxy of one.
     pub(super) fn remote_of(&self, object: &Object) -> Option<Remote> {
-        let number = self.number_of(object)?;
-        self.0.remotes.borrow().get(&number).cloned()
+        self.remote(self.number_of(object)?)
+    }
+
+    fn remote(&self, number: u32) -> Option<Remote> {
+        let mut remote = match self.0.entries.borrow().get(&number)? {
+            Entry::Object(remote) => remote.clone(),
+            Entry::Member(..) => return None,
+        };
+        if let State::Settled(_, Some(result)) = &remote.state
+            && let Some(result) = result.deref()
+            && let Some(result) = self.remote_of(&result)
+        {
+            remote.proxy = result.proxy;
+        }
+        Some(remote)
     }
 
     /// A proxy is there no more.
     pub(super) fn forget(&self, number: u32) {
-        let gone = self.0.remotes.borrow_mut().remove(&number);
-        if let Some(reference) = gone.as_ref().and_then(Remote::reference) {
+        let gone = self.0.entries.borrow_mut().remove(&number);
+        if let Some(Entry::Object(remote)) = &gone
+            && let Some(reference) = remote.reference()
+        {
             let mut known = self.0.known.borrow_mut();
             if known
                 .get(reference.pointer())
@@ -152,21 +180,17 @@ impl Objects {
     /// Lets go of what a proxy stands for. The proxy is of no use any more.
     pub(crate) fn release(&self, object: &Object) -> Result<(), Failure> {
         let number = self.number_of(object);
-        let number = number
-            .ok_or_else(|| Code::BadMessage.because("expected a proxy of a remote object"))?;
-        self.forget(number);
+        let wrong = || Code::BadMessage.because("expected a proxy of a remote object");
+        self.forget(number.ok_or_else(wrong)?);
         Ok(())
     }
 
     fn number_of(&self, object: &Object) -> Option<u32> {
-        self.0
-            .numbers
-            .get(object)
-            .as_f64()
-            .map(|number| number as u32)
+        let number = self.0.numbers.get(object).as_f64();
+        number.map(|number| number as u32)
     }
 
-    fn js_proxy(&self, remote: Remote) -> JsValue {
+    fn js_proxy(&self, entry: Entry) -> (Object, u32) {
         let number = self.next_number();
         let target: Object = self.0.target.bind0(&JsValue::NULL).unchecked_into();
         let proxy: Object = JsProxy::new(&target, &self.0.handler).unchecked_into();
@@ -174,59 +198,60 @@ impl Objects {
             self.0.numbers.set(object, &number.into());
         }
         self.0.registry.register(&target, &number.into());
-        self.0.remotes.borrow_mut().insert(number, remote);
-        proxy.into()
+        self.0.entries.borrow_mut().insert(number, entry);
+        (proxy, number)
     }
 
     /// A property of a proxy.
     fn property(&self, target: &Object, key: &JsValue) -> JsValue {
-        let Some(remote) = self.remote_of(target) else {
+        let (Some(number), Some(name)) = (self.number_of(target), key.as_string()) else {
             return JsValue::UNDEFINED;
         };
-        let Some(name) = key.as_string() else {
-            return JsValue::UNDEFINED;
-        };
-        match &remote.what {
-            What::Object | What::Pending(_) => {}
+        let promise = match self.0.entries.borrow().get(&number) {
+            Some(Entry::Object(remote)) => remote.promise().cloned(),
             // Of the function itself: `apply`, `bind`, its name.
-            What::Method(_) | What::Verb(_) => {
-                return Reflect::get(target, key).unwrap_or_default();
+            Some(Entry::Member(..)) => return Reflect::get(target, key).unwrap_or_default(),
+            None => None,
+        };
+        let member = match (promise, name.as_str()) {
+            (Some(promise), "then" | "catch" | "finally") => {
+                let method = Reflect::get(&promise, key).unwrap_or_default();
+                return method.unchecked_into::<Function>().bind0(&promise).into();
             }
-        }
-        let what = match (&remote.what, name.as_str()) {
-            (What::Pending(promise), "then" | "catch" | "finally") => {
-                let method = Reflect::get(promise, key).unwrap_or_default();
-                return method.unchecked_into::<Function>().bind0(promise).into();
-            }
-            (What::Pending(_), "cancel") => What::Verb(Verb::Cancel),
+            (Some(_), "cancel") => Member::Verb(Verb::Cancel),
             // An object is no promise, or it could not be the result of one.
-            (_, "then") => return JsValue::UNDEFINED,
+            (None, "then") => return JsValue::UNDEFINED,
             (_, name) => match Verb::of(name) {
-                Some(verb) => What::Verb(verb),
-                None => What::Method(name.to_owned()),
+                Some(verb) => Member::Verb(verb),
+                None => Member::Method(name.to_owned()),
             },
         };
-        self.js_proxy(remote.with(what))
+        let (proxy, _) = self.js_proxy(Entry::Member(number, member));
+        // Who holds a method holds its object.
+        self.0.owners.set(&proxy, target);
+        proxy.into()
     }
 
     /// A call of a proxy.
     fn apply(&self, target: &Object, args: &Array) -> Result<JsValue, JsValue> {
-        let Some(remote) = self.remote_of(target) else {
-            let failure = Code::Gone.because("the reference was released");
-            return Err(to_js(&failure));
+        let released = || to_js(&Code::Gone.because("the reference was released"));
+        let number = self.number_of(target).ok_or_else(released)?;
+        let (number, member) = match self.0.entries.borrow().get(&number) {
+            Some(Entry::Object(_)) => (number, Member::Method(String::new())),
+            Some(Entry::Member(owner, member)) => (*owner, member.clone()),
+            None => return Err(released()),
         };
-        match &remote.what {
-            What::Object | What::Pending(_) => self.ask(&remote, Act::Call, "", args),
-            What::Method(name) => self.ask(&remote, Act::Call, name, args),
-            What::Verb(verb) => self.verb(&remote, *verb, args),
+        let remote = self.remote(number).ok_or_else(released)?;
+        match member {
+            Member::Method(name) => Ok(self.ask(&remote, Act::Call, &name, args)),
+            Member::Verb(verb) => self.verb(&remote, verb, args),
         }
     }
 
     fn verb(&self, remote: &Remote, verb: Verb, args: &Array) -> Result<JsValue, JsValue> {
         let name = || {
-            let first = args.get(0);
             let wrong = || to_js(&Code::BadMessage.because("expected a name, as a string"));
-            first.as_string().ok_or_else(wrong)
+            args.get(0).as_string().ok_or_else(wrong)
         };
         let interest = |act| {
             let listener: Function = args
@@ -237,14 +262,21 @@ impl Objects {
             Ok(Interest::begin(self.clone(), subscription, listener).into())
         };
         match verb {
-            Verb::Call => self.ask(remote, Act::Call, &name()?, &args.slice(1, args.length())),
-            Verb::Get => self.ask(remote, Act::Get, &name()?, &JsValue::UNDEFINED),
-            Verb::Set => self.ask(remote, Act::Set, &name()?, &args.get(1)),
+            Verb::Call => {
+                let rest = args.slice(1, args.length());
+                Ok(self.ask(remote, Act::Call, &name()?, &rest))
+            }
+            Verb::Get => Ok(self.ask(remote, Act::Get, &name()?, &JsValue::UNDEFINED)),
+            Verb::Set => Ok(self.ask(remote, Act::Set, &name()?, &args.get(1))),
             Verb::On => interest(Act::Subscribe),
             Verb::Watch => interest(Act::Watch),
             Verb::With => {
-                let remote = configured(remote.with(What::Object), &args.get(0));
-                Ok(self.js_proxy(remote.map_err(|failure| to_js(&failure))?))
+                let remote = Remote {
+                    state: State::There,
+                    ..remote.clone()
+                };
+                let remote = configured(remote, &args.get(0)).map_err(|failure| to_js(&failure))?;
+                Ok(self.js_proxy(Entry::Object(remote)).0.into())
             }
             Verb::Cancel => {
                 remote.proxy.cancel();
@@ -253,29 +285,28 @@ impl Objects {
         }
     }
 
-    fn ask(
-        &self,
-        remote: &Remote,
-        act: Act,
-        name: &str,
-        args: &JsValue,
-    ) -> Result<JsValue, JsValue> {
+    fn ask(&self, remote: &Remote, act: Act, name: &str, args: &JsValue) -> JsValue {
         // What cannot travel is a failure of the call, as everything else that goes wrong with it.
         let asking = match self.parcel(args) {
             Ok(args) => remote.proxy.ask(act, name, args),
             Err(error) => Asking::failed(self.rpc(), error),
         };
         let proxy = asking.pipelined();
-        let promise = self.promise(proxy.clone(), remote.signal.clone());
-        Ok(self.js_proxy(Remote {
-            proxy,
+        let pending = Remote {
+            proxy: proxy.clone(),
             signal: remote.signal.clone(),
-            what: What::Pending(promise),
-        }))
+            state: State::There,
+        };
+        let (pending, number) = self.js_proxy(Entry::Object(pending));
+        let promise = self.promise(number, proxy, remote.signal.clone());
+        if let Some(Entry::Object(remote)) = self.0.entries.borrow_mut().get_mut(&number) {
+            remote.state = State::Pending(promise);
+        }
+        pending.into()
     }
 
-    /// The promise of a call's result.
-    fn promise(&self, proxy: Proxy, signal: Option<AbortSignal>) -> Promise {
+    /// The promise of a call's result, which is that of the proxy of this number.
+    fn promise(&self, number: u32, proxy: Proxy, signal: Option<AbortSignal>) -> Promise {
         let this = self.clone();
         future_to_promise(async move {
             let result = match signal {
@@ -285,8 +316,29 @@ impl Objects {
             // What is still asked of the result holds on to it by itself.
             drop(proxy);
             let js = result.and_then(|parcel: Parcel| this.unpack(&parcel));
+            this.settle(number, js.as_ref().ok());
             js.map_err(|error| call_to_js(&error))
         })
+    }
+
+    /// A call is over.
+    fn settle(&self, number: u32, result: Option<&JsValue>) {
+        let object = result.and_then(|js| js.dyn_ref::<Object>());
+        let object = object.filter(|object| self.number_of(object).is_some());
+        let weak = object.map(WeakRef::new);
+        let over = Code::UnknownMethod.because("the call returned no object");
+        let over = Asking::failed(self.rpc(), over.into()).pipelined();
+        let before = match self.0.entries.borrow_mut().get_mut(&number) {
+            Some(Entry::Object(remote)) => {
+                if let State::Pending(promise) = &remote.state {
+                    remote.state = State::Settled(promise.clone(), weak);
+                }
+                core::mem::replace(&mut remote.proxy, over)
+            }
+            _ => over,
+        };
+        // To let go is heard elsewhere, and not while anything is borrowed.
+        drop(before);
     }
 }
 

@@ -1,0 +1,106 @@
+//! A native node as programs hold it: the core's, with its services, run by tokio.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
+use peerage::service::command::{Commands, Outcome};
+use peerage::{Config, Failure};
+use url::Url;
+
+use crate::{JoinError, Runtime};
+
+/// A node with its services. All that the core's [`Node`](peerage::Node) can do, it can do. Clones are the
+/// same node.
+#[derive(Clone)]
+pub struct Node {
+    commands: Commands,
+    rpc: Rpc,
+    runtime: Runtime,
+}
+
+impl Node {
+    /// Joins the mesh of one of these relays, `ws:` addresses.
+    ///
+    /// # Errors
+    /// Why no relay can be reached, or does not want the node.
+    pub async fn join(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
+        let node = Self::start(config, relays)?;
+        match node.online(false).await {
+            Ok(_) => Ok(node),
+            Err(failure) => {
+                node.close().await;
+                Err(JoinError::Failed(failure))
+            }
+        }
+    }
+
+    /// Starts a node without waiting for its relay. If it has none, it is the primary of its own zone.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn start(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
+        let aliases = config.aliases.clone();
+        let (node, runtime) = Runtime::start(config, relays)?;
+        let commands = Commands::new(node.clone(), aliases);
+        let rpc = Rpc::new(node);
+        let (serving, answering) = (commands.clone(), rpc.clone());
+        tokio::spawn(async move { serving.serve().await });
+        tokio::spawn(async move { answering.serve().await });
+        Ok(Self {
+            commands,
+            rpc,
+            runtime,
+        })
+    }
+
+    /// The commands that others may run here, and the way to run one anywhere.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// The objects that others may use here, and the way to use theirs.
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
+    /// What runs the node.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Runs a command line, here or at its `@target`.
+    ///
+    /// # Errors
+    /// As [`Commands::run`].
+    pub async fn run(&self, line: &str) -> Result<Outcome, Failure> {
+        self.commands.run(line).await
+    }
+
+    /// Lets others find an agent by this name, until what this returns is dropped.
+    ///
+    /// # Errors
+    /// As [`Rpc::agent`].
+    pub fn agent(&self, name: &str, agent: impl Agent) -> Result<AgentHandle, Failure> {
+        self.rpc.agent_of(name, Arc::new(agent))
+    }
+
+    /// A way to use the agent of a name at a node.
+    pub fn proxy(&self, node: &str, agent: &str) -> Proxy {
+        self.rpc.proxy(node, agent)
+    }
+
+    /// Leaves, and waits until the neighbours know.
+    pub async fn close(&self) {
+        self.commands.node().close();
+        self.runtime.finished().await;
+    }
+}
+
+impl Deref for Node {
+    type Target = peerage::Node;
+
+    fn deref(&self) -> &Self::Target {
+        self.commands.node()
+    }
+}
