@@ -3,9 +3,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::command::{Commands, Outcome};
 use peerage::{Config, Failure};
+use peerage_script::{Limits, Scripts};
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::{JoinError, Runtime};
@@ -16,6 +19,7 @@ use crate::{JoinError, Runtime};
 pub struct Node {
     commands: Commands,
     rpc: Rpc,
+    scripts: Scripts,
     runtime: Runtime,
 }
 
@@ -44,12 +48,20 @@ impl Node {
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
         let rpc = Rpc::new(node);
+        let scripts = Scripts::new(
+            rpc.clone(),
+            commands.clone(),
+            Limits::NATIVE,
+            Arc::new(compute),
+        );
+        let scripts = scripts.map_err(JoinError::Failed)?;
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
         Ok(Self {
             commands,
             rpc,
+            scripts,
             runtime,
         })
     }
@@ -62,6 +74,11 @@ impl Node {
     /// The objects that others may use here, and the way to use theirs.
     pub fn rpc(&self) -> &Rpc {
         &self.rpc
+    }
+
+    /// The scripts that others may run here, and the way to run one anywhere.
+    pub fn scripts(&self) -> &Scripts {
+        &self.scripts
     }
 
     /// What runs the node.
@@ -95,6 +112,28 @@ impl Node {
         self.commands.node().close();
         self.runtime.finished().await;
     }
+}
+
+/// Bytes of the stack of a script: what it may nest has room on it.
+const SCRIPT_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Does work on a thread of its own.
+fn compute(work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+    let (tell, done) = oneshot::channel();
+    let run = move || {
+        work();
+        // Nobody may be waiting any longer.
+        let _ = tell.send(());
+    };
+    let thread = std::thread::Builder::new().stack_size(SCRIPT_STACK_BYTES);
+    let started = thread.name(String::from("script")).spawn(run);
+    Box::pin(async move {
+        match started {
+            // An error means that it is over, too.
+            Ok(_) => drop(done.await),
+            Err(error) => tracing::error!(%error, "no thread for a script"),
+        }
+    })
 }
 
 impl Deref for Node {

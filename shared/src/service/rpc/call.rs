@@ -107,6 +107,14 @@ impl Asking {
     }
 }
 
+impl Asking {
+    /// Lets it go on though nobody waits for it.
+    pub fn detach(self) {
+        let rpc = self.rpc.clone();
+        rpc.with(|state| state.spawn(Box::pin(self.map(drop))));
+    }
+}
+
 impl Future for Asking {
     type Output = Result<Parcel, CallError>;
 
@@ -150,6 +158,11 @@ impl<T> Call<T> {
     #[must_use]
     pub fn within(self, timeout: Time) -> Self {
         self.asking.within(timeout).into()
+    }
+
+    /// As [`Asking::detach`].
+    pub fn detach(self) {
+        self.asking.detach();
     }
 
     /// As [`Asking::pipelined`].

@@ -1,0 +1,202 @@
+//! Scripts at real nodes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use peerage::Kind;
+use peerage::rpc::Thrown;
+use peerage_relay::Node;
+use peerage_script::{Script, ScriptError};
+use peerage_tests::Relay;
+
+async fn native(relay: &Relay, name: &str) -> Node {
+    let config = peerage::Config::new(Kind::Native).named(name.parse().unwrap());
+    Node::join(config, vec![relay.mesh().parse().unwrap()])
+        .await
+        .unwrap()
+}
+
+#[peerage::agent]
+trait Calculator {
+    async fn add(&self, a: f64, b: f64) -> f64;
+    async fn refuse(&self) -> Result<(), Thrown>;
+    #[property]
+    async fn total(&self) -> f64;
+    #[property]
+    async fn set_total(&self, total: f64);
+}
+
+#[derive(Default)]
+struct Native {
+    total: Mutex<f64>,
+    calls: Arc<Mutex<u32>>,
+}
+
+impl Calculator for Native {
+    async fn add(&self, a: f64, b: f64) -> f64 {
+        *self.calls.lock().unwrap() += 1;
+        a + b
+    }
+
+    async fn refuse(&self) -> Result<(), Thrown> {
+        Err(Thrown::new("RangeError", "not today"))
+    }
+
+    async fn total(&self) -> f64 {
+        *self.total.lock().unwrap()
+    }
+
+    async fn set_total(&self, total: f64) {
+        *self.total.lock().unwrap() = total;
+    }
+}
+
+fn script(source: &str) -> Script {
+    Script {
+        source: source.to_owned(),
+        args: vec!["one".into(), "two".into()],
+    }
+}
+
+/// Runs a script at a node, from another, and gives what it wrote and its result.
+async fn run_at(from: &Node, at: &str, source: &str) -> Result<(String, String), ScriptError> {
+    let written = Arc::new(Mutex::new(String::new()));
+    let out = Arc::clone(&written);
+    let out = move |text: &str| out.lock().unwrap().push_str(text);
+    let result = from.scripts().run_at(at, script(source), out).await?;
+    let written = written.lock().unwrap().clone();
+    Ok((written, result))
+}
+
+#[tokio::test]
+async fn a_script_runs_at_another_node_and_uses_the_network() {
+    let relay = Relay::start("127.0.0.1:0");
+    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let c = native(&relay, "c").await;
+    let own = Native::default();
+    let calls = Arc::clone(&own.calls);
+    let _calc = c.agent("Calculator", CalculatorAgent::new(own)).unwrap();
+    let source = r#"
+        let calc = peer("c").proxy("Calculator");
+        let sum = calc.add(1, 2);
+        print(`at ${here()}: ${sum}`);
+        calc.set("total", sum * 2);
+        sleep(0.01);
+        print(peer("c").run("calc 6*7"));
+        try { calc.refuse(); } catch (error) { print(error); }
+        for x in [1, 2, 3] { calc.add(x, x); }
+        `${calc.get("total")} ${args} ${peers().len()}`
+    "#;
+    let (written, result) = run_at(&a, "b", source).await.unwrap();
+    assert_eq!(written, "at b: 3.0\n42\nRangeError: not today\n");
+    assert_eq!(result, r#"6.0 ["one", "two"] 3"#);
+    // Though it began again for each, nothing was done twice.
+    assert_eq!(*calls.lock().unwrap(), 4);
+    drop(b);
+}
+
+#[tokio::test]
+async fn what_travels_binds_every_name_that_it_uses_or_does_not_leave() {
+    let relay = Relay::start("127.0.0.1:0");
+    let (a, _b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let unbound = run_at(&a, "b", "let x = 1; x + factor + offset(x)").await;
+    assert_eq!(unbound, Err(ScriptError::Unbound(vec!["factor".into()])));
+    let unbound = run_at(&a, "b", "let x = 1; offset(x) + more()").await;
+    let names = vec!["more()".to_owned(), "offset()".to_owned()];
+    assert_eq!(unbound, Err(ScriptError::Unbound(names)));
+    let two = run_at(&a, "b", "left + right").await;
+    assert_eq!(
+        two,
+        Err(ScriptError::Unbound(vec!["left".into(), "right".into()]))
+    );
+    let syntax = run_at(&a, "b", "let x = ;").await.unwrap_err();
+    assert!(
+        matches!(&syntax, ScriptError::Syntax(text) if text.contains("line 1")),
+        "{syntax}"
+    );
+    let closure = "let k = 3; across([\"b\"], [1], |x| x * k)";
+    let closure = run_at(&a, "b", closure).await.unwrap_err().to_string();
+    assert!(
+        closure.contains("only names that it binds itself; this uses k"),
+        "{closure}"
+    );
+}
+
+#[tokio::test]
+async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves() {
+    let relay = Relay::start("127.0.0.1:0");
+    let a = native(&relay, "a").await;
+    let mut others = Vec::new();
+    for name in ["b", "c", "d"] {
+        others.push(native(&relay, name).await);
+    }
+    let source = r#"
+        fn slow(x) { sleep(0.05); [here(), x * x] }
+        let data = []; for n in range(0, 60) { data.push(n); }
+        let done = across(["b", "c", "d"], data, slow);
+        let names = []; let values = [];
+        for pair in done { values.push(pair[1]); if !names.contains(pair[0]) { names.push(pair[0]); } }
+        names.sort();
+        `${names} ${values}`
+    "#;
+    let leaving = others.remove(1);
+    let leaves = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        leaving.close().await;
+    };
+    let written = |_: &str| {};
+    let (result, ()) = tokio::join!(a.scripts().run(script(source), written), leaves);
+    let squares: Vec<_> = (0..60).map(|n: i64| n * n).collect();
+    let squares = format!("{squares:?}");
+    assert_eq!(result.unwrap(), format!(r#"["b", "c", "d"] {squares}"#));
+    // What is left without anybody tells so, and what the function throws is thrown.
+    let nobody = a
+        .scripts()
+        .run(script(r#"across(["c"], [1], |x| x)"#), written)
+        .await;
+    assert!(nobody.unwrap_err().to_string().contains("no node is left"));
+    let thrown = a
+        .scripts()
+        .run(
+            script(r#"across(["b"], [1], |x| throw "no " + x)"#),
+            written,
+        )
+        .await;
+    assert!(thrown.unwrap_err().to_string().contains("no 1"));
+}
+
+#[tokio::test]
+async fn a_script_takes_no_more_than_it_may() {
+    let relay = Relay::start("127.0.0.1:0");
+    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
+    for (source, limit) in [
+        ("loop {}", "Too many operations"),
+        ("let a = [0]; loop { a += a; }", "Size of array"),
+        ("let a = \"x\"; loop { a += a; }", "Length of string"),
+        (
+            "let a = #{}; for n in range(0, 100000) { a[`${n}`] = n; }",
+            "more memory",
+        ),
+        ("let a = []; loop { a = [a]; }", "more memory"),
+        ("let a = #{}; loop { a[\"x\"] = a; }", "more memory"),
+        ("let a = #{}; loop { a.x = [a]; }", "more memory"),
+        ("fn f(a) { loop { a = [a]; } } f(1)", "more memory"),
+        ("fn f(x) { f(x + 1) } f(0)", "Stack overflow"),
+        ("loop { print(\"x\"); }", "more output"),
+        ("eval(\"1\")", "eval"),
+        ("import \"x\" as x;", "import"),
+    ] {
+        let error = run_at(&a, "b", source).await.expect_err(source).to_string();
+        assert!(error.contains(limit), "{source}: {error}");
+    }
+    // And the node lives on.
+    assert_eq!(run_at(&a, "b", "1 + 1").await.unwrap().1, "2");
+    // Who gives up stops it there.
+    let endless = run_at(&a, "b", "loop { sleep(0.01); }");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), endless)
+            .await
+            .is_err()
+    );
+    peerage_tests::until("the script has ended", async || b.rpc().counts().1 == 0).await;
+}
