@@ -2,3 +2,5 @@
 
 pub mod command;
 pub mod signal;
+#[cfg(test)]
+mod zone;
