@@ -9,35 +9,14 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use crate::Time;
 use crate::error::{Code, Failure};
-use crate::limits::{DEADLINE_MAX, OUTPUT_BYTES_MAX, TARGETS_AT_ONCE};
+use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE};
 use crate::log::step;
 use crate::service::command::deadline::timed_out;
 use crate::service::command::job::{Job, Place};
 use crate::service::command::line::Targets;
+use crate::service::command::outcome::{Collected, Outcome};
 use crate::service::command::words::split_word;
-use crate::service::command::{Commands, Line, Status, Table};
-
-/// What came of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// How it ended: of several targets, [`Status::OK`] if that is so for all.
-    pub status: Status,
-    /// What it wrote: of several targets, the lines of each after its name.
-    pub output: String,
-    /// The number of its steps in the logs.
-    pub trace: u64,
-    /// What came of it at each target, if the line says `@a,b` or `@*`.
-    pub results: Vec<TargetResult>,
-}
-
-/// What came of a command at one of several targets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetResult {
-    /// The target, as it was typed; for `@*`, its name.
-    pub target: Arc<str>,
-    /// How it ended, and what it wrote; or why it did not come to an end there.
-    pub result: Result<(Status, String), Failure>,
-}
+use crate::service::command::{Commands, Line, Status};
 
 /// News of a line that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +39,10 @@ pub enum News {
 /// A line that runs: a stream of what its targets tell, each of which ends once. If it is dropped, the
 /// command is interrupted everywhere; if it is not read, those that write wait.
 pub struct Run {
-    trace: u64,
+    pub(super) trace: u64,
     targets: Vec<Arc<str>>,
     is_several: bool,
+    pub(super) collected: Collected,
     running: BoxStream<'static, Told>,
     /// Targets that have not ended.
     unfinished: Vec<Arc<str>>,
@@ -114,6 +94,7 @@ impl Commands {
         Ok(Run {
             trace,
             unfinished: targets.clone(),
+            collected: Collected::new(&targets),
             targets,
             is_several,
             running,
@@ -185,18 +166,6 @@ impl Run {
         self.is_several
     }
 
-    /// Waits for the end everywhere.
-    ///
-    /// # Errors
-    /// As [`Commands::run`]'s.
-    pub async fn outcome(mut self) -> Result<Outcome, Failure> {
-        let mut collected = Collected::new(&self);
-        while let Some(told) = self.next().await {
-            collected.take(told);
-        }
-        collected.outcome(&self)
-    }
-
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
         if let Poll::Ready(told) = self.running.poll_next_unpin(cx) {
             return Poll::Ready(told);
@@ -243,68 +212,5 @@ impl Stream for Run {
             }
         }
         Poll::Ready(told)
-    }
-}
-
-/// What the targets have told so far.
-struct Collected {
-    results: Vec<TargetResult>,
-    room: usize,
-}
-
-impl Collected {
-    fn new(run: &Run) -> Self {
-        let results = run.targets.iter().map(|target| TargetResult {
-            target: Arc::clone(target),
-            result: Ok((Status::OK, String::new())),
-        });
-        Self {
-            results: results.collect(),
-            room: OUTPUT_BYTES_MAX,
-        }
-    }
-
-    fn take(&mut self, told: Told) {
-        let mut results = self.results.iter_mut();
-        let Some(kept) = results.find(|kept| kept.target == told.target) else {
-            return;
-        };
-        match (&mut kept.result, told.what) {
-            (Ok((_, output)), News::Output(text)) if text.len() <= self.room => {
-                self.room -= text.len();
-                *output += &text;
-            }
-            (Ok(_), News::Output(_)) => {
-                let message =
-                    format!("expected at most {OUTPUT_BYTES_MAX} bytes of output, got more");
-                kept.result = Err(Code::TooLarge.because(message).of(&told.target));
-            }
-            (Ok((status, _)), News::End(Ok(end))) => *status = end,
-            (Ok(_), News::End(Err(failure))) => kept.result = Err(failure),
-            // It has failed here already.
-            (Err(_), _) => {}
-        }
-    }
-
-    fn outcome(mut self, run: &Run) -> Result<Outcome, Failure> {
-        let trace = run.trace;
-        if run.is_several {
-            let well = |kept: &TargetResult| matches!(kept.result, Ok((Status::OK, _)));
-            let all_well = self.results.iter().all(well);
-            return Ok(Outcome {
-                status: if all_well { Status::OK } else { Status::FAILED },
-                output: Table::of(&self.results),
-                trace,
-                results: self.results,
-            });
-        }
-        let only = self.results.pop();
-        let (status, output) = only.map_or(Ok((Status::OK, String::new())), |only| only.result)?;
-        Ok(Outcome {
-            status,
-            output,
-            trace,
-            results: Vec::new(),
-        })
     }
 }

@@ -11,11 +11,10 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::log::step;
 use crate::node;
-use crate::service::command::client::{News, Told};
 use crate::service::command::output::Output;
 use crate::service::command::server::Call;
 use crate::service::command::wire::{Request, Response};
-use crate::service::command::{Commands, PROTOCOL, Status};
+use crate::service::command::{Commands, News, PROTOCOL, Status, Told};
 use crate::wire::{from_cbor, to_cbor};
 
 /// What is to run where.

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::limits::TABLE_LINE_BYTES_MAX;
-use crate::service::command::client::{News, TargetResult, Told};
-use crate::service::command::{Run, Status};
+use crate::service::command::{News, Run, Status, TargetResult, Told};
 
 /// Makes lines of what targets tell as they tell it: whole ones, and each name where it begins.
 pub struct Table {
