@@ -1,7 +1,7 @@
 //! Plain objects, as JavaScript gets them.
 
 use js_sys::{Object, Reflect};
-use peerage::Peer;
+use peerage::{Node, NodeId, Peer};
 use wasm_bindgen::JsValue;
 
 /// Another node.
@@ -16,6 +16,15 @@ pub(crate) fn peer_object(peer: &Peer) -> JsValue {
         ("path", peer.path.as_str().into()),
         ("rtt", rtt),
     ])
+}
+
+/// Another node by its id: all that this one knows of it.
+pub(crate) fn node_object(node: &Node, id: NodeId) -> JsValue {
+    let known = node.peers().into_iter().find(|peer| peer.id == id);
+    known.map_or_else(
+        || object(&[("id", id.to_string().into())]),
+        |peer| peer_object(&peer),
+    )
 }
 
 /// An object of these entries.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, in groups that also run alone.
 
 use crate::Error;
-use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT};
+use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT};
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, interop, isolate, package, sim, wasm};
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ const GROUPS: [Group; 8] = [
     },
     Group {
         name: "native",
-        needs: &[],
+        needs: &[SCRIPT],
         run: native,
     },
     Group {
@@ -158,6 +158,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
     let tests = [
         "--test",
         "processes",
+        "--test",
+        "commands",
         "--test",
         "chain",
         "--test",

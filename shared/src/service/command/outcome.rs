@@ -36,9 +36,17 @@ impl Run {
     ///
     /// # Errors
     /// As [`Commands::run`](super::Commands::run)'s.
-    pub async fn outcome(mut self) -> Result<Outcome, Failure> {
+    pub async fn outcome(self) -> Result<Outcome, Failure> {
+        self.outcome_after(|_| {}).await
+    }
+
+    /// As [`Run::outcome`], and all that comes before is told as it comes.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn outcome_after(mut self, mut tell: impl FnMut(&Told)) -> Result<Outcome, Failure> {
         let mut results = Vec::with_capacity(self.targets().len());
-        while let Some(result) = self.next_result().await {
+        while let Some(result) = self.next_result_after(&mut tell).await {
             results.push(result);
         }
         if !self.is_several() {
@@ -65,8 +73,13 @@ impl Run {
     /// The next target's result, as they end, with all that it wrote; `None` after the last. Who writes
     /// more than is collected has failed, and is interrupted when this is dropped.
     pub async fn next_result(&mut self) -> Option<TargetResult> {
+        self.next_result_after(&mut |_| {}).await
+    }
+
+    async fn next_result_after(&mut self, tell: &mut impl FnMut(&Told)) -> Option<TargetResult> {
         while !self.collected.texts.is_empty() {
             let told = self.next().await?;
+            tell(&told);
             if let Some(result) = self.collected.take(told) {
                 return Some(result);
             }
