@@ -1,10 +1,14 @@
 //! Commands of the program `peerage`: at a terminal, in scripts, at several targets.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use peerage_tests::{Peer, Ran, Relay, Terminal, program, until};
+use peerage::service::command::{Call, Status};
+use peerage_tests::{Peer, Ran, Relay, Terminal, join, program, until};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::Notify;
 
 /// The keys that interrupt, and that end the input.
 const CTRL_C: &str = "\x03";
@@ -77,7 +81,7 @@ async fn the_prompt_completes_names_and_remote_commands_and_remembers_lines() {
     let file = state.path().join("peerage/history");
     let kept = std::fs::read_to_string(file).unwrap();
     assert!(kept.contains("@kitchen brew me"), "{kept}");
-    let mut terminal = Terminal::start(&relay, "A", &state).await;
+    let mut terminal = Terminal::start(&relay, "later", &state).await;
     terminal.press(&format!("{UP}{UP}\r"));
     terminal.until_shown("\n42").await;
 }
@@ -186,10 +190,32 @@ async fn each_of_several_targets_has_its_line() {
 #[tokio::test]
 async fn output_comes_as_it_is_written() {
     let relay = relay();
-    let _b = Peer::start(&relay, "B", &json!({})).await;
-    let ran = relay.run("echo quick @B,nobody", &[]).await;
-    assert!(ran.output.contains("B       quick"), "{ran:?}");
-    assert!(ran.output.contains("nobody  unknown-name: "), "{ran:?}");
+    let clock = join(&relay, "clock").await;
+    let go = Arc::new(Notify::new());
+    let going = Arc::clone(&go);
+    clock.register("tick", "ticks when told", (), move |call: Call, ()| {
+        let go = Arc::clone(&going);
+        async move {
+            for n in 0..3 {
+                call.out.write(&format!("tick {n}\n"));
+                go.notified().await;
+            }
+            Status(7)
+        }
+    });
+    let mut process = tokio::process::Command::new(program())
+        .args(["peer", "-c", "tick @clock", "--relay", &relay.mesh()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    for n in 0..3 {
+        let line = lines.next_line().await.unwrap();
+        assert_eq!(line, Some(format!("tick {n}")));
+        go.notify_one();
+    }
+    assert_eq!(process.wait().await.unwrap().code(), Some(7));
 }
 
 /// KAI's sample configuration, but for its ports, at work.

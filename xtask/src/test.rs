@@ -209,8 +209,22 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 
 fn e2e(ws: &Workspace) -> Result<(), Error> {
     let tests = [
-        "--test", "browsers", "--test", "degree", "--test", "far_tab", "--test", "streams",
-        "--test", "interop", "--test", "console", "--test", "storm",
+        "--test",
+        "browsers",
+        "--test",
+        "degree",
+        "--test",
+        "far_tab",
+        "--test",
+        "streams",
+        "--test",
+        "interop",
+        "--test",
+        "console",
+        "--test",
+        "page_commands",
+        "--test",
+        "storm",
     ];
     interop::install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -1,7 +1,8 @@
 //! The prompt of `peerage peer`: lines with history and completion, Ctrl-C that interrupts what runs.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, stdin};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -13,12 +14,11 @@ use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
-use std::borrow::Cow;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc as tokio_mpsc;
 
 use crate::cli::report::Manner;
-use crate::cli::stop::stop_signal;
+use crate::cli::stop::{interrupted, terminated};
 use crate::cli::{complain, say};
 
 /// Lines that the history keeps.
@@ -29,18 +29,28 @@ const HELP: &str = "At this prompt, Tab completes, Ctrl-C interrupts, and `exit`
 
 /// Runs the lines that are typed, until the user leaves or the process is told to end.
 pub(super) async fn prompt(commands: &Commands, manner: Manner) -> Result<(), ReadlineError> {
-    let mut keyboard = Keyboard::start(commands)?;
+    let keyboard = Keyboard::start(commands)?;
+    tokio::select! {
+        ended = converse(keyboard, commands, manner) => ended,
+        () = terminated() => Ok(()),
+    }
+}
+
+async fn converse(
+    mut keyboard: Keyboard,
+    commands: &Commands,
+    manner: Manner,
+) -> Result<(), ReadlineError> {
     let is_terminal = stdin().is_terminal();
     if is_terminal {
-        complain(&format!(
-            "You are {}; `help` lists the commands.",
-            own_name(commands)
-        ));
+        let name = own_name(commands);
+        complain(&format!("You are {name}; `help` lists the commands."));
     }
     loop {
         let typed = tokio::select! {
             typed = keyboard.line(format!("{}> ", own_name(commands))) => typed,
-            () = stop_signal() => return Ok(()),
+            // At a terminal, Ctrl-C is a key, and one that is late is not to end the peer.
+            () = interrupted(), if !is_terminal => return Ok(()),
         };
         match typed {
             Ok(line) if LEAVE.contains(&line.trim()) => return Ok(()),
@@ -66,7 +76,7 @@ fn own_name(commands: &Commands) -> String {
 
 /// The line editor, in a thread of its own: it waits for keys, and is left behind when the process ends.
 struct Keyboard {
-    questions: mpsc::Sender<String>,
+    questions: mpsc::SyncSender<String>,
     lines: tokio_mpsc::Receiver<Result<String, ReadlineError>>,
 }
 
@@ -90,7 +100,7 @@ impl Keyboard {
         {
             tracing::debug!(?file, %error, "no history");
         }
-        let (questions, asked) = mpsc::channel::<String>();
+        let (questions, asked) = mpsc::sync_channel::<String>(1);
         let (answers, lines) = tokio_mpsc::channel(1);
         thread::spawn(move || {
             for question in asked {
@@ -115,10 +125,7 @@ impl Keyboard {
     }
 }
 
-fn keep(
-    editor: &mut Editor<Typing, DefaultHistory>,
-    file: &std::path::Path,
-) -> Result<(), ReadlineError> {
+fn keep(editor: &mut Editor<Typing, DefaultHistory>, file: &Path) -> Result<(), ReadlineError> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -1,15 +1,23 @@
 //! When a process is told to end.
 
+use std::future::pending;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Waits for Ctrl-C, or the signal of a service manager.
 pub(super) async fn stop_signal() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return interrupted().await;
-    };
     tokio::select! {
         () = interrupted() => {}
-        _ = terminate.recv() => {}
+        () = terminated() => {}
+    }
+}
+
+/// Waits for the signal of a service manager.
+pub(super) async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => drop(terminate.recv().await),
+        // Nobody can say so.
+        Err(_) => pending().await,
     }
 }
 
@@ -17,6 +25,6 @@ pub(super) async fn stop_signal() {
 pub(super) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         // Nobody can say so.
-        std::future::pending::<()>().await;
+        pending::<()>().await;
     }
 }
