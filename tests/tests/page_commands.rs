@@ -75,7 +75,12 @@ async fn a_page_offers_commands_with_typed_arguments_and_runs_them_as_they_write
             .contains("a number: how much"),
         "{help}"
     );
+}
 
+#[tokio::test]
+async fn what_cannot_be_offered_or_run_is_refused_with_what_was_expected() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let left = browsers.open(&relay.console("left")).await;
     for (call, words) in [
         (
             "peerage.command('a b', () => 0)",
