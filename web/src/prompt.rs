@@ -9,7 +9,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{HtmlInputElement, KeyboardEvent, SubmitEvent};
 
 use crate::history::History;
-use crate::results::{Lines, Results};
+use crate::results::{Lines, Results, scroll_down};
 use crate::shown::Shown;
 
 const INPUT: &str = "prompt";
@@ -141,6 +141,8 @@ impl Typing {
             }
             let several = (!only).then_some(completion);
             self.completion.set(several.unwrap_or_default());
+            // What is offered takes room from the results.
+            scroll_down();
         });
     }
 

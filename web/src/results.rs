@@ -181,7 +181,7 @@ fn line(entry: Entry) -> impl IntoView {
 }
 
 /// Shows the newest line, once it is there.
-fn scroll_down() {
+pub(crate) fn scroll_down() {
     request_animation_frame(|| {
         if let Some(results) = document().get_element_by_id(ELEMENT) {
             results.set_scroll_top(results.scroll_height());

@@ -1,6 +1,6 @@
 //! Runs a line for a person or a script: its output as it comes, or JSON, and its exit status.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use futures_util::StreamExt;
 use peerage::service::command::{Commands, News, Run, Status, Table, TargetResult, Told};
@@ -40,11 +40,12 @@ impl Manner {
             () = interrupted() => None,
             status = shown => Some(status),
         };
+        // The terminal has shown the keys.
+        screen.is_in_line |= status.is_none() && io::stdout().is_terminal();
         screen.end_line();
         status.unwrap_or_else(|| {
-            let failure = Code::Cancelled.because("interrupted");
             if self.json {
-                self.failed(&failure);
+                self.failed(&Code::Cancelled.because("interrupted"));
             }
             Status::INTERRUPTED
         })
