@@ -107,9 +107,9 @@ pub const TARGETS_AT_ONCE: usize = 64;
 /// Bytes of a target's line that is not shown before it ends, beside those of other targets.
 pub const TABLE_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of the commands that a node tells another for completion; the last ones are left out beyond.
-pub const LISTING_BYTES_MAX: usize = 256 * 1024;
+pub const LISTING_BYTES_MAX: usize = 64 * 1024;
 /// Nodes whose commands are remembered for completion.
-pub const LISTINGS_MAX: usize = 64;
+pub const LISTINGS_MAX: usize = 16;
 /// For how long.
 pub const LISTING_AGE: Duration = Duration::from_secs(10);
 /// How long completion waits for another node.

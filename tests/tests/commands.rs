@@ -52,6 +52,18 @@ async fn ctrl_c_interrupts_what_runs_and_the_prompt_comes_back() {
     })
     .await;
 
+    // One that is late, or pressed once more, does not end the peer.
+    terminal.until_shown("A> ").await;
+    terminal.press("sleep 100 @B\r");
+    until("it runs at B", async || {
+        b.log().matches("step=\"execute\"").count() == 4
+    })
+    .await;
+    terminal.press(&format!("{CTRL_C}{CTRL_C}{CTRL_C}"));
+    terminal.until_shown("A> ").await;
+    terminal.press("echo and still @B\r");
+    terminal.until_shown("\nand still").await;
+
     terminal.until_shown("A> ").await;
     terminal.press(&format!("half a line{CTRL_C}"));
     terminal.until_shown("A> ").await;
