@@ -1,5 +1,6 @@
 //! Commands of the program `peerage`: at a terminal, in scripts, at several targets.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -140,6 +141,33 @@ async fn a_script_is_interrupted_with_status_130() {
             "{said}"
         );
     }
+}
+
+#[tokio::test]
+async fn lines_of_a_script_are_answered_each_by_a_line() {
+    let relay = relay();
+    let _b = Peer::start(&relay, "B", &json!({})).await;
+    let mut process = Command::new(program())
+        .args(["peer", "--json", "--relay", &relay.mesh()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = "calc 1+2 @B\n\necho 'a  b' @B\ncalc 1/0\ncalc @nobody\nexit\necho never\n";
+    let mut script = process.stdin.take().unwrap();
+    script.write_all(lines.as_bytes()).unwrap();
+    let ended = process.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    let said = String::from_utf8(ended.stdout).unwrap();
+    let said: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {said}")))
+        .collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(said[0], json!({ "status": 0, "output": "3" }));
+    assert_eq!(said[1]["output"], "'a  b'");
+    assert_eq!(said[2]["status"], 1);
+    assert_eq!(said[3]["code"], "unknown-name");
 }
 
 #[tokio::test]
