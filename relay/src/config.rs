@@ -9,6 +9,9 @@ use peerage::Config;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use serde::Deserialize;
 
+/// Where KAI's nodes listen if they are told nothing else.
+const DEFAULT_PORT: u16 = 14590;
+
 /// What a file may say. All of it is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -19,15 +22,43 @@ pub struct FileConfig {
     pub listen: Option<SocketAddr>,
     /// The port at which it listens on this machine only.
     pub listen_port: Option<u16>,
+    /// Whether it listens at all, which it does if it has an address or port; `true` without either is
+    /// port 14590.
+    pub auto_listen: Option<bool>,
+    /// Whether a peer has a prompt. One that has none serves others until it is told to end.
+    pub interactive: Option<bool>,
     /// The relays that it calls, by their `ws:` addresses: the next one when it has lost the last. A relay
     /// that calls none is the primary of its zone.
     pub relays: Vec<String>,
+    /// More nodes that it calls, by host and port.
+    pub peers: Vec<PeerConfig>,
     /// Origins, besides the relay's own, whose pages may link to it.
     pub origins: Vec<String>,
     /// How its sessions keep through an outage.
     pub links: LinksConfig,
     /// Aliases: words that stand for a command at this node.
     pub commands: BTreeMap<String, String>,
+}
+
+/// A node to call.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Its machine, by name or address.
+    pub host: String,
+    /// The port at which it listens.
+    pub port: u16,
+}
+
+impl PeerConfig {
+    /// The address of its mesh socket.
+    pub fn url(&self) -> String {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => format!("ws://[{host}]:{port}/mesh"),
+            false => format!("ws://{host}:{port}/mesh"),
+        }
+    }
 }
 
 /// How long, and how much, sessions without a link wait for one.
@@ -115,7 +146,12 @@ impl FileConfig {
     /// Where it listens, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
         let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        self.listen.or(self.listen_port.map(here))
+        let stated = self.listen.or(self.listen_port.map(here));
+        match self.auto_listen {
+            None => stated,
+            Some(true) => stated.or(Some(here(DEFAULT_PORT))),
+            Some(false) => None,
+        }
     }
 
     fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
@@ -156,6 +192,40 @@ mod tests {
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
 
+    /// The sample as KAI's documents have it.
+    const KAI: &str = r#"{ "listenPort": 14590, "autoListen": true, "interactive": true,
+  "peers": [ { "host": "127.0.0.1", "port": 14591 } ],
+  "commands": { "add": "calc 1+2", "status": "system status", "help": "system help" } }"#;
+
+    #[test]
+    fn kais_sample_configuration_is_understood_as_it_is() {
+        let config = parse(KAI).unwrap();
+        assert_eq!(config.address(), "127.0.0.1:14590".parse().ok());
+        assert_eq!(config.interactive, Some(true));
+        assert_eq!(config.peers[0].url(), "ws://127.0.0.1:14591/mesh");
+        assert_eq!(config.commands["status"], "system status");
+        assert_eq!(config.commands.len(), 3);
+    }
+
+    #[test]
+    fn a_node_listens_if_it_is_told_where_and_not_told_otherwise() {
+        for (text, address) in [
+            ("{}", None),
+            (r#"{"listenPort":1}"#, Some("127.0.0.1:1")),
+            (r#"{"listenPort":1,"autoListen":false}"#, None),
+            (r#"{"autoListen":true}"#, Some("127.0.0.1:14590")),
+            (r#"{"listen":"[::1]:2","autoListen":true}"#, Some("[::1]:2")),
+        ] {
+            let address = address.map(|address| address.parse().unwrap());
+            assert_eq!(parse(text).unwrap().address(), address, "{text}");
+        }
+        let peer = parse(r#"{"peers":[{"host":"::1","port":3}]}"#)
+            .unwrap()
+            .peers
+            .remove(0);
+        assert_eq!(peer.url(), "ws://[::1]:3/mesh");
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_file_path_and_expectation() {
         for (text, words) in [
@@ -175,6 +245,18 @@ mod tests {
             (
                 r#"{"links":{"resumeWindowBytes":9}}"#,
                 ["links.resumeWindowBytes", "expected 65536 to", "got 9"],
+            ),
+            (
+                r#"{"peers":[{"host":"a","port":70000}]}"#,
+                ["peers[0].port", "70000", "expected u16"],
+            ),
+            (
+                r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
+                ["peers[0].x", "expected `host` or `port`", "peer.json"],
+            ),
+            (
+                r#"{"autoListen":"yes"}"#,
+                ["autoListen", "expected a boolean", "peer.json"],
             ),
             (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
             ("{", ["peer.json", "EOF", "line 1"]),

@@ -37,7 +37,7 @@ pub struct Limits {
 impl Limits {
     /// For a native node.
     pub const NATIVE: Self = Self {
-        steps: 50_000_000,
+        steps: 10_000_000,
         items: 10_000,
         text_bytes: 1024 * 1024,
         requests: 10_000,
@@ -46,7 +46,7 @@ impl Limits {
     };
     /// For a tab, which has one thread, and does nothing else meanwhile.
     pub const TAB: Self = Self {
-        steps: 5_000_000,
+        steps: 2_000_000,
         ..Self::NATIVE
     };
 }

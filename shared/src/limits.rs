@@ -95,10 +95,27 @@ pub const VALUE_DEPTH_MAX: usize = 128;
 
 /// Bytes of a command line.
 pub const COMMAND_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of output that a caller of a command collects.
+/// Bytes of output that a caller of a command collects, of all its targets together; and that a command
+/// may have written before its caller takes it.
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Commands of other nodes that run at once.
 pub const COMMANDS_MAX: usize = 256;
+/// Targets that a command line may name.
+pub const TARGETS_MAX: usize = 1024;
+/// Targets of one line at which it runs at once; the others wait for one to end.
+pub const TARGETS_AT_ONCE: usize = 64;
+/// Bytes of a target's line that is not shown before it ends, beside those of other targets.
+pub const TABLE_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of the commands that a node tells another for completion; the last ones are left out beyond.
+pub const LISTING_BYTES_MAX: usize = 64 * 1024;
+/// Nodes whose commands are remembered for completion.
+pub const LISTINGS_MAX: usize = 16;
+/// For how long.
+pub const LISTING_AGE: Duration = Duration::from_secs(10);
+/// How long completion waits for another node.
+pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest time after which a command can be told to end.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;

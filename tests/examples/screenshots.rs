@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use fantoccini::key::Key;
 use peerage_tests::{Browsers, Peer, Relay, Tab};
 use serde_json::json;
 
 /// What is typed at the prompt of the tab in the pictures.
 const LINES: [&str; 5] = [
     "calc (1+2)*3.5 @phone",
-    "ping @phone",
+    "ping @phone,workbench",
     "greet you @workbench",
     "calc 1/0 @workbench",
     "echo hello @nobody",
@@ -30,6 +31,10 @@ async fn main() {
         laptop.until_results(n + 1).await;
     }
     take(&laptop, Path::new(&folder), "console").await;
+    laptop.type_line("sleep 600 @workbench").await;
+    laptop.press(&["@workbench s", &(Key::Tab + "")]).await;
+    laptop.until_candidate("status").await;
+    take(&laptop, Path::new(&folder), "typing").await;
 }
 
 async fn take(tab: &Tab, folder: &Path, what: &str) {

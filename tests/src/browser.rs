@@ -157,6 +157,15 @@ impl Tab {
         self.until(&format!("return {results} === {count}")).await;
     }
 
+    /// Waits until the console offers this to complete what is typed.
+    pub async fn until_candidate(&self, text: &str) {
+        let buttons = r#"[...document.querySelectorAll('[data-testid="candidates"] button')]"#;
+        self.until(&format!(
+            "return {buttons}.some(b => b.textContent === '{text}')"
+        ))
+        .await;
+    }
+
     /// Waits until the page's node is online.
     pub async fn until_online(&self) {
         self.until("return !!window.peerage && window.peerage.state === 'online'")

@@ -13,12 +13,14 @@ mod process;
 mod raw;
 mod recorder;
 pub mod serve;
+mod terminal;
 
 pub use browser::{Browsers, Tab};
 pub use node::{Bystanders, join, join_any};
-pub use process::{Peer, Ran, Relay};
+pub use process::{Peer, Ran, Relay, program};
 pub use raw::{End, RawLink};
 pub use recorder::Recorder;
+pub use terminal::Terminal;
 
 use std::time::Duration;
 

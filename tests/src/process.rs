@@ -244,6 +244,10 @@ impl Drop for Peer {
     }
 }
 
-fn program() -> OsString {
+/// The program `peerage`.
+///
+/// # Panics
+/// If nobody says where it is.
+pub fn program() -> OsString {
     std::env::var_os("PEERAGE_BIN").expect("run this by `cargo xtask test`")
 }

@@ -8,11 +8,10 @@ use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
-use peerage::service::command::{Call, Commands, Status};
+use peerage::service::command::Commands;
 use peerage::{Config, Failure, Identity, Name};
-use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{CustomEvent, CustomEventInit, EventTarget};
 
 use crate::driver::Inputs;
@@ -27,12 +26,9 @@ const TYPES: &str = r#"
 export interface JoinOptions { relay: string; name?: string; insist?: boolean;
   directLinks?: number; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
-export interface CommandResult { status: number; output: string }
-export interface CommandOutput { write(text: string): void }
 export interface Pair { peer: Peer; readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
 export type StreamHandler = (stream: Pair) => void | Promise<void>;
-export type CommandHandler = (args: string[], out: CommandOutput) => number | void | Promise<number | void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
   | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
 export interface PeerageError extends Error { code: Code; peer?: string }
@@ -72,9 +68,6 @@ extern "C" {
     /// A list of peers.
     #[wasm_bindgen(typescript_type = "Peer[]")]
     pub type Peers;
-    /// The promise of a command's result.
-    #[wasm_bindgen(typescript_type = "Promise<CommandResult>")]
-    pub type CommandPromise;
     /// How `open` opens.
     #[wasm_bindgen(typescript_type = "OpenOptions")]
     pub type OpenOptions;
@@ -87,9 +80,6 @@ extern "C" {
     /// What answers the streams of a protocol.
     #[wasm_bindgen(typescript_type = "StreamHandler")]
     pub type StreamHandler;
-    /// A command written in JavaScript.
-    #[wasm_bindgen(typescript_type = "CommandHandler")]
-    pub type CommandHandler;
 }
 
 /// A node in this tab. Clones are the same node.
@@ -149,37 +139,6 @@ impl Node {
             .map(peer_object)
             .collect();
         JsValue::from(peers).unchecked_into()
-    }
-
-    /// Runs a command line, here or at its `@target`.
-    pub fn run(&self, line: String) -> CommandPromise {
-        let commands = self.commands.clone();
-        let promise = future_to_promise(async move {
-            let outcome = commands
-                .run(&line)
-                .await
-                .map_err(|failure| to_js(&failure))?;
-            Ok(object(&[
-                ("status", outcome.status.0.into()),
-                ("output", outcome.output.into()),
-            ]))
-        });
-        JsValue::from(promise).unchecked_into()
-    }
-
-    /// Offers a command to everyone, under this name. It gets its arguments as words, and an object
-    /// with `write`; it returns its exit status, or nothing for 0, or a promise of that.
-    pub fn command(&self, name: &str, handler: CommandHandler) -> Result<(), JsValue> {
-        let handler: Function = JsValue::from(handler).dyn_into().map_err(|_| {
-            to_js(&Code::BadMessage.because("expected a function as a command's handler"))
-        })?;
-        let handler = SendWrapper::new(handler);
-        self.commands.register(
-            name,
-            &format!("{name}: a command of the page"),
-            move |call| SendWrapper::new(call_handler(handler.clone(), call)),
-        );
-        Ok(())
     }
 
     /// Lets others find an object by this name: they call its methods, get, set and watch its properties.
@@ -422,19 +381,4 @@ impl Node {
 /// What an option is that was given.
 fn given(option: JsValue) -> Option<JsValue> {
     (!option.is_undefined()).then_some(option)
-}
-
-async fn call_handler(handler: SendWrapper<Function>, call: Call) -> Status {
-    let words: Array = call.args.split_whitespace().map(JsValue::from).collect();
-    let out = call.out.clone();
-    let write = Closure::<dyn Fn(String)>::new(move |text: String| out.write(&text));
-    let output = object(&[("write", write.as_ref().clone())]);
-    let returned = match handler.call2(&JsValue::NULL, &words, &output) {
-        Ok(value) => JsFuture::from(Promise::resolve(&value)).await,
-        Err(error) => Err(error),
-    };
-    match returned {
-        Ok(value) => Status(value.as_f64().unwrap_or_default().clamp(0.0, 255.0) as u8),
-        Err(error) => call.end(Status::FAILED, js_text(&error)),
-    }
 }

@@ -18,8 +18,8 @@ pub(crate) fn peer_object(peer: &Peer) -> JsValue {
     ])
 }
 
-/// Another node, of which perhaps only the id is known.
-pub(crate) fn peer_by_id(node: &Node, id: NodeId) -> JsValue {
+/// Another node by its id: all that this one knows of it.
+pub(crate) fn node_object(node: &Node, id: NodeId) -> JsValue {
     let known = node.peers().into_iter().find(|peer| peer.id == id);
     known.map_or_else(
         || object(&[("id", id.to_string().into())]),

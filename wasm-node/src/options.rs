@@ -1,4 +1,4 @@
-//! What `Node.join` is told, read with a clear word on what is wrong in it.
+//! What `Node.join` and other calls are told, read with a clear word on what is wrong in it.
 
 use core::time::Duration;
 
@@ -30,12 +30,7 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
         let name = name.parse();
         config.name = Some(name.map_err(|error| Code::BadMessage.because(format!("{error}")))?);
     }
-    let insist = value(options, "insist");
-    config.insist = match insist.as_bool() {
-        Some(insist) => insist,
-        None if insist.is_undefined() => false,
-        None => return Err(wrong("insist", "true or false", &insist)),
-    };
+    config.insist = flag(options, "insist")?;
     if let Some(links) = number(options, "directLinks", 0, 1000)? {
         config.direct_links = links as usize;
     }
@@ -100,7 +95,7 @@ pub(crate) fn version(options: Option<JsValue>) -> Result<Option<u32>, Failure> 
 }
 
 /// Whether options are an object of none but known keys.
-fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failure> {
+pub(crate) fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failure> {
     let Some(object) = options.dyn_ref::<Object>() else {
         return Err(wrong("options", expected, options));
     };
@@ -117,12 +112,24 @@ fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failur
     }
 }
 
-fn value(options: &JsValue, key: &str) -> JsValue {
+/// True or false; false if nothing is said.
+pub(crate) fn flag(options: &JsValue, key: &str) -> Result<bool, Failure> {
+    let flag = value(options, key);
+    match flag.as_bool() {
+        Some(flag) => Ok(flag),
+        None if flag.is_undefined() => Ok(false),
+        None => Err(wrong(key, "true or false", &flag)),
+    }
+}
+
+/// The value of a key; undefined if there is none.
+pub(crate) fn value(options: &JsValue, key: &str) -> JsValue {
     // Reading an object's property fails only if the page's own getter does.
     Reflect::get(options, &key.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn text(options: &JsValue, key: &str) -> Result<Option<String>, Failure> {
+/// A string, if anything is said.
+pub(crate) fn text(options: &JsValue, key: &str) -> Result<Option<String>, Failure> {
     let value = value(options, key);
     if value.is_undefined() {
         return Ok(None);
@@ -131,7 +138,13 @@ fn text(options: &JsValue, key: &str) -> Result<Option<String>, Failure> {
     text.map(Some).ok_or_else(|| wrong(key, "a string", &value))
 }
 
-fn number(options: &JsValue, key: &str, least: u32, most: u32) -> Result<Option<u32>, Failure> {
+/// A whole number in a range, if anything is said.
+pub(crate) fn number(
+    options: &JsValue,
+    key: &str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, Failure> {
     let value = value(options, key);
     if value.is_undefined() {
         return Ok(None);
@@ -148,7 +161,8 @@ fn number(options: &JsValue, key: &str, least: u32, most: u32) -> Result<Option<
     }
 }
 
-fn wrong(key: &str, expected: &str, got: &JsValue) -> Failure {
+/// A value that is not as expected.
+pub(crate) fn wrong(key: &str, expected: &str, got: &JsValue) -> Failure {
     let got = got.as_string().unwrap_or_else(|| format!("{got:?}"));
     Code::BadMessage.because(format!("{key}: expected {expected}, got {got}"))
 }

@@ -19,7 +19,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
 
 use crate::error::to_js;
-use crate::objects::{object, peer_by_id};
+use crate::objects::{node_object, object};
 use crate::platform::js_text;
 
 /// Who is meant by `target`; a node has no streams to itself.
@@ -86,7 +86,7 @@ pub(crate) fn datagrams(node: Node, target: String, protocol: String) -> Result<
 
 fn stream_object(node: &Node, held: &Rc<Held>) -> Result<JsValue, JsValue> {
     let id = held.stream().map_err(|failure| to_js(&failure))?.peer();
-    let peer = peer_by_id(node, id);
+    let peer = node_object(node, id);
     let (reading, cancelled) = (held.clone(), held.clone());
     let readable = readable(
         move || reading.clone().read(),

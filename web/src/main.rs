@@ -3,11 +3,15 @@
 #[cfg(target_arch = "wasm32")]
 mod app;
 #[cfg(target_arch = "wasm32")]
+mod history;
+#[cfg(target_arch = "wasm32")]
 mod log;
 #[cfg(target_arch = "wasm32")]
 mod peers;
 #[cfg(target_arch = "wasm32")]
 mod prompt;
+#[cfg(target_arch = "wasm32")]
+mod results;
 #[cfg(target_arch = "wasm32")]
 mod shown;
 

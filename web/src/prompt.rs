@@ -1,30 +1,24 @@
-//! The prompt: lines that are typed, and what comes of them.
+//! The prompt: lines that are typed, with history and completion.
 
 #![expect(unreachable_pub, reason = "a component is public whatever is written")]
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use peerage::service::command::{Candidate, Completion};
 use wasm_bindgen::JsCast;
+use web_sys::{HtmlInputElement, KeyboardEvent, SubmitEvent};
 
+use crate::history::History;
+use crate::results::{Lines, Results, scroll_down};
 use crate::shown::Shown;
 
-/// Lines whose results are kept.
-const ENTRIES_MAX: usize = 200;
 const INPUT: &str = "prompt";
-const RESULTS: &str = "results";
-
-/// A line that was typed, and what came of it.
-#[derive(Clone)]
-struct Entry {
-    id: usize,
-    line: String,
-    result: RwSignal<Option<(i32, String)>>,
-}
+/// Candidates that are shown.
+const CANDIDATES_MAX: usize = 40;
 
 /// Puts the cursor where lines are typed.
 pub(crate) fn focus() {
-    let input = document().get_element_by_id(INPUT);
-    if let Some(input) = input.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+    if let Some(input) = input() {
         // An element that cannot be focused is hidden.
         let _ = input.focus();
     }
@@ -32,52 +26,167 @@ pub(crate) fn focus() {
 
 #[component]
 pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
-    let entries = RwSignal::new(Vec::<Entry>::new());
-    // How many lines back in the history the prompt stands.
-    let back = RwSignal::new(0usize);
-    let recall = move |step: isize| {
-        let wanted = back.get_untracked().saturating_add_signed(step);
-        let line = entries.with_untracked(|all| {
-            let at = wanted.min(all.len());
-            back.set(at);
-            // None at all where the history ends and what is typed begins.
-            all.get(all.len() - at).map(|entry| entry.line.clone())
-        });
-        shown.typed.set(line.unwrap_or_default());
+    let prompt = Typing {
+        shown,
+        results: Results::new(),
+        history: History::load(),
+        completion: RwSignal::default(),
+        is_let_go: StoredValue::new(false),
     };
-    let submit = move |event: web_sys::SubmitEvent| {
+    let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        back.set(0);
-        run(shown, entries);
+        prompt.submit();
     };
-    let key = move |event: web_sys::KeyboardEvent| {
-        match event.key().as_str() {
-            "ArrowUp" => recall(1),
-            "ArrowDown" => recall(-1),
-            _ => return,
-        }
-        event.prevent_default();
+    let typed = move |event| {
+        shown.typed.set(event_target_value(&event));
+        prompt.completion.set(Completion::default());
+        prompt.is_let_go.set_value(false);
     };
     view! {
-        <section aria-labelledby="commands" class="commands">
+        <section aria-labelledby="commands" class="commands" on:keydown=move |event| prompt.interrupt(&event)>
             <h2 id="commands">"Commands"</h2>
-            <div class="lines" id=RESULTS role="log" aria-label="Results" tabindex="0">
-                <Show when=move || entries.with(Vec::is_empty)>
-                    <Examples shown />
-                </Show>
-                <For each=move || entries.get() key=|entry| entry.id children=result />
-            </div>
+            <Lines results=prompt.results>
+                <Examples shown />
+            </Lines>
+            <Candidates prompt />
             <form on:submit=submit>
-                <label for=INPUT>"Command"</label>
+                <label for=INPUT>"Command " <small>"Tab completes; Esc, then Tab, moves on; Ctrl-C interrupts"</small></label>
                 <input id=INPUT data-testid="prompt" autofocus autocomplete="off" autocapitalize="off" spellcheck="false"
                     enterkeyhint="go" placeholder="calc 1+2 @name"
                     prop:value=shown.typed
-                    on:input=move |event| shown.typed.set(event_target_value(&event))
-                    on:keydown=key />
+                    on:input=typed
+                    on:keydown=move |event| prompt.key(&event) />
                 <button type="submit" disabled=move || shown.commands.with(Option::is_none)>"Run"</button>
             </form>
         </section>
     }
+}
+
+/// What is being typed.
+#[derive(Clone, Copy)]
+struct Typing {
+    shown: Shown,
+    results: Results,
+    history: History,
+    /// What could stand at the cursor.
+    completion: RwSignal<Completion>,
+    /// The next Tab leaves the prompt.
+    is_let_go: StoredValue<bool>,
+}
+
+impl Typing {
+    fn submit(self) {
+        let line = self.shown.typed.get_untracked().trim().to_owned();
+        let commands = self.shown.commands.get_untracked();
+        let Some(commands) = commands.filter(|_| !line.is_empty()) else {
+            return;
+        };
+        self.shown.typed.set(String::new());
+        self.completion.set(Completion::default());
+        self.history.push(&line);
+        self.results.run(&commands, &line);
+    }
+
+    fn key(self, event: &KeyboardEvent) {
+        let line = match event.key().as_str() {
+            "ArrowUp" => self.history.step(1),
+            "ArrowDown" => self.history.step(-1),
+            "Escape" => {
+                self.completion.set(Completion::default());
+                return self.is_let_go.set_value(true);
+            }
+            "Tab" if !event.shift_key() => {
+                let is_empty = self.shown.typed.with_untracked(String::is_empty);
+                if !is_empty && !self.is_let_go.get_value() {
+                    event.prevent_default();
+                    self.complete();
+                }
+                return;
+            }
+            _ => return,
+        };
+        event.prevent_default();
+        self.shown.typed.set(line);
+    }
+
+    /// Ctrl-C where nothing is selected ends what runs, or else clears the line.
+    fn interrupt(self, event: &KeyboardEvent) {
+        if event.key() != "c" || !event.ctrl_key() || is_selected() {
+            return;
+        }
+        event.prevent_default();
+        if !self.results.stop_last() {
+            self.shown.typed.set(String::new());
+        }
+    }
+
+    fn complete(self) {
+        let Some(commands) = self.shown.commands.get_untracked() else {
+            return;
+        };
+        spawn_local(async move {
+            let line = self.shown.typed.get_untracked();
+            let cursor = cursor(&line);
+            let completion = commands.complete(&line, cursor).await;
+            // Whoever has typed on meanwhile has no use for it.
+            if self.shown.typed.get_untracked() != line {
+                return;
+            }
+            let begun = &line[completion.start..cursor];
+            let common = common(&completion.candidates);
+            let only = completion.candidates.len() == 1;
+            if only || common.len() > begun.len() {
+                let space = if only { " " } else { "" };
+                self.replace(completion.start, cursor, &format!("{common}{space}"));
+            }
+            let several = (!only).then_some(completion);
+            self.completion.set(several.unwrap_or_default());
+            // What is offered takes room from the results.
+            scroll_down();
+        });
+    }
+
+    /// Puts a text in the place of what is between two bytes of the line, and the cursor after it.
+    fn replace(self, start: usize, end: usize, text: &str) {
+        let mut line = self.shown.typed.get_untracked();
+        if line.get(start..end).is_none() {
+            return;
+        }
+        line.replace_range(start..end, text);
+        let at = line[..start + text.len()].encode_utf16().count() as u32;
+        self.shown.typed.set(line);
+        request_animation_frame(move || {
+            if let Some(input) = input() {
+                // An input of text has a cursor.
+                let _ = input.set_selection_range(at, at);
+            }
+            focus();
+        });
+    }
+}
+
+/// What could stand at the cursor, to be pressed.
+#[component]
+fn Candidates(prompt: Typing) -> impl IntoView {
+    let take = move |text: String| {
+        let start = prompt.completion.with_untracked(|shown| shown.start);
+        let end = prompt.shown.typed.with_untracked(|line| cursor(line));
+        prompt.completion.set(Completion::default());
+        prompt.replace(start, end, &format!("{text} "));
+    };
+    let button = move |candidate: Candidate| {
+        let Candidate { text, help } = candidate;
+        let taken = text.clone();
+        view! { <button class="example" title=help on:click=move |_| take(taken.clone())>{text}</button> " " }
+    };
+    let candidates = move || {
+        let shown = prompt.completion.get().candidates;
+        let more = shown.len().saturating_sub(CANDIDATES_MAX);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let buttons: Vec<_> = shown.into_iter().take(CANDIDATES_MAX).map(button).collect();
+        (buttons, more)
+    };
+    view! { <div class="candidates" data-testid="candidates" role="status">{candidates}</div> }
 }
 
 /// Something to begin with.
@@ -97,52 +206,43 @@ fn Examples(shown: Shown) -> impl IntoView {
     }
 }
 
-fn result(entry: Entry) -> impl IntoView {
-    let outcome = entry.result;
-    let shown = move || match outcome.get() {
-        None => view! { <pre class="soft">"…"</pre> }.into_any(),
-        Some((status, output)) => {
-            let class = if status == 0 { "" } else { "bad" };
-            view! { <pre class=class data-testid="result" data-status=status>{output}</pre> }
-                .into_any()
-        }
-    };
-    view! { <div class="soft">"› " {entry.line}</div> {shown} }
+fn input() -> Option<HtmlInputElement> {
+    document().get_element_by_id(INPUT)?.dyn_into().ok()
 }
 
-/// Runs the line that is typed; its result comes under it whenever it comes.
-fn run(shown: Shown, entries: RwSignal<Vec<Entry>>) {
-    let line = shown.typed.get_untracked().trim().to_owned();
-    let Some(commands) = shown.commands.get_untracked().filter(|_| !line.is_empty()) else {
-        return;
-    };
-    shown.typed.set(String::new());
-    let result = RwSignal::new(None);
-    entries.update(|all| {
-        let id = all.last().map_or(0, |last| last.id + 1);
-        all.push(Entry {
-            id,
-            line: line.clone(),
-            result,
-        });
-        let surplus = all.len().saturating_sub(ENTRIES_MAX);
-        all.drain(..surplus);
-    });
-    scroll_down();
-    spawn_local(async move {
-        result.set(Some(match commands.run(&line).await {
-            Ok(outcome) => (i32::from(outcome.status.0), outcome.output),
-            Err(failure) => (-1, failure.in_words()),
-        }));
-        scroll_down();
-    });
+/// The byte of the line at which the cursor is.
+fn cursor(line: &str) -> usize {
+    let at = input().and_then(|input| input.selection_start().ok().flatten());
+    let at = at.map_or(usize::MAX, |at| at as usize);
+    let mut units = 0;
+    for (byte, c) in line.char_indices() {
+        if units >= at {
+            return byte;
+        }
+        units += c.len_utf16();
+    }
+    line.len()
 }
 
-/// Shows the newest result, once it is there.
-fn scroll_down() {
-    request_animation_frame(|| {
-        if let Some(results) = document().get_element_by_id(RESULTS) {
-            results.set_scroll_top(results.scroll_height());
-        }
+/// How all candidates begin.
+fn common(candidates: &[Candidate]) -> &str {
+    let Some(first) = candidates.first() else {
+        return "";
+    };
+    let common = candidates.iter().fold(first.text.len(), |common, other| {
+        let pairs = first.text.char_indices().zip(other.text.chars());
+        let differ = pairs.into_iter().find(|((_, a), b)| a != b);
+        let same = differ.map_or(other.text.len(), |((at, _), _)| at);
+        common.min(same)
     });
+    &first.text[..common]
+}
+
+/// Whether something on the page is selected, which Ctrl-C is to copy.
+fn is_selected() -> bool {
+    let in_page = window().get_selection().ok().flatten();
+    let in_input = input().is_some_and(|input| {
+        input.selection_start().ok().flatten() != input.selection_end().ok().flatten()
+    });
+    in_input || in_page.is_some_and(|selection| !selection.is_collapsed())
 }

@@ -26,6 +26,8 @@ pub(crate) const BROWSER: Need = Need::Package(
 );
 pub(crate) const DRIVER: Need = Need::Package("chromium-driver", &["chromedriver"]);
 pub(crate) const IP: Need = Need::Package("iproute2", &["ip"]);
+/// A terminal for the peer's prompt.
+pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);

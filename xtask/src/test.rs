@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, in groups that also run alone.
 
 use crate::Error;
-use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT};
+use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT};
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, interop, isolate, package, sim, wasm};
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ const GROUPS: [Group; 8] = [
     },
     Group {
         name: "native",
-        needs: &[],
+        needs: &[SCRIPT],
         run: native,
     },
     Group {
@@ -167,6 +167,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "processes",
         "--test",
+        "commands",
+        "--test",
         "chain",
         "--test",
         "hostile",
@@ -215,8 +217,22 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 
 fn e2e(ws: &Workspace) -> Result<(), Error> {
     let tests = [
-        "--test", "browsers", "--test", "degree", "--test", "far_tab", "--test", "streams",
-        "--test", "interop", "--test", "console", "--test", "storm",
+        "--test",
+        "browsers",
+        "--test",
+        "degree",
+        "--test",
+        "far_tab",
+        "--test",
+        "streams",
+        "--test",
+        "interop",
+        "--test",
+        "console",
+        "--test",
+        "page_commands",
+        "--test",
+        "storm",
     ];
     interop::install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

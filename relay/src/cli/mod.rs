@@ -3,7 +3,10 @@
 mod door;
 mod idl;
 mod peer;
+mod prompt;
 mod relay;
+mod report;
+mod stop;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -16,7 +19,7 @@ use peerage::Name;
 use url::Url;
 
 use crate::JoinError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, FileConfig, PeerConfig};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -73,6 +76,8 @@ enum CliError {
         file: PathBuf,
         source: std::io::Error,
     },
+    #[error("expected `autoListen` to be true: a relay is there to let others in")]
+    MuteRelay,
     #[error("cannot read from the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
 }
@@ -100,10 +105,14 @@ fn name_of(option: Option<String>, file: Option<String>) -> Result<Option<Name>,
     Ok(option.or(file).map(|name| name.parse()).transpose()?)
 }
 
-/// The relays of the command line, or else of the file.
-fn relay_urls(options: &[String], file: &[String]) -> Result<Vec<Url>, CliError> {
-    let texts = if options.is_empty() { file } else { options };
-    texts.iter().map(|text| relay_url(text)).collect()
+/// The relays of the command line, or else of the file: its `relays`, and its `peers`.
+fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliError> {
+    if !options.is_empty() {
+        return options.iter().map(|text| relay_url(text)).collect();
+    }
+    let peers = file.peers.iter().map(PeerConfig::url);
+    let texts = file.relays.iter().cloned().chain(peers);
+    texts.map(|text| relay_url(&text)).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {

@@ -1,15 +1,15 @@
-//! `peerage peer`: a prompt, or one command.
+//! `peerage peer`: a prompt, one command, or a peer that serves others.
 
 use std::process::ExitCode;
 
 use peerage::id::Kind;
-use peerage::service::command::{Commands, Outcome as Ran};
-use peerage::{Config, Failure};
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
-use serde_json::json;
+use peerage::service::command::{Status, parse_duration};
+use peerage::{Config, Time};
 
-use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls, say};
+use crate::cli::prompt::prompt;
+use crate::cli::report::Manner;
+use crate::cli::stop::stop_signal;
+use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls};
 use crate::config::FileConfig;
 use crate::join;
 
@@ -25,11 +25,14 @@ pub(super) struct Args {
     /// Write results as JSON, one a line.
     #[arg(long)]
     json: bool,
+    /// Interrupt commands after this time, such as 50ms, 2s or 1.5m.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Time>,
 }
 
 pub(super) async fn run(args: Args) -> Outcome {
     let file = FileConfig::load(args.common.config.as_deref())?;
-    let mut relays = relay_urls(&args.common.relay, &file.relays)?;
+    let mut relays = relay_urls(&args.common.relay, &file)?;
     if relays.is_empty() {
         relays.push(relay_url(DEFAULT_RELAY)?);
     }
@@ -51,66 +54,22 @@ pub(super) async fn run(args: Args) -> Outcome {
             }
         });
     }
-    let code = match args.command {
-        Some(line) => report(commands.run(&line).await, args.json),
-        None => prompt(&commands, args.json).await?,
+    let manner = Manner {
+        json: args.json,
+        timeout: args.timeout,
+    };
+    let status = match args.command {
+        Some(line) => Ok(manner.run(&commands, &line).await),
+        None if file.interactive.unwrap_or(true) => {
+            let ended = prompt(&commands, manner).await;
+            ended.map(|()| Status::OK)
+        }
+        None => {
+            stop_signal().await;
+            Ok(Status::OK)
+        }
     };
     commands.node().close();
     runtime.finished().await;
-    Ok(code)
-}
-
-async fn prompt(commands: &Commands, json: bool) -> Outcome {
-    let mut editor = DefaultEditor::new()?;
-    let name = commands
-        .node()
-        .name()
-        .map_or_else(String::new, |name| name.to_string());
-    loop {
-        let question = format!("{name}> ");
-        let (back, line) = tokio::task::spawn_blocking(move || {
-            let line = editor.readline(&question);
-            (editor, line)
-        })
-        .await
-        .map_err(|error| ReadlineError::Io(std::io::Error::other(error)))?;
-        editor = back;
-        let line = match line {
-            Ok(line) => line,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(ExitCode::SUCCESS),
-            Err(error) => return Err(error.into()),
-        };
-        match line.trim() {
-            "" => {}
-            "exit" | "quit" => return Ok(ExitCode::SUCCESS),
-            line => {
-                editor.add_history_entry(line)?;
-                report(commands.run(line).await, json);
-            }
-        }
-    }
-}
-
-fn report(result: Result<Ran, Failure>, json: bool) -> ExitCode {
-    match result {
-        Ok(ran) => {
-            if json {
-                say(&json!({ "status": ran.status.0, "output": ran.output }).to_string());
-            } else if !ran.output.is_empty() {
-                say(ran.output.trim_end_matches('\n'));
-            }
-            ExitCode::from(ran.status.0)
-        }
-        Err(failure) => {
-            if json {
-                let code = failure.code.as_str();
-                let error =
-                    json!({ "code": code, "message": failure.message, "peer": failure.peer });
-                say(&error.to_string());
-            } else {
-                complain(&failure.in_words());
-            }
-            ExitCode::FAILURE
-        }
-    }
+    Ok(ExitCode::from(status?.0))
 }

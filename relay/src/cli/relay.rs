@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
-use crate::cli::{Common, Door, Outcome, name_of, relay_urls, say};
+use crate::cli::stop::stop_signal;
+use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
 use crate::config::FileConfig;
 use crate::{Runtime, serve_commands};
 
@@ -22,8 +23,11 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Outcome {
     let options = args.common;
     let file = FileConfig::load(options.config.as_deref())?;
+    if file.auto_listen == Some(false) && options.listen.is_none() {
+        return Err(CliError::MuteRelay);
+    }
     let address = options.listen.or(file.address()).unwrap_or(DEFAULT_LISTEN);
-    let relays = relay_urls(&options.relay, &file.relays)?;
+    let relays = relay_urls(&options.relay, &file)?;
     let name = name_of(options.name, file.name)?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
@@ -41,17 +45,4 @@ pub(super) async fn run(args: Args) -> Outcome {
     };
     door.serve(node, runtime, &file.origins, stop).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Ctrl-C, or the signal of a service manager.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -64,6 +64,16 @@ impl Node {
         self.lock().machine.peers()
     }
 
+    /// With how many nodes it has a session.
+    pub fn sessions(&self) -> usize {
+        self.lock().machine.sessions()
+    }
+
+    /// The time that it was told last.
+    pub fn now(&self) -> Time {
+        self.lock().machine.now
+    }
+
     /// What this relay has forwarded.
     pub fn traffic(&self) -> crate::node::Traffic {
         self.lock().machine.traffic()

@@ -4,4 +4,4 @@ pub mod command;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]
-pub(crate) mod zone;
+mod zone;

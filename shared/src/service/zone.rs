@@ -1,194 +1,214 @@
-//! A zone in memory, for the tests of services: a relay and nodes with it, each run as its platform would,
-//! in one thread and with a clock of its own.
+//! A zone in memory, for tests of services: nodes with their drivers, links that carry packets at once,
+//! and a clock that moves when nothing else does.
 
-use core::future::Future;
-use core::pin::{Pin, pin};
+use core::future::{Future, poll_fn};
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
 use crate::link::{LinkId, Origin};
-use crate::node::{Action, Driver, Input};
-use crate::{Config, Identity, Kind, Node, Time};
+use crate::node::{Action, Driver, Input, Node};
+use crate::{Config, Identity, Kind, Time};
 
-/// How long nothing may happen, in the zone's own time, before a wait is given up.
-const PATIENCE: Time = Time::from_secs(600);
+/// How far time moves at once: no test waits for longer in vain.
+const TIME_MAX: Time = Time::from_secs(600);
 
-pub(crate) struct Zone {
-    members: Vec<Member>,
-    /// Where the other end of a link is.
-    links: HashMap<LinkId, (usize, LinkId)>,
-    packets: VecDeque<(usize, LinkId, Bytes)>,
-    tasks: Vec<Pin<Box<dyn Future<Output = ()>>>>,
-    now: Time,
-    last_link: u64,
-}
-
-struct Member {
-    node: Node,
-    driver: Driver,
-    /// Whether it can reach the relay.
-    up: bool,
+/// Nodes by number; the relay is number 0.
+pub(super) struct Zone {
+    nodes: Vec<(Node, Driver)>,
+    /// The other end of each link.
+    links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
+    wire: VecDeque<(usize, LinkId, Bytes)>,
+    /// Programs of the nodes, which run beside what a test waits for.
+    programs: Vec<Pin<Box<dyn Future<Output = ()>>>>,
+    next_link: u64,
+    /// Nodes that are no more.
+    dead: BTreeSet<usize>,
+    pub(super) now: Time,
 }
 
 impl Zone {
-    /// A relay, which is member 0, and nodes by these names.
-    pub(crate) fn new(names: &[&str]) -> Self {
+    /// A zone with its relay, by the name `relay`.
+    pub(super) fn new() -> Self {
         let mut zone = Self {
-            members: Vec::new(),
-            links: HashMap::new(),
-            packets: VecDeque::new(),
-            tasks: Vec::new(),
+            nodes: Vec::new(),
+            links: BTreeMap::new(),
+            wire: VecDeque::new(),
+            programs: Vec::new(),
+            next_link: 0,
+            dead: BTreeSet::new(),
             now: Time::from_secs(1),
-            last_link: 0,
         };
-        zone.add(Kind::Relay, "relay");
-        names.iter().for_each(|name| zone.add(Kind::Native, name));
-        zone.settle();
+        zone.add(Config::new(Kind::Relay), "relay");
         zone
     }
 
-    fn add(&mut self, kind: Kind, name: &str) {
-        let seed = self.members.len() as u8 + 1;
-        let config = Config::new(kind).named(name.parse().unwrap());
-        let identity = Identity::from_secret(&[seed; 32]);
-        let (node, driver) = Driver::new(config, identity, [seed ^ 0x5a; 32], self.now);
-        let up = true;
-        self.members.push(Member { node, driver, up });
+    /// A node of this name, online.
+    pub(super) fn join(&mut self, name: &str) -> Node {
+        let node = self.add(Config::new(Kind::Native), name);
+        let online = node.clone();
+        self.run(async move { online.online(false).await }).unwrap();
+        node
     }
 
-    /// A member, by its number.
-    pub(crate) fn node(&self, n: usize) -> &Node {
-        &self.members[n].node
+    /// The node of a number.
+    pub(super) fn node(&self, number: usize) -> &Node {
+        &self.nodes[number].0
     }
 
-    /// Runs something beside all else.
-    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
-        self.tasks.push(Box::pin(task));
+    /// Runs a program from now on: it has begun when this returns.
+    pub(super) fn spawn(&mut self, program: impl Future<Output = ()> + 'static) {
+        let mut program = Box::pin(program);
+        let mut cx = Context::from_waker(Waker::noop());
+        if program.as_mut().poll(&mut cx).is_pending() {
+            self.programs.push(program);
+        }
     }
 
-    /// Runs the zone until this has come to its end.
-    pub(crate) fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        let end = self.now + PATIENCE;
+    /// What comes of `work`, while everyone else goes on.
+    pub(super) fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = Box::pin(work);
+        let end = self.now + TIME_MAX;
         loop {
             self.settle();
-            if let Poll::Ready(result) = future.as_mut().poll(&mut nobody()) {
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(done) = work.as_mut().poll(&mut cx) {
                 self.settle();
-                return result;
+                return done;
             }
-            // What the future has just begun may be done at once.
-            if self.settle() {
+            if !self.settle() {
+                assert!(self.now < end, "nothing came of it in {TIME_MAX:?}");
+                self.pass();
+            }
+        }
+    }
+
+    /// Lets time pass, with all that happens in it.
+    pub(super) fn sleep(&mut self, duration: Time) {
+        let sleeper = self.nodes[0].0.clone();
+        self.run(async move { sleeper.sleep(duration).await });
+    }
+
+    /// A node vanishes without a word.
+    pub(super) fn kill(&mut self, number: usize) {
+        self.dead.insert(number);
+        let ends: Vec<_> = self
+            .links
+            .keys()
+            .filter(|(n, _)| *n == number)
+            .copied()
+            .collect();
+        for end in ends {
+            let Some((far, link)) = self.links.remove(&end) else {
                 continue;
-            }
-            assert!(self.now < end, "it does not come to its end");
-            self.now = self.next_deadline().min(end);
+            };
+            self.links.remove(&(far, link));
+            let driver = &self.nodes[far].1;
+            driver.handle(self.now, Input::LinkDown(link, "cut".into()));
         }
     }
 
-    /// Lets time pass.
-    pub(crate) fn advance(&mut self, time: Time) {
-        let end = self.now + time;
-        self.settle();
-        while self.now < end {
-            self.now = self.next_deadline().min(end);
-            self.settle();
-        }
-    }
-
-    /// A member vanishes without a word, for ever.
-    pub(crate) fn kill(&mut self, n: usize) {
-        self.members[n].up = false;
-        let is_of = |(link, (far, far_link)): (&LinkId, &(usize, LinkId))| {
-            (*far == n).then_some((*link, *far_link))
-        };
-        let links: Vec<_> = self.links.iter().filter_map(is_of).collect();
-        for (near, far) in links {
-            let peer = self.links.remove(&far).map(|(peer, _)| peer);
-            self.links.remove(&near);
-            if let Some(peer) = peer {
-                let down = Input::LinkDown(near, String::from("cut"));
-                self.members[peer].driver.handle(self.now, down);
-            }
-        }
-        self.settle();
-    }
-
-    fn next_deadline(&self) -> Time {
-        let alive = self.members.iter().filter(|member| member.up);
-        let next = alive.filter_map(|member| member.driver.deadline()).min();
-        let soon = self.now + Time::from_millis(1);
-        next.map_or(soon, |next| next.max(soon))
+    fn add(&mut self, config: Config, name: &str) -> Node {
+        let secret = self.nodes.len() as u8 + 1;
+        let identity = Identity::from_secret(&[secret; 32]);
+        let config = config.named(name.parse().unwrap());
+        let (node, driver) = Driver::new(config, identity, [secret ^ 0x5a; 32], self.now);
+        self.nodes.push((node.clone(), driver));
+        node
     }
 
     /// Lets everyone do what there is to do now; whether there was anything.
     fn settle(&mut self) -> bool {
         let mut any = false;
         loop {
-            let mut busy = false;
-            for n in 0..self.members.len() {
-                while self.members[n].up
-                    && let Poll::Ready(action) =
-                        self.members[n].driver.poll_action(self.now, &nobody())
-                    && !matches!(action, Action::Finish)
-                {
-                    busy = true;
-                    self.perform(n, action);
+            let mut busy = self.act();
+            if let Some((number, link, packet)) = self.wire.pop_front() {
+                let driver = &self.nodes[number].1;
+                driver.handle(self.now, Input::Packet(link, packet));
+                busy = true;
+            }
+            if !busy {
+                let mut cx = Context::from_waker(Waker::noop());
+                self.programs
+                    .retain_mut(|program| program.as_mut().poll(&mut cx).is_pending());
+                if !self.act() && self.wire.is_empty() {
+                    return any;
                 }
             }
-            while let Some((n, link, packet)) = self.packets.pop_front() {
-                busy = true;
-                let input = Input::Packet(link, packet);
-                self.members[n].driver.handle(self.now, input);
-            }
-            self.tasks
-                .retain_mut(|task| task.as_mut().poll(&mut nobody()).is_pending());
-            any |= busy;
-            if !busy {
-                return any;
-            }
+            any = true;
         }
     }
 
-    fn perform(&mut self, n: usize, action: Action) {
+    fn act(&mut self) -> bool {
+        let mut busy = false;
+        let mut cx = Context::from_waker(Waker::noop());
+        for number in 0..self.nodes.len() {
+            let action = |zone: &Self, cx: &mut Context<'_>| {
+                let driver = &zone.nodes[number].1;
+                let mut next = poll_fn(|cx| driver.poll_action(zone.now, cx));
+                Pin::new(&mut next).poll(cx)
+            };
+            while !self.dead.contains(&number)
+                && let Poll::Ready(action) = action(self, &mut cx)
+            {
+                if matches!(action, Action::Finish) {
+                    break;
+                }
+                busy = true;
+                self.perform(number, action);
+            }
+        }
+        busy
+    }
+
+    fn perform(&mut self, number: usize, action: Action) {
         match action {
             Action::Dial => {
-                self.last_link += 2;
-                let (near, far) = (LinkId(self.last_link), LinkId(self.last_link + 1));
-                self.links.insert(near, (0, far));
-                self.links.insert(far, (n, near));
-                let now = self.now;
-                let up = |origin, link| Input::LinkUp(link, origin);
-                self.members[n]
-                    .driver
-                    .handle(now, up(Origin::Dialled, near));
-                self.members[0]
-                    .driver
-                    .handle(now, up(Origin::Accepted, far));
+                let (here, there) = (LinkId(self.next_link), LinkId(self.next_link + 1));
+                self.next_link += 2;
+                self.links.insert((number, here), (0, there));
+                self.links.insert((0, there), (number, here));
+                for (number, link, origin) in [
+                    (number, here, Origin::Dialled),
+                    (0, there, Origin::Accepted),
+                ] {
+                    let driver = &self.nodes[number].1;
+                    driver.handle(self.now, Input::LinkUp(link, origin));
+                }
             }
             Action::Send(link, packet) => {
-                if let Some((far, far_link)) = self.links.get(&link) {
-                    self.packets.push_back((*far, *far_link, packet));
+                if let Some((far, far_link)) = self.links.get(&(number, link)) {
+                    self.wire.push_back((*far, *far_link, packet));
                 }
             }
             Action::Close(link, _) => {
-                // What was sent before the end has arrived: packets take no time.
-                while let Some((n, link, packet)) = self.packets.pop_front() {
-                    let input = Input::Packet(link, packet);
-                    self.members[n].driver.handle(self.now, input);
-                }
-                if let Some((far, far_link)) = self.links.remove(&link) {
-                    self.links.remove(&far_link);
-                    let down = Input::LinkDown(far_link, String::from("closed"));
-                    self.members[far].driver.handle(self.now, down);
+                if let Some((far, far_link)) = self.links.remove(&(number, link)) {
+                    self.links.remove(&(far, far_link));
+                    let driver = &self.nodes[far].1;
+                    // What was sent before the end still arrives.
+                    self.wire.retain(|(n, link, packet)| {
+                        let last_words = (*n, *link) == (far, far_link);
+                        if last_words {
+                            driver.handle(self.now, Input::Packet(*link, packet.clone()));
+                        }
+                        !last_words
+                    });
+                    driver.handle(self.now, Input::LinkDown(far_link, "closed".into()));
                 }
             }
             Action::Finish => {}
         }
     }
-}
 
-fn nobody() -> Context<'static> {
-    Context::from_waker(Waker::noop())
+    /// Time passes to the next thing that is due.
+    fn pass(&mut self) {
+        let due = self
+            .nodes
+            .iter()
+            .filter_map(|(_, driver)| driver.deadline());
+        let least = self.now + Time::from_millis(1);
+        self.now = due.min().unwrap_or(least).max(least);
+    }
 }

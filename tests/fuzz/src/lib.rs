@@ -12,7 +12,7 @@ use peerage::link::hello::{Challenge, Hello, VERSIONS};
 use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Machine;
 use peerage::object::{Form, decode, encode, from_value};
-use peerage::service::command::Line;
+use peerage::service::command::{Line, parse_duration};
 use peerage::service::signal::Signal;
 use peerage::session::Payload;
 use peerage::session::transport::Remark;
@@ -124,8 +124,8 @@ pub fn text(input: &[u8]) {
     if let Ok(id) = text.parse::<NodeId>() {
         assert!(id.to_string().eq_ignore_ascii_case(text));
     }
-    // No line makes it panic.
-    let _ = Line::parse(text);
+    // No line or duration makes it panic.
+    let _ = (Line::parse(text), parse_duration(text));
 }
 
 /// A value: what is read is the same graph when it is written and read again, in either form.

@@ -17,7 +17,7 @@ use web_sys::AbortController;
 
 use super::Objects;
 use crate::error::{call_to_js, from_js_error, to_js};
-use crate::objects::{object, peer_by_id};
+use crate::objects::{node_object, object};
 
 /// An agent of this page, as the page holds it.
 #[wasm_bindgen]
@@ -102,7 +102,7 @@ impl Objects {
             *controller = AbortController::new().ok();
         }
         let signal = controller.as_ref().map(AbortController::signal);
-        let peer = call.caller.map(|id| peer_by_id(self.rpc().node(), id));
+        let peer = call.caller.map(|id| node_object(self.rpc().node(), id));
         object(&[("peer", peer.into()), ("signal", signal.into())])
     }
 }

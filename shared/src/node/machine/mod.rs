@@ -165,6 +165,12 @@ impl Machine {
             .collect()
     }
 
+    /// With how many nodes it has a session.
+    pub fn sessions(&self) -> usize {
+        let peers = self.peers.values();
+        peers.filter(|state| state.session.is_some()).count()
+    }
+
     /// When [`Machine::handle_time`] must be called at the latest.
     pub fn deadline(&self) -> Option<Time> {
         let timer = self.timers.first().map(|(time, _)| *time);

@@ -4,98 +4,114 @@ use core::fmt::Write;
 
 use crate::limits::SLEEP_MAX;
 use crate::node::Node;
-use crate::service::command::line::split_word;
-use crate::service::command::{Call, Commands, Status};
+use crate::service::command::calc::evaluate;
+use crate::service::command::line::SYSTEM;
+use crate::service::command::words::split_word;
+use crate::service::command::{Call, Commands, Signature, Status, param};
 use crate::{Failure, Time};
+
+/// Beyond this many characters, a usage line has its help on the next.
+const USAGE_WIDTH_MAX: usize = 24;
 
 /// Registers them.
 pub(super) fn register(commands: &Commands) {
     commands.register(
         "alias",
-        "alias [NAME[=COMMAND]]: list or set words that stand for a command",
+        "lists or sets words that stand for a command here",
+        param::line("NAME[=COMMAND]", "the word, and what it shall mean").optional(),
         alias,
     );
     commands.register(
         "calc",
-        "calc EXPRESSION: arithmetic, such as calc (1+2)*3.5",
+        "arithmetic",
+        param::line("EXPRESSION", "such as (1+2)*3.5"),
         calc,
     );
-    commands.register("echo", "echo TEXT: writes the text", |call| async move {
-        call.end(Status::OK, &call.args)
-    });
-    commands.register("help", "help: lists the commands", help);
-    commands.register("peers", "peers: who is here, and by which path", peers);
+    commands.register(
+        "echo",
+        "writes the text",
+        param::line("TEXT", "anything").optional(),
+        |call, text: Option<String>| async move { call.end(Status::OK, text.unwrap_or_default()) },
+    );
+    commands.register(
+        "help",
+        "lists the commands, or explains one",
+        param::command("COMMAND", "which one").optional(),
+        help,
+    );
+    commands.register("peers", "who is here, and by which path", (), peers);
     commands.register(
         "ping",
-        "ping @NAME: the time there and back, and by which path",
+        "the time there and back, and by which path",
+        param::node("@NODE", "the node to reach"),
         ping,
     );
-    commands.register("sleep", "sleep SECONDS: waits", sleep);
+    commands.register(
+        "sleep",
+        "waits",
+        param::number("SECONDS", "how long, such as 0.5"),
+        sleep,
+    );
+    commands.register("status", "how this node is", (), status);
+    commands.register(
+        SYSTEM,
+        "runs a command itself, whatever an alias makes of its name",
+        param::line("COMMAND", "the command and its arguments"),
+        // With a command, it is that command that runs.
+        |call, _| async move { call.end(Status::USAGE, "") },
+    );
 }
 
-async fn calc(call: Call) -> Status {
-    match evaluate(&call.args) {
+async fn calc(call: Call, expression: String) -> Status {
+    match evaluate(&expression) {
         Ok(value) => call.end(Status::OK, value.to_string()),
         Err(reason) => call.end(Status::FAILED, reason),
     }
 }
 
-fn evaluate(expression: &str) -> Result<f64, String> {
-    if expression.trim().is_empty() {
-        return Err(String::from("expected an expression, such as 1+2"));
-    }
-    let value = fasteval2::ez_eval(expression, &mut fasteval2::EmptyNamespace)
-        .map_err(|error| explain(expression, &error))?;
-    if value.is_nan() {
-        Err(format!(
-            "`{expression}` has no value: it divides zero by zero, or the like"
-        ))
-    } else if value.is_infinite() {
-        Err(format!(
-            "`{expression}` has no value: it divides by zero, or grows too large"
-        ))
-    } else {
-        // Minus zero is of no use to anybody.
-        Ok(value + 0.0)
-    }
-}
-
-fn explain(expression: &str, error: &fasteval2::Error) -> String {
-    use fasteval2::Error;
-    match error {
-        Error::EofWhileParsing(_) | Error::EOF => {
-            format!("`{expression}` is incomplete: expected a value at its end")
-        }
-        Error::Undefined(name) => format!("`{name}` is neither a number nor a known function"),
-        Error::UnparsedTokensRemaining(rest) => format!("did not expect `{rest}`"),
-        Error::TooLong => String::from("the expression is too long"),
-        Error::TooDeep => String::from("the expression is nested too deeply"),
-        other => format!("`{expression}` cannot be read: {other}"),
-    }
-}
-
-async fn help(call: Call) -> Status {
-    let text = {
-        let table = call.commands.lock();
-        let aliases = table
-            .aliases
-            .iter()
-            .map(|(name, to)| format!("{name}: alias of `{to}`"));
-        let lines: Vec<_> = table
-            .commands
-            .values()
-            .map(|entry| entry.help.clone())
-            .chain(aliases)
-            .collect();
-        lines.join("\n")
+async fn help(call: Call, name: Option<String>) -> Status {
+    let Some(name) = name else {
+        return call.end(Status::OK, overview(&call.commands));
     };
-    call.end(Status::OK, text)
+    let (signature, alias) = {
+        let registry = call.commands.lock();
+        let entry = registry.commands.get(&name);
+        let signature = entry.map(|entry| entry.signature.in_full());
+        (signature, registry.aliases.get(&name).cloned())
+    };
+    match (alias, signature) {
+        (Some(meaning), _) => call.end(Status::OK, format!("{name} is an alias of `{meaning}`")),
+        (None, Some(text)) => call.end(Status::OK, text),
+        (None, None) => {
+            let text = format!("unknown command `{name}`; `help` lists those that are known");
+            call.end(Status::FAILED, text)
+        }
+    }
 }
 
-async fn alias(call: Call) -> Status {
-    let (name, meaning) = match call.args.split_once('=') {
+fn overview(commands: &Commands) -> String {
+    let signatures = commands.signatures();
+    let usages: Vec<_> = signatures.iter().map(Signature::usage).collect();
+    let widths = usages.iter().map(|usage| usage.chars().count());
+    let width = widths.filter(|width| *width <= USAGE_WIDTH_MAX).max();
+    let width = width.unwrap_or(0);
+    let mut text = String::new();
+    for (usage, Signature { help, .. }) in usages.iter().zip(&signatures) {
+        // Writing to a string cannot fail.
+        let _ = match usage.chars().count() <= width {
+            true => writeln!(text, "{usage:width$}  {help}"),
+            false => writeln!(text, "{usage}\n{:width$}  {help}", ""),
+        };
+    }
+    text + "\nCOMMAND @NAME runs a command at that node, COMMAND @a,b at these, COMMAND @* at everyone else,\n\
+        relays included; @NAME[timeout=2s] interrupts it after that time. `help COMMAND` tells more."
+}
+
+async fn alias(call: Call, args: Option<String>) -> Status {
+    let args = args.unwrap_or_default();
+    let (name, meaning) = match args.split_once('=') {
         Some((name, meaning)) => (name.trim(), Some(meaning.trim())),
-        None => (call.args.trim(), None),
+        None => (args.trim(), None),
     };
     match meaning {
         // What a word means here is not for others to say.
@@ -115,8 +131,8 @@ async fn alias(call: Call) -> Status {
         }
         None => {
             let lines: Vec<_> = {
-                let table = call.commands.lock();
-                let listed = table
+                let registry = call.commands.lock();
+                let listed = registry
                     .aliases
                     .iter()
                     .filter(|(n, _)| name.is_empty() || *n == name);
@@ -132,11 +148,10 @@ async fn alias(call: Call) -> Status {
     }
 }
 
-async fn peers(call: Call) -> Status {
+async fn peers(call: Call, (): ()) -> Status {
     let mut text = String::new();
     for peer in call.node().peers() {
         let rtt = peer.quality.rtt.map_or_else(|| "-".into(), millis);
-        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "{}  {}  {}  {rtt}  {}",
@@ -154,11 +169,7 @@ async fn peers(call: Call) -> Status {
     call.end(Status::OK, text)
 }
 
-async fn ping(call: Call) -> Status {
-    let target = call.args.trim().trim_start_matches('@').to_owned();
-    if target.is_empty() {
-        return call.end(Status::USAGE, "expected ping @NAME");
-    }
+async fn ping(call: Call, target: String) -> Status {
     match ping_by_name(call.node(), &target).await {
         Ok(text) => call.end(Status::OK, text),
         Err(failure) => call.end(Status::FAILED, failure.to_string()),
@@ -173,66 +184,39 @@ async fn ping_by_name(node: &Node, target: &str) -> Result<String, Failure> {
     Ok(format!("{target}: {} {}", millis(pong.rtt), pong.path))
 }
 
-async fn sleep(call: Call) -> Status {
-    let seconds = call.args.trim().parse().map(Time::try_from_secs_f64);
-    let Ok(Ok(duration)) = seconds else {
-        return call.end(Status::USAGE, "expected sleep SECONDS, such as sleep 0.5");
-    };
-    call.node().sleep(duration.min(SLEEP_MAX)).await;
+async fn sleep(call: Call, seconds: f64) -> Status {
+    match Time::try_from_secs_f64(seconds) {
+        Ok(duration) => call.node().sleep(duration.min(SLEEP_MAX)).await,
+        Err(_) if seconds > 0.0 => call.node().sleep(SLEEP_MAX).await,
+        Err(_) => return call.end(Status::USAGE, "expected a time that is not negative"),
+    }
     Status::OK
+}
+
+async fn status(call: Call, (): ()) -> Status {
+    let node = call.node();
+    let peers = node.peers();
+    let name = node.name();
+    let relays = peers.iter().filter(|peer| peer.kind == crate::Kind::Relay);
+    let relays: Vec<_> = relays.map(|relay| relay.name.as_str()).collect();
+    let up = node.now().saturating_sub(call.commands.since);
+    let lines = [
+        (
+            "name",
+            name.as_ref().map_or("-", |name| name.as_str()).to_owned(),
+        ),
+        ("id", node.id().to_string()),
+        ("kind", node.kind().to_string()),
+        ("state", node.state().as_str().to_owned()),
+        ("relays", relays.join(", ")),
+        ("peers", peers.len().to_string()),
+        ("sessions", node.sessions().to_string()),
+        ("up", format!("{} s", up.as_secs())),
+    ];
+    let lines = lines.map(|(what, value)| format!("{what:8}  {value}"));
+    call.end(Status::OK, lines.join("\n"))
 }
 
 fn millis(time: Time) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    use super::*;
-
-    fn shown(expression: &str) -> String {
-        evaluate(expression).map_or_else(|e| e, |value| value.to_string())
-    }
-
-    #[test]
-    fn arithmetic_has_precedence_parentheses_and_fractions() {
-        for (expression, value) in [
-            ("1+2", "3"),
-            ("1 + 2 * 3", "7"),
-            ("(1+2)*3", "9"),
-            ("2^10", "1024"),
-            ("-3 + 1", "-2"),
-            ("1/4", "0.25"),
-            ("0.5 * 3", "1.5"),
-            ("10 % 4", "2"),
-            ("7 - 2 - 1", "4"),
-            ("0 * -1", "0"),
-            ("1e3", "1000"),
-            ("sin(0)", "0"),
-        ] {
-            assert_eq!(shown(expression), value, "{expression}");
-        }
-    }
-
-    #[test]
-    fn what_has_no_value_says_why() {
-        assert!(shown("1/0").contains("divides by zero"), "{}", shown("1/0"));
-        assert!(shown("0/0").contains("zero by zero"));
-        assert!(shown("1+").contains("incomplete"), "{}", shown("1+"));
-        assert!(shown("1+x").contains("`x`"), "{}", shown("1+x"));
-        assert!(shown("").contains("expected an expression"));
-        for odd in ["1 2", "(1", "1)", "@", "1++", "\u{0}", "ä"] {
-            assert!(evaluate(odd).is_err(), "{odd}: {:?}", evaluate(odd));
-        }
-    }
-
-    #[test]
-    fn hostile_expressions_are_refused_quickly() {
-        assert!(evaluate(&"(".repeat(100_000)).is_err());
-        assert!(evaluate(&"1+".repeat(100_000)).is_err());
-        assert!(evaluate("9^9^9^9").is_err());
-    }
 }

@@ -1,25 +1,52 @@
-//! The caller's side: where a line is to run, and what came of it.
+//! The caller's side: a line runs at its targets, and what they say comes back.
 
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+
+use crate::Time;
 use crate::error::{Code, Failure};
-use crate::id::NodeId;
-use crate::limits::OUTPUT_BYTES_MAX;
+use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE};
 use crate::log::step;
-use crate::node::Stream;
-use crate::service::command::line::split_word;
-use crate::service::command::server::{Call, Output};
-use crate::service::command::wire::{Request, Response};
-use crate::service::command::{Commands, Line, PROTOCOL, Status};
-use crate::wire::{from_cbor, to_cbor};
+use crate::service::command::deadline::timed_out;
+use crate::service::command::job::{Job, Place};
+use crate::service::command::line::Targets;
+use crate::service::command::outcome::{Collected, Outcome};
+use crate::service::command::words::split_word;
+use crate::service::command::{Commands, Line, Status};
 
-/// What came of a command.
+/// News of a line that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// How it ended.
-    pub status: Status,
-    /// What it wrote.
-    pub output: String,
-    /// The number of its steps in the logs.
-    pub trace: u64,
+pub struct Told {
+    /// Which target this is of, as it was typed; empty for a line without one.
+    pub target: Arc<str>,
+    /// What it is.
+    pub what: News,
+}
+
+/// What a target has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The command wrote this.
+    Output(String),
+    /// The command has ended there, or why it cannot.
+    End(Result<Status, Failure>),
+}
+
+/// A line that runs: a stream of what its targets tell, each of which ends once. If it is dropped, the
+/// command is interrupted everywhere; if it is not read, those that write wait.
+pub struct Run {
+    pub(super) trace: u64,
+    targets: Vec<Arc<str>>,
+    is_several: bool,
+    pub(super) collected: Collected,
+    running: BoxStream<'static, Told>,
+    /// Targets that have not ended.
+    unfinished: Vec<Arc<str>>,
+    timeout: Option<(Time, BoxFuture<'static, ()>)>,
 }
 
 impl Commands {
@@ -27,68 +54,90 @@ impl Commands {
     ///
     /// # Errors
     /// Why it did not come to an end there: `unknown-name`, `unreachable`, `left`, `gone`… A command
-    /// that ended badly is no error but an outcome with a status other than zero.
+    /// that ended badly is no error but an outcome with a status other than zero; and so is one of
+    /// several targets that cannot be reached.
     pub async fn run(&self, text: &str) -> Result<Outcome, Failure> {
+        self.start(text, None)?.outcome().await
+    }
+
+    /// Begins to run a line, which is interrupted wherever it has not ended after `timeout`.
+    ///
+    /// # Errors
+    /// Why the line cannot be read, or that `@*` is nobody.
+    pub fn start(&self, text: &str, timeout: Option<Time>) -> Result<Run, Failure> {
         let trace = self.next_trace();
         let line = Line::parse(text)?;
-        let target = line.target.as_deref().unwrap_or("");
+        let timeout = [timeout, line.timeout].into_iter().flatten().min();
+        let timeout = timeout.map(|timeout| timeout.min(DEADLINE_MAX));
+        let is_several = match &line.targets {
+            Targets::Here => false,
+            Targets::Everyone => true,
+            Targets::Named(names) => names.len() > 1,
+        };
+        let jobs = self.jobs(trace, &line, timeout)?;
+        let targets: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.target)).collect();
         step!(
             "parse",
             trace,
             command = line.command,
-            target,
+            target = targets.join(","),
             "a line is typed"
         );
-        let outcome = match self.place(&line).await? {
-            None => self.run_here(trace, line.here()).await,
-            Some(peer) => self.run_there(trace, peer, &line).await?,
-        };
-        step!(
-            "display",
+        let running = stream::iter(jobs)
+            .map(|job| job.run().boxed())
+            .flatten_unordered(TARGETS_AT_ONCE)
+            .boxed();
+        let timeout = timeout.map(|timeout| {
+            let node = self.node.clone();
+            (timeout, async move { node.sleep(timeout).await }.boxed())
+        });
+        Ok(Run {
             trace,
-            status = outcome.status.0,
-            "the result is here"
-        );
-        Ok(outcome)
+            unfinished: targets.clone(),
+            collected: Collected::new(&targets),
+            targets,
+            is_several,
+            running,
+            timeout,
+        })
     }
 
-    /// Where a line runs. A ping goes to its target, but is a command of this node.
-    async fn place(&self, line: &Line) -> Result<Option<NodeId>, Failure> {
-        match &line.target {
-            Some(target) if split_word(&line.command).0 != "ping" => {
-                self.node.resolve(target).await
+    fn jobs(&self, trace: u64, line: &Line, timeout: Option<Time>) -> Result<Vec<Job>, Failure> {
+        let job = |target: &str, place, command: String| Job {
+            commands: self.clone(),
+            trace,
+            target: target.into(),
+            place,
+            command,
+            timeout,
+        };
+        // A command about a node runs here, with the target as its argument.
+        let about_node = self.is_about_node(&line.command);
+        let at = |name: &str, place| match about_node {
+            true => job(name, Place::Here, format!("{} @{name}", line.command)),
+            false => job(name, place, line.command.clone()),
+        };
+        match &line.targets {
+            Targets::Here => Ok(vec![job("", Place::Here, line.command.clone())]),
+            Targets::Named(names) => {
+                let named = names.iter().map(|name| at(name, Place::Named));
+                Ok(named.collect())
             }
-            _ => Ok(None),
+            Targets::Everyone => {
+                let peers = self.node.peers();
+                if peers.is_empty() {
+                    return Err(Code::UnknownName.because("nobody else is here").of("*"));
+                }
+                let all = peers.iter();
+                Ok(all.map(|p| at(p.name.as_str(), Place::At(p.id))).collect())
+            }
         }
     }
 
-    async fn run_here(&self, trace: u64, command: String) -> Outcome {
-        let output = Output::default();
-        let call = Call::new(self.clone(), None, command, output.clone());
-        let status = self.execute(trace, call).await;
-        Outcome {
-            status,
-            output: output.take_all(),
-            trace,
-        }
-    }
-
-    async fn run_there(&self, trace: u64, peer: NodeId, line: &Line) -> Result<Outcome, Failure> {
-        let name = line.target.clone().unwrap_or_default();
-        step!("route", trace, peer = %peer.short(), "to {name}");
-        let stream = self
-            .node
-            .open(peer, PROTOCOL)
-            .map_err(|failure| failure.of(&name))?;
-        let request = Request {
-            trace,
-            line: line.command.clone(),
-        };
-        stream.send(to_cbor(&request)).await?;
-        stream.finish();
-        collect(&stream, trace)
-            .await
-            .map_err(|failure| failure.of(&name))
+    /// Whether a line is of a command that takes a node, such as `ping`, and says none yet.
+    fn is_about_node(&self, command: &str) -> bool {
+        let (name, args) = split_word(command);
+        args.is_empty() && self.lock().takes_node(name)
     }
 
     fn next_trace(&self) -> u64 {
@@ -99,30 +148,69 @@ impl Commands {
             .as_bytes()
             .iter()
             .fold(0, |n: u64, b| n << 3 ^ u64::from(*b));
-        let mut table = self.lock();
-        table.trace += 1;
-        (own << 20 ^ table.trace) & ((1 << 53) - 1)
+        let mut registry = self.lock();
+        registry.trace += 1;
+        (own << 20 ^ registry.trace) & ((1 << 53) - 1)
     }
 }
 
-async fn collect(stream: &Stream, trace: u64) -> Result<Outcome, Failure> {
-    let mut output = String::new();
-    while let Some(message) = stream.recv().await? {
-        match from_cbor(&message, "a command's response")? {
-            Response::Output(text) if output.len() + text.len() > OUTPUT_BYTES_MAX => {
-                let message =
-                    format!("expected at most {OUTPUT_BYTES_MAX} bytes of output, got more");
-                return Err(Code::TooLarge.because(message));
+impl Run {
+    /// Where it runs, in the order of the line: each as it was typed, or empty for a line without a
+    /// target.
+    pub fn targets(&self) -> &[Arc<str>] {
+        &self.targets
+    }
+
+    /// Whether the line says `@a,b` or `@*`.
+    pub fn is_several(&self) -> bool {
+        self.is_several
+    }
+
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+        if let Poll::Ready(told) = self.running.poll_next_unpin(cx) {
+            return Poll::Ready(told);
+        }
+        let Some((timeout, over)) = &mut self.timeout else {
+            return Poll::Pending;
+        };
+        ready!(over.poll_unpin(cx));
+        let failure = timed_out(*timeout);
+        self.timeout = None;
+        let late = self.unfinished.clone().into_iter().map(move |target| {
+            let end = Err(failure.clone().of(&target));
+            Told {
+                target,
+                what: News::End(end),
             }
-            Response::Output(text) => output += &text,
-            Response::Exit(status) => {
-                return Ok(Outcome {
-                    status: Status(status),
-                    output,
-                    trace,
-                });
+        });
+        // What still runs is dropped by this, and so interrupted.
+        self.running = stream::iter(late).boxed();
+        self.running.poll_next_unpin(cx)
+    }
+}
+
+impl Stream for Run {
+    type Item = Told;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+        let told = ready!(self.poll_told(cx));
+        if let Some(Told {
+            target,
+            what: News::End(result),
+        }) = &told
+        {
+            self.unfinished.retain(|unfinished| unfinished != target);
+            if let Ok(status) = result {
+                let target: &str = target;
+                step!(
+                    "display",
+                    self.trace,
+                    target,
+                    status = status.0,
+                    "the result is here"
+                );
             }
         }
+        Poll::Ready(told)
     }
-    Err(Code::BadMessage.because("the command ended without a status"))
 }

@@ -1,28 +1,51 @@
 //! Remote commands: `calc 1+2 @B` runs at B and its output comes back. A line is words; the last word
-//! or the first may be `@name`, which says where. Aliases are resolved where the command runs.
+//! or the first may be `@name`, `@a,b` or `@*`, which says where. Aliases are resolved where the command
+//! runs, and only what is registered there can be run.
 //!
 //! ```text
 //! stream `peerage/command/1`
-//!   caller → target   one request: trace, line
-//!   target → caller   output…, exit status; then both finish
+//!   caller → target   one request: run (trace, line, timeout) or list
+//!   target → caller   output…, exit status; or the list of commands; then both finish
 //! ```
+//!
+//! Who gives up resets the stream, and the target ends the command.
 
 mod builtin;
+mod calc;
 mod client;
+mod complete;
+mod deadline;
+mod job;
 mod line;
+mod outcome;
+mod output;
+pub mod param;
 mod server;
+mod signature;
+mod table;
+#[cfg(test)]
+mod tests;
 mod wire;
+mod words;
 
-use core::future::Future;
+use core::future::{Future, ready};
 use core::pin::Pin;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use client::Outcome;
-pub use line::Line;
-pub use server::{Call, Output};
+pub use client::{News, Run, Told};
+pub use complete::{Candidate, Completion};
+pub use deadline::parse_duration;
+pub use line::{Line, Targets};
+pub use outcome::{Outcome, TargetResult};
+pub use output::Output;
+pub use server::Call;
+pub use signature::Signature;
+pub use table::Table;
 
+use crate::Time;
 use crate::node::Node;
+use crate::service::command::param::{Arg, ParamKind, Params};
 
 /// The protocol's id.
 pub const PROTOCOL: &str = "peerage/command/1";
@@ -42,63 +65,75 @@ impl Status {
     pub const FORBIDDEN: Self = Self(126);
     /// There is no such command.
     pub const UNKNOWN: Self = Self(127);
+    /// The user has interrupted it.
+    pub const INTERRUPTED: Self = Self(130);
 }
 
 /// A command that runs.
 pub type Running = Pin<Box<dyn Future<Output = Status> + Send>>;
 
-type Run = Arc<dyn Fn(Call) -> Running + Send + Sync>;
+type Handler = Arc<dyn Fn(Call, Vec<Vec<Arg>>) -> Running + Send + Sync>;
 
 /// The commands of a node: those that others may run here, and the way to run one anywhere. Clones
 /// are the same.
 #[derive(Clone)]
 pub struct Commands {
     node: Node,
-    table: Arc<Mutex<Table>>,
+    since: Time,
+    registry: Arc<Mutex<Registry>>,
 }
 
 #[derive(Default)]
-struct Table {
+struct Registry {
     commands: BTreeMap<String, Entry>,
     aliases: BTreeMap<String, String>,
+    listings: complete::Listings,
     trace: u64,
 }
 
 #[derive(Clone)]
 struct Entry {
-    help: String,
-    run: Run,
+    signature: Signature,
+    run: Handler,
 }
 
 impl Commands {
     /// The built-in commands, and these aliases.
     pub fn new(node: Node, aliases: BTreeMap<String, String>) -> Self {
-        let table = Table {
+        let registry = Registry {
             aliases,
-            ..Table::default()
+            ..Registry::default()
         };
         let commands = Self {
+            since: node.now(),
             node,
-            table: Arc::new(Mutex::new(table)),
+            registry: Arc::new(Mutex::new(registry)),
         };
         builtin::register(&commands);
         commands
     }
 
-    /// Adds a command, or replaces the one of that name. `help` is one line for the `help` command.
-    pub fn register<F, R>(&self, name: &str, help: &str, run: F)
+    /// Adds a command, or replaces the one of that name. `help` says in a line what it does, and
+    /// `params` what it takes; its handler gets that read and checked.
+    pub fn register<P, F, R>(&self, name: &str, help: &str, params: P, run: F)
     where
-        F: Fn(Call) -> R + Send + Sync + 'static,
+        P: Params,
+        F: Fn(Call, P::Args) -> R + Send + Sync + 'static,
         R: Future<Output = Status> + Send + 'static,
     {
-        let run: Run = Arc::new(move |call| Box::pin(run(call)));
-        self.lock().commands.insert(
-            name.to_owned(),
-            Entry {
-                help: help.to_owned(),
-                run,
-            },
-        );
+        let signature = Signature {
+            name: name.to_owned(),
+            help: help.to_owned(),
+            params: params.list(),
+        };
+        debug_assert_eq!(signature.check(), Ok(()));
+        let run: Handler = Arc::new(move |call, args| match P::take(args) {
+            Some(args) => Box::pin(run(call, args)),
+            // Arguments are read by the same parameters.
+            None => Box::pin(ready(Status::USAGE)),
+        });
+        let entry = Entry { signature, run };
+        self.lock().commands.insert(name.to_owned(), entry);
     }
 
     /// The node that these belong to.
@@ -106,21 +141,40 @@ impl Commands {
         &self.node
     }
 
-    /// The names and aliases that can be said here, in order.
-    pub fn names(&self) -> Vec<String> {
-        let table = self.lock();
-        let mut names: Vec<_> = table
-            .commands
-            .keys()
-            .chain(table.aliases.keys())
-            .cloned()
+    /// What can be said here, in order of the names: commands, and aliases in place of those that they
+    /// hide.
+    pub fn signatures(&self) -> Vec<Signature> {
+        let registry = self.lock();
+        let commands = registry.commands.iter();
+        let mut all: BTreeMap<_, _> = commands
+            .map(|(name, entry)| (name, entry.signature.clone()))
             .collect();
-        names.sort();
-        names.dedup();
-        names
+        for (name, meaning) in &registry.aliases {
+            let help = format!("alias of `{meaning}`");
+            let params = Vec::new();
+            let name_here = name.clone();
+            let signature = Signature {
+                name: name_here,
+                help,
+                params,
+            };
+            all.insert(name, signature);
+        }
+        all.into_values().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    /// Whether a command needs to be told a node first of all.
+    fn takes_node(&self, name: &str) -> bool {
+        let first = self
+            .commands
+            .get(name)
+            .and_then(|entry| entry.signature.params.first());
+        first.is_some_and(|param| param.kind == ParamKind::Node && !param.optional)
     }
 }

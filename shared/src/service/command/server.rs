@@ -1,48 +1,38 @@
 //! The target's side: the commands that others run here.
 
-use core::future::poll_fn;
-use core::task::{Poll, Waker};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use core::pin::pin;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{COMMAND_BYTES_MAX, COMMANDS_MAX, OUTPUT_BYTES_MAX};
+use crate::limits::{COMMAND_BYTES_MAX, COMMANDS_MAX, DEADLINE_MAX, LISTING_BYTES_MAX};
 use crate::log::step;
 use crate::node::{Node, Stream};
-use crate::service::command::line::{split_word, translate};
+use crate::service::command::deadline::within;
+use crate::service::command::line::translate;
+use crate::service::command::output::Output;
 use crate::service::command::wire::{Request, Response};
-use crate::service::command::{Commands, PROTOCOL, Status};
+use crate::service::command::words::split_word;
+use crate::service::command::{Commands, PROTOCOL, Signature, Status};
 use crate::wire::{from_cbor, to_cbor};
 
 /// Bytes of one output message.
 const CHUNK_BYTES: usize = 8 * 1024;
+/// Bytes of a request that are not its line.
+const REQUEST_HEAD_BYTES: usize = 64;
 
-/// One execution of a command.
+/// One execution of a command. When its caller interrupts it, or its time is over, its future is dropped.
 pub struct Call {
     /// All commands of this node.
     pub commands: Commands,
     /// Who runs it; `None` if it is this node's own user.
     pub caller: Option<NodeId>,
-    /// Its arguments, as they were typed.
-    pub args: String,
     /// What it writes.
     pub out: Output,
     line: String,
-}
-
-/// Where a command writes. Clones are the same. What a caller does not take in time is dropped
-/// beyond a limit, and the caller is told how much.
-#[derive(Clone, Default)]
-pub struct Output(Arc<Mutex<Written>>);
-
-#[derive(Default)]
-struct Written {
-    text: String,
-    dropped_bytes: usize,
-    reader: Option<Waker>,
 }
 
 impl Call {
@@ -55,7 +45,6 @@ impl Call {
         Self {
             commands,
             caller,
-            args: String::new(),
             out,
             line,
         }
@@ -73,56 +62,13 @@ impl Call {
     }
 }
 
-impl Output {
-    /// Writes.
-    pub fn write(&self, text: &str) {
-        let mut written = self.lock();
-        if written.text.len() + text.len() > OUTPUT_BYTES_MAX {
-            written.dropped_bytes += text.len();
-        } else {
-            written.text += text;
-        }
-        if let Some(reader) = written.reader.take() {
-            reader.wake();
-        }
-    }
-
-    pub(super) fn take_all(&self) -> String {
-        let mut written = self.lock();
-        let mut text = core::mem::take(&mut written.text);
-        let dropped = core::mem::take(&mut written.dropped_bytes);
-        if dropped > 0 {
-            text += &format!("\n[{dropped} bytes of output were dropped]");
-        }
-        text
-    }
-
-    /// Waits until something is written, and takes it.
-    async fn next(&self) -> String {
-        poll_fn(|cx| {
-            let mut written = self.lock();
-            if written.text.is_empty() {
-                written.reader = Some(cx.waker().clone());
-                Poll::Pending
-            } else {
-                Poll::Ready(core::mem::take(&mut written.text))
-            }
-        })
-        .await
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Written> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Commands {
     /// Runs what other nodes ask for, until this node leaves. Somebody has to run this future.
     pub async fn serve(&self) {
         let mut listener = self.node.listen(PROTOCOL);
         let mut running = FuturesUnordered::new();
         loop {
-            let accept = core::pin::pin!(listener.accept());
+            let accept = pin!(listener.accept());
             let stream = if running.is_empty() {
                 accept.await
             } else {
@@ -153,21 +99,47 @@ impl Commands {
         let Some(message) = stream.recv().await? else {
             return Err(Code::BadMessage.because("expected a command, got the end of the stream"));
         };
-        let Request { trace, line } = from_cbor(&message, "a command's request")?;
-        if line.len() > COMMAND_BYTES_MAX {
+        if message.len() > COMMAND_BYTES_MAX + REQUEST_HEAD_BYTES {
             return Err(Code::TooLarge.because("the command line is too long"));
         }
+        match from_cbor(&message, "a command's request")? {
+            Request::Run {
+                trace,
+                line,
+                timeout_ms,
+            } => {
+                let timeout = timeout_ms.map(Time::from_millis);
+                self.run_for(stream, trace, line, timeout).await?;
+            }
+            Request::List => {
+                let listing = Response::Commands(self.listing());
+                stream.send(to_cbor(&listing)).await?;
+            }
+        }
+        stream.finish();
+        Ok(())
+    }
+
+    async fn run_for(
+        &self,
+        stream: &Stream,
+        trace: u64,
+        line: String,
+        timeout: Option<Time>,
+    ) -> Result<(), Failure> {
         let caller = stream.peer();
         step!("deliver", trace, caller = %caller.short(), command = line, "a command has arrived");
         let out = Output::default();
         let call = Call::new(self.clone(), Some(caller), line, out.clone());
-        let status = {
-            let executed = core::pin::pin!(self.execute(trace, call));
-            let conveyed = core::pin::pin!(convey(stream, &out));
-            match select(executed, conveyed).await {
-                Either::Left((status, _)) => status,
-                Either::Right((failure, _)) => return Err(failure),
+        let executed = async {
+            match select(pin!(self.execute(trace, call)), pin!(convey(stream, &out))).await {
+                Either::Left((status, _)) => Ok(status),
+                Either::Right((failure, _)) => Err(failure),
             }
+        };
+        let status = match timeout {
+            Some(timeout) => within(&self.node, timeout.min(DEADLINE_MAX), executed).await??,
+            None => executed.await?,
         };
         send_text(stream, &out.take_all()).await?;
         step!(
@@ -176,13 +148,11 @@ impl Commands {
             status = status.0,
             "status and output go back"
         );
-        stream.send(to_cbor(&Response::Exit(status.0))).await?;
-        stream.finish();
-        Ok(())
+        stream.send(to_cbor(&Response::Exit(status.0))).await
     }
 
     /// Translates aliases and executes what they stand for.
-    pub(super) async fn execute(&self, trace: u64, mut call: Call) -> Status {
+    pub(super) async fn execute(&self, trace: u64, call: Call) -> Status {
         let translated = translate(&self.lock().aliases, &call.line);
         let line = match translated {
             Ok(line) => line,
@@ -201,22 +171,36 @@ impl Commands {
             let text = format!("unknown command `{name}`; `help` lists those that are known");
             return call.end(Status::UNKNOWN, text);
         };
-        call.args = args.to_owned();
+        let read = match entry.signature.read(args) {
+            Ok(read) => read,
+            Err(usage) => return call.end(Status::USAGE, usage),
+        };
         step!("execute", trace, command = name, args, "the command runs");
-        (entry.run)(call).await
+        (entry.run)(call, read).await
+    }
+
+    /// What others may complete, as much as fits a message.
+    fn listing(&self) -> Vec<Signature> {
+        let mut room = LISTING_BYTES_MAX;
+        let mut listing = self.signatures();
+        let fitting = listing.iter().take_while(|signature| {
+            let bytes = to_cbor(*signature).len();
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        });
+        let count = fitting.count();
+        listing.truncate(count);
+        listing
     }
 }
 
 /// Sends what is written as it comes, until the caller gives up.
 async fn convey(stream: &Stream, out: &Output) -> Failure {
     loop {
-        let text = {
-            let next = core::pin::pin!(out.next());
-            let given_up = core::pin::pin!(given_up(stream));
-            match select(next, given_up).await {
-                Either::Left((text, _)) => text,
-                Either::Right((failure, _)) => return failure,
-            }
+        let text = match select(pin!(out.next()), pin!(given_up(stream))).await {
+            Either::Left((text, _)) => text,
+            Either::Right((failure, _)) => return failure,
         };
         if let Err(failure) = send_text(stream, &text).await {
             return failure;
@@ -237,11 +221,7 @@ async fn given_up(stream: &Stream) -> Failure {
 async fn send_text(stream: &Stream, text: &str) -> Result<(), Failure> {
     let mut rest = text;
     while !rest.is_empty() {
-        let mut len = rest.len().min(CHUNK_BYTES);
-        while !rest.is_char_boundary(len) {
-            len -= 1;
-        }
-        let (chunk, after) = rest.split_at(len);
+        let (chunk, after) = rest.split_at(rest.floor_char_boundary(CHUNK_BYTES));
         stream
             .send(to_cbor(&Response::Output(chunk.to_owned())))
             .await?;

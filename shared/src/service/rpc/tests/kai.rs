@@ -1,5 +1,8 @@
 //! The defects of KAI that concern objects, by their numbers in its list: none is repeated here.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 #[test]
@@ -29,7 +32,7 @@ fn defect_2_only_the_node_that_was_asked_can_answer() {
     let _c = s.c.agent("Calculator", Calculator::at(&s.c)).unwrap();
     let asked = s.a.proxy("b", "Calculator").call::<String>("slowly", &(5,));
     let other = s.a.proxy("c", "Calculator").call::<String>("slowly", &(9,));
-    s.zone.advance(Time::from_secs(1));
+    s.zone.sleep(Time::from_secs(1));
     let ids =
         s.a.with(|state| state.slots.keys().copied().collect::<Vec<_>>());
     let a = s.id(1);

@@ -25,9 +25,9 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let mut zone = Zone::new(&["a", "b", "c"]);
-        let [a, b, c] = [1, 2, 3].map(|n| {
-            let rpc = Rpc::new(zone.node(n).clone());
+        let mut zone = Zone::new();
+        let [a, b, c] = ["a", "b", "c"].map(|name| {
+            let rpc = Rpc::new(zone.join(name));
             let serving = rpc.clone();
             zone.spawn(async move { serving.serve().await });
             rpc
@@ -256,7 +256,7 @@ fn who_does_not_listen_any_longer_is_not_told() {
     s.zone.run(heard.begun()).unwrap();
     assert!(agent.emitter().is_heard(Act::Subscribe, "overflow"));
     drop(heard);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert!(!agent.emitter().is_heard(Act::Subscribe, "overflow"));
     assert!(s.b.with(|state| state.connections.values().all(|c| c.running.is_empty())));
 }
@@ -293,17 +293,17 @@ fn a_call_that_is_dropped_or_late_ends_at_its_target() {
         s.b.with(|state| state.connections.values().map(|c| c.running.len()).sum())
     };
     let call = calc.call::<String>("slowly", &(1000,));
-    s.zone.advance(Time::from_secs(1));
+    s.zone.sleep(Time::from_secs(1));
     assert_eq!(running(&s), 1);
     drop(call);
-    s.zone.advance(Time::from_secs(1));
+    s.zone.sleep(Time::from_secs(1));
     assert_eq!(running(&s), 0);
     let hasty = calc.clone().with_timeout(Time::from_secs(2));
     assert_eq!(
         code(s.zone.run(hasty.call::<String>("slowly", &(1000,)))),
         Some(Code::TimedOut)
     );
-    s.zone.advance(Time::from_secs(1));
+    s.zone.sleep(Time::from_secs(1));
     assert_eq!(running(&s), 0);
     assert_eq!(
         s.zone.run(hasty.call("slowly", &(1,))),
@@ -356,7 +356,7 @@ fn an_object_by_reference_is_used_where_it_is_and_dropped_with_its_last_holder()
         (1, 2, 1)
     );
     drop(another);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!(
         (
             alive.load(Ordering::Relaxed),
@@ -381,7 +381,7 @@ fn ten_thousand_short_lived_references_leave_nothing_behind() {
             drop(another);
         }
     }
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!((s.a.counts(), s.b.counts()), ((0, 0), (1, 0)));
     let residue = |rpc: &Rpc| {
         rpc.with(|state| {
@@ -412,7 +412,7 @@ fn what_a_node_held_is_free_when_it_goes() {
     };
     assert_eq!(alive.load(Ordering::Relaxed), 1);
     s.a.node().close();
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!(alive.load(Ordering::Relaxed), 0);
     drop(another);
 }
@@ -429,7 +429,7 @@ fn a_callback_is_called_where_it_was_made() {
     assert_eq!(s.zone.run(applied), Ok(42.0));
     assert_eq!(own.calls.load(Ordering::Relaxed), 1);
     drop(callback);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!((s.a.counts(), s.b.counts()), ((0, 0), (1, 0)));
     assert_eq!(Arc::strong_count(&own), 1);
 }
@@ -445,7 +445,7 @@ fn a_reference_handed_from_a_to_b_to_c_is_used_at_a() {
         .run(s.a.proxy("b", "Calculator").call::<()>("keep", &(&shared,)))
         .unwrap();
     drop(shared);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!(s.a.counts().0, 1);
     // B gives it to C, and keeps nothing.
     let got: Reference = s
@@ -455,13 +455,13 @@ fn a_reference_handed_from_a_to_b_to_c_is_used_at_a() {
     s.zone
         .run(s.c.proxy("b", "Calculator").call::<()>("drop", &()))
         .unwrap();
-    s.zone.advance(Time::from_secs(1));
+    s.zone.sleep(Time::from_secs(1));
     assert_eq!((s.b.counts().1, s.c.counts().1), (0, 1));
     assert_eq!(got.node(), s.id(1));
     assert_eq!(s.zone.run(got.proxy().call("add", &(1, 1))), Ok(2.0));
     assert_eq!(own.calls.load(Ordering::Relaxed), 1);
     drop(got);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!(s.a.counts().0, 0);
     assert_eq!(Arc::strong_count(&own), 1);
 }
@@ -530,7 +530,7 @@ fn a_call_on_a_result_that_has_not_come_takes_no_further_trip() {
         Some(Code::UnknownMethod)
     );
     drop(number);
-    s.zone.advance(Time::from_millis(10));
+    s.zone.sleep(Time::from_millis(10));
     assert_eq!((s.a.counts(), s.b.counts()), ((0, 0), (1, 0)));
 }
 

@@ -1,0 +1,134 @@
+//! A command at one target, from beginning to end.
+
+use core::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, Either, FutureExt, select};
+use futures_util::stream::{Stream, unfold};
+
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::log::step;
+use crate::node;
+use crate::service::command::output::Output;
+use crate::service::command::server::Call;
+use crate::service::command::wire::{Request, Response};
+use crate::service::command::{Commands, News, PROTOCOL, Status, Told};
+use crate::wire::{from_cbor, to_cbor};
+
+/// What is to run where.
+pub(super) struct Job {
+    pub(super) commands: Commands,
+    pub(super) trace: u64,
+    /// The target, as it was typed.
+    pub(super) target: Arc<str>,
+    pub(super) place: Place,
+    pub(super) command: String,
+    pub(super) timeout: Option<Time>,
+}
+
+/// Where a command runs.
+pub(super) enum Place {
+    /// At this node.
+    Here,
+    /// At whoever the target's name means.
+    Named,
+    /// At this node of the zone.
+    At(NodeId),
+}
+
+/// How far it is.
+enum Stage {
+    Due,
+    Here(BoxFuture<'static, Status>, Output),
+    There(node::Stream),
+    Ending(Status),
+    Over,
+}
+
+impl Job {
+    /// Runs it; dropping the stream interrupts it.
+    pub(super) fn run(self) -> impl Stream<Item = Told> + Send + 'static {
+        unfold((self, Stage::Due), async |(job, stage)| {
+            let (what, next) = match job.advance(stage).await {
+                Ok(told) => told?,
+                Err(failure) if job.target.is_empty() => (News::End(Err(failure)), Stage::Over),
+                Err(failure) => (News::End(Err(failure.of(&job.target))), Stage::Over),
+            };
+            let target = Arc::clone(&job.target);
+            Some((Told { target, what }, (job, next)))
+        })
+    }
+
+    /// What it tells next, and how far it is then; `None` after its end.
+    async fn advance(&self, stage: Stage) -> Result<Option<(News, Stage)>, Failure> {
+        let stage = match stage {
+            Stage::Due => self.begin().await?,
+            begun => begun,
+        };
+        Ok(match stage {
+            Stage::Here(running, out) => Some(listen(running, out).await),
+            Stage::There(stream) => Some(hear(stream).await?),
+            Stage::Ending(status) => Some((News::End(Ok(status)), Stage::Over)),
+            Stage::Due | Stage::Over => None,
+        })
+    }
+
+    async fn begin(&self) -> Result<Stage, Failure> {
+        let node = self.commands.node();
+        let peer = match self.place {
+            Place::Here => None,
+            Place::Named => node.resolve(&self.target).await?,
+            Place::At(peer) => Some(peer),
+        };
+        let Some(peer) = peer else {
+            let out = Output::default();
+            let (commands, trace) = (self.commands.clone(), self.trace);
+            let call = Call::new(commands.clone(), None, self.command.clone(), out.clone());
+            let running = async move { commands.execute(trace, call).await };
+            return Ok(Stage::Here(running.boxed(), out));
+        };
+        step!("route", self.trace, peer = %peer.short(), "to {}", self.target);
+        let stream = node.open(peer, PROTOCOL)?;
+        let request = Request::Run {
+            trace: self.trace,
+            line: self.command.clone(),
+            timeout_ms: self.timeout.map(|timeout| timeout.as_millis() as u64),
+        };
+        stream.send(to_cbor(&request)).await?;
+        // It is finished after the exit status: one that is dropped before is reset, which interrupts.
+        Ok(Stage::There(stream))
+    }
+}
+
+async fn listen(mut running: BoxFuture<'static, Status>, out: Output) -> (News, Stage) {
+    let ended = match select(&mut running, pin!(out.next())).await {
+        Either::Left((status, _)) => Ok(status),
+        Either::Right((text, _)) => Err(text),
+    };
+    let ended = match ended {
+        Ok(status) => status,
+        Err(text) => return (News::Output(text), Stage::Here(running, out)),
+    };
+    match out.take_all() {
+        text if text.is_empty() => (News::End(Ok(ended)), Stage::Over),
+        text => (News::Output(text), Stage::Ending(ended)),
+    }
+}
+
+async fn hear(stream: node::Stream) -> Result<(News, Stage), Failure> {
+    let Some(message) = stream.recv().await? else {
+        return Err(Code::BadMessage.because("the command ended without a status"));
+    };
+    match from_cbor(&message, "a command's response")? {
+        Response::Output(text) => Ok((News::Output(text), Stage::There(stream))),
+        Response::Exit(status) => {
+            stream.finish();
+            Ok((News::End(Ok(Status(status))), Stage::Over))
+        }
+        Response::Commands(_) => {
+            Err(Code::BadMessage.because("expected output or a status, got a list of commands"))
+        }
+    }
+}
