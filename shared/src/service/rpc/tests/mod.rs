@@ -1,6 +1,8 @@
 //! Remote objects, between nodes in memory.
 
+mod attacks;
 mod kai;
+mod order;
 mod typed;
 
 use std::sync::Mutex;
