@@ -12,6 +12,7 @@ mod objects;
 mod options;
 mod platform;
 mod rpc;
+mod scripts;
 mod streams;
 mod value;
 mod websocket;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Array, Function, Object, Reflect};
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
@@ -82,6 +82,50 @@ pub(crate) fn call(options: &JsValue) -> Result<CallOptions, Failure> {
         timeout_ms: number(options, "timeoutMs", 0, i32::MAX as u32)?,
         signal,
         version: number(options, "version", 0, u32::MAX)?,
+    })
+}
+
+/// How a script is run.
+#[derive(Default)]
+pub(crate) struct ScriptOptions {
+    pub(crate) at: Option<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) on_output: Option<Function>,
+}
+
+/// Where a script runs, what it is given, and who gets what it writes.
+pub(crate) fn script(options: &JsValue) -> Result<ScriptOptions, Failure> {
+    if options.is_undefined() {
+        return Ok(ScriptOptions::default());
+    }
+    let expected = "an object { at, args, onOutput }";
+    check(options, expected, &["at", "args", "onOutput"])?;
+    let on_output = value(options, "onOutput");
+    let on_output = match on_output.dyn_into::<Function>() {
+        Ok(function) => Some(function),
+        Err(none) if none.is_undefined() => None,
+        Err(other) => return Err(wrong("onOutput", "a function", &other)),
+    };
+    let args = match value(options, "args") {
+        none if none.is_undefined() => Vec::new(),
+        list => {
+            let words = list
+                .dyn_ref::<Array>()
+                .map(Array::iter)
+                .into_iter()
+                .flatten();
+            let words = words
+                .map(|word| word.as_string())
+                .collect::<Option<Vec<_>>>();
+            let is_list = Array::is_array(&list);
+            let words = words.filter(|_| is_list);
+            words.ok_or_else(|| wrong("args", "a list of strings", &list))?
+        }
+    };
+    Ok(ScriptOptions {
+        at: text(options, "at")?,
+        args,
+        on_output,
     })
 }
 
