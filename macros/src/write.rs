@@ -334,7 +334,7 @@ fn events(interface: &Interface) -> TokenStream {
     });
     let changes = interface.properties.iter().map(|property| {
         let (wire, value) = (on_wire(&property.get.name), &property.get.returns.value);
-        let changed = format_ident!("{}_changed", bare(&property.get.name));
+        let changed = format_ident!("tell_{}", bare(&property.get.name));
         let doc = format!("`{wire}` is this now.");
         quote! {
             #[doc = #doc]
