@@ -1,6 +1,9 @@
 //! The answering side: requests of other nodes for this one's objects.
 
+use core::any::Any;
+use core::panic::AssertUnwindSafe;
 use core::task::{Context, Poll, Waker};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +13,7 @@ use futures_util::future::abortable;
 use super::agent::{Act, Agent, Handling, Request};
 use super::client::{Pending, bad_value};
 use super::connection::{body_of, stale};
-use super::fault::CallError;
+use super::fault::{CallError, Thrown};
 use super::later::Awaited;
 use super::parcel::Parcel;
 use super::reference::Exported;
@@ -194,15 +197,15 @@ impl Rpc {
             caller,
         };
         match act {
-            Act::Call | Act::Get => Ok(agent.handle(request)),
+            Act::Call | Act::Get => Ok(guarded(agent, request)),
             Act::Set => {
-                let set = Arc::clone(&agent).handle(request);
+                let set = guarded(Arc::clone(&agent), request);
                 let (this, name) = (self.clone(), name.to_owned());
                 Ok(Box::pin(async move {
                     let done = set.await?;
                     if this.is_heard(handle, Act::Watch, &name) {
                         // What it is now may not be what it was set to.
-                        let value = agent.handle(read(Act::Get, &name, caller)).await;
+                        let value = guarded(agent, read(Act::Get, &name, caller)).await;
                         let values = value.into_iter();
                         values.for_each(|value| this.tell(handle, Act::Watch, &name, value));
                     }
@@ -375,6 +378,30 @@ pub(super) fn unknown_agent(name: &str) -> CallError {
     Code::UnknownName
         .because(format!("there is no agent `{name}` there"))
         .into()
+}
+
+/// Lets an agent see to a request. If it panics, that is an error of this request and of no other.
+pub(super) fn guarded(agent: Arc<dyn Agent>, request: Request<'_>) -> Handling {
+    match catch_unwind(AssertUnwindSafe(|| agent.handle(request))) {
+        Ok(handling) => {
+            let handled = AssertUnwindSafe(handling).catch_unwind();
+            Box::pin(handled.map(|result| result.unwrap_or_else(|panic| Err(panicked(&*panic)))))
+        }
+        Err(panic) => Box::pin(core::future::ready(Err(panicked(&*panic)))),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> CallError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("without a word");
+    tracing::error!(panic = text, "an agent panicked");
+    // What exactly went wrong in it is for its own log.
+    Thrown::new(
+        "Panic",
+        "the object failed in a way that it did not foresee",
+    )
+    .into()
 }
 
 /// A request for what a property is.

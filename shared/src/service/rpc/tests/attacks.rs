@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -376,4 +378,129 @@ fn what_is_dropped_while_nobody_serves_has_ended() {
         (rpc.strong_count(), alive.0.load(Ordering::Relaxed)),
         (0, 0)
     );
+}
+
+/// Messages that are nearly right, of either side, in any order and number.
+#[test]
+fn no_message_whatever_does_harm() {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let (mut s, agent) = answering();
+    let (a, b, c) = (s.id(1), s.id(2), s.id(3));
+    let objects = [
+        s.b.share(Arc::new(Calculator::at(&s.b))),
+        agent.reference().clone(),
+    ];
+    let handles = [
+        objects[0].pointer().handle,
+        objects[1].pointer().handle,
+        [7; 16],
+    ];
+    for round in 0..20_000 {
+        let mut pick = |n: u32| rng.next_u32() % n;
+        let id = u64::from(pick(20));
+        let handle = handles[pick(3) as usize];
+        let node = [a, b, c, NodeId::from_bytes([9; 32])][pick(4) as usize];
+        let future = pick(4) == 0;
+        let pointer = Pointer {
+            node,
+            handle,
+            future,
+        };
+        let value = match pick(4) {
+            0 => Parcel::of(&(1, 2)),
+            1 => Parcel::of(&(pointer.clone(), pointer, 1)),
+            2 => Parcel::of(&pointer),
+            _ => Parcel::of(&()),
+        };
+        let body = encode(value.unwrap().value(), Form::Natural);
+        let transit = [None, Some(id)][pick(2) as usize];
+        let names = [
+            "add", "another", "keep", "kept", "apply", "await", "total", "overflow", "x",
+        ];
+        let name = names[pick(9) as usize];
+        let target = match pick(3) {
+            0 => wire::Target::Agent("Calculator", [None, Some(2), Some(3)][pick(3) as usize]),
+            1 => wire::Target::Object(handle),
+            _ => wire::Target::Answer(u64::from(pick(20))),
+        };
+        let acts = [
+            Act::Call,
+            Act::Get,
+            Act::Set,
+            Act::Watch,
+            Act::Subscribe,
+            Act::Await,
+            Act::Hold,
+            Act::Describe,
+        ];
+        let act = acts[pick(8) as usize];
+        let count = u64::from(pick(3));
+        let ask = match pick(8) {
+            0 => wire::Ask::Cancel(id),
+            1 => wire::Ask::Release { handle, count },
+            2 => wire::Ask::Forget(id),
+            3 => wire::Ask::Taken(id),
+            _ => wire::Ask::Request(wire::Request {
+                id,
+                act,
+                target,
+                name,
+                transit,
+            }),
+        };
+        let missed = u64::from(pick(3)) * (u64::MAX / 2);
+        let answer = match pick(4) {
+            0 => wire::Answer::Taken(id),
+            1 => wire::Answer::Return { id, transit },
+            2 => wire::Answer::Next {
+                id,
+                missed,
+                transit,
+            },
+            _ => wire::Answer::Fail {
+                id,
+                error: wire::Fault::Failed(Code::Gone.because("")),
+            },
+        };
+        let mut messages = [wire::message(&ask, &body), wire::message(&answer, &body)];
+        if pick(3) == 0 {
+            for message in &mut messages {
+                let mut bytes = message.to_vec();
+                let place = pick(bytes.len() as u32) as usize;
+                bytes[place] ^= 1 << pick(8);
+                *message = bytes.into();
+            }
+        }
+        let keys =
+            s.b.with(|state| state.connections.keys().copied().collect::<Vec<_>>());
+        if let Some(key) = keys.iter().find(|key| key.0 == a) {
+            let heard = [
+                s.b.hear_ask(*key, &messages[0]),
+                s.b.hear_answer(*key, &messages[1]),
+            ];
+            // As whoever reads would.
+            if let Some(failure) = heard.into_iter().find_map(Result::err)
+                && pick(8) == 0
+            {
+                s.b.with(|state| state.end(*key, &failure));
+            }
+        }
+        if round % 50 == 0 {
+            let calc = s.a.proxy("b", "Calculator");
+            let _ = s
+                .zone
+                .run(calc.call::<f64>("add", &(1, 2)).within(Time::from_secs(1)));
+        }
+    }
+    s.b.with(|state| {
+        let keys: Vec<_> = state.connections.keys().copied().collect();
+        let over = Code::Gone.because("it is over");
+        keys.into_iter().for_each(|key| state.end(key, &over));
+    });
+    s.zone.sleep(Time::from_secs(5));
+    still_works(&mut s);
+    drop(objects);
+    let held = s.b.with(|state| state.exports.len());
+    // Only what calculators keep for good is left.
+    assert!(held < 100, "{held}");
 }

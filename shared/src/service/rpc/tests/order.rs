@@ -185,3 +185,17 @@ fn a_slow_watcher_sees_the_latest_alone() {
         assert_eq!(watched.missed(), 0);
     }
 }
+
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn an_agent_that_panics_fails_that_request_and_no_other() {
+    let mut s = Stage::new();
+    let (_agent, calc) = calculator(&s);
+    let other = calc.call::<String>("slowly", &(1,));
+    let failed = s.zone.run(calc.call::<()>("panic", &())).unwrap_err();
+    let CallError::Thrown(thrown) = &failed else {
+        panic!("{failed}")
+    };
+    assert!(thrown.kind == "Panic" && !thrown.message.contains("secret"));
+    assert_eq!(s.zone.run(other), Ok("done".into()));
+}
