@@ -1,21 +1,18 @@
 //! Scripts at real nodes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use peerage::Kind;
 use peerage::rpc::Thrown;
 use peerage_relay::Node;
 use peerage_script::{Script, ScriptError};
-use peerage_tests::{Browsers, Relay};
+use peerage_tests::{Browsers, Relay, join};
 use serde_json::json;
-
-async fn native(relay: &Relay, name: &str) -> Node {
-    let config = peerage::Config::new(Kind::Native).named(name.parse().unwrap());
-    Node::join(config, vec![relay.mesh().parse().unwrap()])
-        .await
-        .unwrap()
-}
 
 #[peerage::agent]
 trait Calculator {
@@ -72,8 +69,8 @@ async fn run_at(from: &Node, at: &str, source: &str) -> Result<(String, String),
 #[tokio::test]
 async fn a_script_runs_at_another_node_and_uses_the_network() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
-    let c = native(&relay, "c").await;
+    let (a, b) = (join(&relay, "a").await, join(&relay, "b").await);
+    let c = join(&relay, "c").await;
     let own = Native::default();
     let calls = Arc::clone(&own.calls);
     let _calc = c.agent("Calculator", CalculatorAgent::new(own)).unwrap();
@@ -99,7 +96,7 @@ async fn a_script_runs_at_another_node_and_uses_the_network() {
 #[tokio::test]
 async fn what_travels_binds_every_name_that_it_uses_or_does_not_leave() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, _b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let (a, _b) = (join(&relay, "a").await, join(&relay, "b").await);
     let unbound = run_at(&a, "b", "let x = 1; x + factor + offset(x)").await;
     assert_eq!(unbound, Err(ScriptError::Unbound(vec!["factor".into()])));
     let unbound = run_at(&a, "b", "let x = 1; offset(x) + more()").await;
@@ -126,10 +123,10 @@ async fn what_travels_binds_every_name_that_it_uses_or_does_not_leave() {
 #[tokio::test]
 async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves() {
     let relay = Relay::start("127.0.0.1:0");
-    let a = native(&relay, "a").await;
+    let a = join(&relay, "a").await;
     let mut others = Vec::new();
     for name in ["b", "c", "d"] {
-        others.push(native(&relay, name).await);
+        others.push(join(&relay, name).await);
     }
     let source = r#"
         fn slow(x) { sleep(0.05); [here(), x * x] }
@@ -169,7 +166,7 @@ async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves(
 #[tokio::test]
 async fn a_script_takes_no_more_than_it_may() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let (a, b) = (join(&relay, "a").await, join(&relay, "b").await);
     for (source, limit) in [
         ("loop {}", "Too many operations"),
         ("let a = [0]; loop { a += a; }", "Size of array"),
@@ -210,7 +207,7 @@ async fn tabs_run_scripts_of_each_other_and_of_native_nodes() {
     right
         .ask("peerage.agent('Adder', { add(a, b) { return a + b } }); return 0")
         .await;
-    let node = native(&relay, "native").await;
+    let node = join(&relay, "native").await;
 
     // From a tab at a tab, at a native node, and back.
     let source =
@@ -265,7 +262,7 @@ async fn tabs_run_scripts_of_each_other_and_of_native_nodes() {
 #[tokio::test]
 async fn the_command_run_takes_a_file_to_where_the_line_says() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, _b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let (a, _b) = (join(&relay, "a").await, join(&relay, "b").await);
     let file = tempfile::NamedTempFile::with_suffix(".rhai").unwrap();
     let line = |rest: &str| format!("run {} {rest}", file.path().display());
     std::fs::write(file.path(), "print(`at ${here()}`); args.len()").unwrap();

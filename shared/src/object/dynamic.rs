@@ -28,9 +28,9 @@ pub enum Dynamic {
     /// Bytes.
     Blob(Blob),
     /// Values in order.
-    List(Vec<Dynamic>),
+    List(Vec<Self>),
     /// Values by name.
-    Record(BTreeMap<String, Dynamic>),
+    Record(BTreeMap<String, Self>),
 }
 
 impl Serialize for Blob {
