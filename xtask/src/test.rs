@@ -174,6 +174,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "hostile",
         "--test",
         "stuck",
+        "--test",
+        "kai",
     ];
     processes(ws, "test", &tests)
 }
@@ -231,6 +233,10 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "console",
         "--test",
         "page_commands",
+        "--test",
+        "objects",
+        "--test",
+        "scripts",
         "--test",
         "storm",
     ];
