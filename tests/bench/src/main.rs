@@ -7,6 +7,7 @@
     reason = "a command line program"
 )]
 
+mod calls;
 mod client;
 mod crowd;
 mod forwarder;
@@ -14,6 +15,7 @@ mod load;
 mod mqtt;
 mod server;
 mod stuck;
+mod table;
 mod tabs;
 
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ use serde_json::{Value, json};
 use client::Failed;
 use load::{Load, quantile, round_trips, tcp_round_trips};
 use server::{Server, System};
+use table::{heading, median, row};
 use tabs::Tabs;
 
 #[derive(Parser)]
@@ -100,6 +103,13 @@ impl Bench {
                 results.insert(name.into(), self.round_trip(name, loaded).await?);
             }
         }
+        for in_flight in [1, 64, 1000] {
+            let name = format!("calls, {in_flight} in flight");
+            if self.wants(&name) {
+                let found = calls::bench(&name, &self.relay, in_flight, self.rounds).await?;
+                results.insert(name, found);
+            }
+        }
         if self.wants("connections") {
             results.insert("connections".into(), self.connections(10_000).await?);
         }
@@ -151,11 +161,7 @@ impl Bench {
             }
         }
         let medians = costs.iter().map(|costs| {
-            let median = |value: fn(&load::Cost) -> f64| {
-                let mut values: Vec<_> = costs.iter().map(value).collect();
-                values.sort_by(f64::total_cmp);
-                quantile(&values, 0.5)
-            };
+            let median = |value: fn(&load::Cost) -> f64| median(costs.iter().map(value));
             [median(|cost| cost.rate), median(|cost| cost.micros)]
         });
         let medians: Vec<_> = medians.collect();
@@ -292,16 +298,4 @@ impl Bench {
         row("peerage", &[seconds, resumed.delivered as f64]);
         Ok(json!({ "nodes": nodes, "seconds": seconds, "delivered": resumed.delivered }))
     }
-}
-
-fn heading(name: &str, columns: &[&str]) {
-    print!("\n{name:<30}");
-    columns.iter().for_each(|column| print!(" {column:>20}"));
-    println!();
-}
-
-fn row(name: &str, values: &[f64]) {
-    print!("  {name:<28}");
-    values.iter().for_each(|value| print!(" {value:>20.2}"));
-    println!();
 }
