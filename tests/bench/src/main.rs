@@ -9,6 +9,7 @@
 
 mod calls;
 mod client;
+mod codec;
 mod crowd;
 mod forwarder;
 mod load;
@@ -109,6 +110,9 @@ impl Bench {
                 let found = calls::bench(&name, &self.relay, in_flight, self.rounds).await?;
                 results.insert(name, found);
             }
+        }
+        if self.wants("codec") {
+            results.insert("codec".into(), codec::bench(self.rounds)?);
         }
         if self.wants("connections") {
             results.insert("connections".into(), self.connections(10_000).await?);
