@@ -123,6 +123,20 @@ impl Bench {
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);
         }
+        for in_flight in [1, 64] {
+            let name = format!("tab calls, {in_flight} in flight");
+            if self.wants(&name) {
+                let tabs = Tabs::open().await?;
+                results.insert(
+                    name.clone(),
+                    tabs.calls(&name, in_flight, self.rounds).await?,
+                );
+            }
+        }
+        if self.wants("tab codec") {
+            let tabs = Tabs::open().await?;
+            results.insert("tab codec".into(), tabs.codec(self.rounds).await?);
+        }
         if self.wants("resume") {
             results.insert("resume".into(), self.resume(5_000, 500).await?);
         }
