@@ -34,7 +34,7 @@ impl Record {
             ratio: id as f64 / 7.0,
             active: id.is_multiple_of(2),
             tags: vec!["alpha".into(), format!("tag-{}", id % 10)],
-            parent: (!id.is_multiple_of(3)).then(|| id / 2),
+            parent: (!id.is_multiple_of(3)).then_some(id / 2),
         }
     }
 }
@@ -49,7 +49,7 @@ struct Codec<'a> {
 /// Every document, by everybody.
 pub(crate) fn bench(rounds: usize) -> Result<Value, Failed> {
     let records: Vec<_> = (0..1000).map(Record::new).collect();
-    let bytes: Vec<u8> = (0..1 << 20).map(|n| (n * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..1 << 20).map(|n| ((n * 31) >> 3) as u8).collect();
     let numbers: Vec<_> = (0..1 << 16).map(|n| f64::from(n) / 7.0).collect();
     Ok(json!({
         "record": document("codec, a record", &Record::new(1), rounds)?,
