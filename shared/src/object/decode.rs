@@ -74,19 +74,22 @@ impl Reader<'_> {
     /// Reads until the outermost item is complete.
     fn all(&mut self) -> Result<Item, ObjectError> {
         loop {
-            let mut done = if self.at_end()? { None } else { self.item()? };
+            let mut done = if self.at_end()? {
+                Some(self.close())
+            } else {
+                self.item()?
+            };
             // An item may complete what it is in, and that what it is in.
-            loop {
-                if let Some(item) = done.take() {
-                    match self.open.last_mut() {
-                        None => return Ok(item),
-                        Some(frame) => frame.put(item),
-                    }
-                }
-                match self.open.last() {
-                    Some(frame) if frame.is_full() => done = Some(self.close()),
-                    _ => break,
-                }
+            while let Some(item) = done {
+                let Some(frame) = self.open.last_mut() else {
+                    return Ok(item);
+                };
+                frame.put(item);
+                done = if frame.is_full() {
+                    Some(self.close())
+                } else {
+                    None
+                };
             }
         }
     }
@@ -105,7 +108,6 @@ impl Reader<'_> {
                 String::from("a key alone"),
             ));
         }
-        frame.left = Some(0);
         let position = self.cbor.position();
         self.cbor.set_position(position + 1);
         Ok(true)
@@ -126,8 +128,7 @@ impl Reader<'_> {
             Type::Array | Type::ArrayIndef | Type::Map | Type::MapIndef
         );
         match marks.kind {
-            None if opens => self.open(kind, &marks).map(|()| None),
-            Some(tag::SET | tag::MAP) if opens => self.open(kind, &marks).map(|()| None),
+            None | Some(tag::SET | tag::MAP) if opens => self.open(kind, &marks),
             _ => {
                 let item = self.closed(kind, &marks)?;
                 if marks.number.is_some() && !matches!(item, Item::Node(_)) {
@@ -169,7 +170,8 @@ impl Reader<'_> {
         }
     }
 
-    fn open(&mut self, kind: Type, marks: &Marks) -> Result<(), ObjectError> {
+    /// Opens a list, set or map; what it is, if it is empty.
+    fn open(&mut self, kind: Type, marks: &Marks) -> Result<Option<Item>, ObjectError> {
         let is_map = matches!(kind, Type::Map | Type::MapIndef);
         let left = if is_map {
             let entries = self.cbor.map().map_err(cbor)?;
@@ -197,7 +199,7 @@ impl Reader<'_> {
         if let Item::Node(slot) = item {
             self.open.push(Frame { slot, left, parts });
         }
-        Ok(())
+        Ok((left == Some(0)).then(|| self.close()))
     }
 
     /// The innermost open item is complete.
