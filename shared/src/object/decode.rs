@@ -21,6 +21,7 @@ pub fn decode(bytes: &Bytes) -> Result<Value, ObjectError> {
         cbor: Decoder::new(bytes),
         value: Value::default(),
         shared: Vec::new(),
+        before: Vec::new(),
         items: 0,
         open: Vec::new(),
     };
@@ -39,6 +40,8 @@ struct Reader<'b> {
     value: Value,
     /// What was marked as shared, by its number, once it is known.
     shared: Vec<Option<Item>>,
+    /// The last record at each depth: those of a list have the same keys, as a rule.
+    before: Vec<Option<Slot>>,
     items: usize,
     open: Vec<Frame>,
 }
@@ -209,6 +212,14 @@ impl Reader<'_> {
         };
         if let Some(node) = self.value.node_mut(frame.slot) {
             *node = frame.parts.into_node();
+            let depth = self.open.len() + 1;
+            // What is outermost has none beside it.
+            if depth > 1 && matches!(node, Node::Record(_)) {
+                if self.before.len() <= depth {
+                    self.before.resize(depth + 1, None);
+                }
+                self.before[depth] = Some(frame.slot);
+            }
         }
         Item::Node(frame.slot)
     }
@@ -252,7 +263,7 @@ impl Reader<'_> {
             Type::F16 => self.cbor.f16().map(|number| Item::Float(number.into())),
             Type::F32 => self.cbor.f32().map(|number| Item::Float(number.into())),
             Type::F64 => self.cbor.f64().map(Item::Float),
-            Type::String => self.cbor.str().map(Item::text),
+            Type::String => return self.text(),
             Type::StringIndef => {
                 let parts = self.cbor.str_iter().map_err(cbor)?;
                 parts
@@ -266,6 +277,28 @@ impl Reader<'_> {
             kind => return Err(unexpected("a value", kind.to_string())),
         }
         .map_err(cbor)
+    }
+
+    /// A text in one piece. A key that the record before has in the same place is not there twice.
+    fn text(&mut self) -> Result<Item, ObjectError> {
+        let text = self.cbor.str().map_err(cbor)?;
+        let key = self.key_before().filter(|key| ***key == *text);
+        Ok(key.map_or_else(|| Item::text(text), |key| Item::Text(Arc::clone(key))))
+    }
+
+    /// If a key comes, that of the record before at the same depth.
+    fn key_before(&self) -> Option<&Arc<str>> {
+        let slot = (*self.before.get(self.open.len())?)?;
+        let Parts::Map {
+            key: None, entries, ..
+        } = &self.open.last()?.parts
+        else {
+            return None;
+        };
+        match self.value.node(slot)? {
+            Node::Record(before) => Some(&before.get(entries.len())?.0),
+            _ => None,
+        }
     }
 
     /// Bytes; in one piece they are not copied.
