@@ -213,7 +213,7 @@ impl Rpc {
             _ => Content::Nothing,
         };
         let id = state.new_slot(Some(key), content);
-        let head = |transit| {
+        let whole = |transit| {
             let request = wire::Request {
                 id,
                 act,
@@ -221,9 +221,9 @@ impl Rpc {
                 name,
                 transit,
             };
-            message(&Ask::Request(request), &[])
+            message(&Ask::Request(request), body)
         };
-        if let Err(failure) = Self::send(state, key, Side::Asking, args, body, head) {
+        if let Err(failure) = Self::send(state, key, Side::Asking, args, whole) {
             state.slots.remove(&id);
             return Err(failure.into());
         }

@@ -66,36 +66,30 @@ impl Rpc {
         });
     }
 
-    /// Sends a message with the value that follows its head. References of this node's objects are
-    /// counted; those of others stay held until the other node holds them.
+    /// Sends a message with a value in it, made when it is known under which number its references stay
+    /// held. References of this node's objects are counted; those of others stay held until the other
+    /// node holds them.
     pub(super) fn send(
         state: &mut State,
         key: Key,
         side: Side,
         parcel: &Parcel,
-        body: &Bytes,
-        head: impl FnOnce(Option<u64>) -> Bytes,
+        message: impl FnOnce(Option<u64>) -> Bytes,
     ) -> Result<(), Failure> {
         let pointers = parcel::pointers(parcel.value())?;
         let me = state.me;
         let (own, others): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|p| p.node == me);
         let connection = state.connections.get(&key).ok_or_else(no_connection)?;
         if connection.holds.len() + own.len() > HELD_OBJECTS_MAX {
-            let message =
+            let reason =
                 format!("the other node holds {HELD_OBJECTS_MAX} objects of this one already");
-            return Err(Code::Overloaded.because(message));
+            return Err(Code::Overloaded.because(reason));
         }
         let kept: Vec<_> = others.iter().filter_map(|p| parcel.reference(p)).collect();
         let kept: Vec<_> = kept.into_iter().cloned().collect();
         let line = state.line(key, side).ok_or_else(no_connection)?;
         let transit = (!kept.is_empty()).then(|| line.keep(kept));
-        let head = head(transit);
-        let whole = if body.is_empty() {
-            head
-        } else {
-            [&head[..], &body[..]].concat().into()
-        };
-        if let Err(failure) = line.push(whole) {
+        if let Err(failure) = line.push(message(transit)) {
             let kept = transit.and_then(|transit| line.transits.remove(&transit));
             state.discard(kept);
             return Err(failure);

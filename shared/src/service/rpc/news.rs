@@ -65,16 +65,10 @@ impl Rpc {
                 .running
                 .insert(id, Running::Listening { handle, news });
             state.add_listener(handle, act, name, Some(key), id);
-            let head = message(&Answer::Return { id, transit: None }, &[]);
             let nothing = Parcel::default();
-            let sent = Self::send(
-                state,
-                key,
-                Side::Answering,
-                &nothing,
-                &body_of(&nothing),
-                |_| head,
-            );
+            let body = body_of(&nothing);
+            let whole = |transit| message(&Answer::Return { id, transit }, &body);
+            let sent = Self::send(state, key, Side::Answering, &nothing, whole);
             sent.map_err(CallError::from)
         })?;
         if act == Act::Watch {
@@ -169,17 +163,17 @@ impl Rpc {
             return true;
         };
         connection.ready.push_back(id);
-        let head = |transit| {
+        let whole = |transit| {
             message(
                 &Answer::Next {
                     id,
                     missed,
                     transit,
                 },
-                &[],
+                &told.body,
             )
         };
-        let sent = Self::send(state, key, Side::Answering, &told.parcel, &told.body, head);
+        let sent = Self::send(state, key, Side::Answering, &told.parcel, whole);
         state.discard(told);
         sent.is_ok()
     }

@@ -281,10 +281,8 @@ impl Rpc {
             }
             match result {
                 Ok((body, parcel)) => {
-                    let head = |transit| message(&Answer::Return { id, transit }, &[]);
-                    if let Err(failure) =
-                        Self::send(state, key, Side::Answering, &parcel, &body, head)
-                    {
+                    let whole = |transit| message(&Answer::Return { id, transit }, &body);
+                    if let Err(failure) = Self::send(state, key, Side::Answering, &parcel, whole) {
                         Self::fail(state, key, id, failure.into());
                     }
                     state.discard((parcel, reference));
