@@ -110,7 +110,8 @@ impl Future for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.rpc.with(|state| state.abandon(self.id));
+        // What was in the slot is dropped here, when the lock is free.
+        drop(self.rpc.with(|state| state.abandon(self.id)));
     }
 }
 

@@ -254,9 +254,10 @@ impl Rpc {
 
     fn answer(&self, key: Key, id: u64, result: Result<Parcel, CallError>) {
         let result = result.map(|parcel| (body_of(&parcel), parcel));
-        self.with(|state| {
+        let done = self.with(|state| {
             let Ok(connection) = state.connection(key) else {
-                return state.discard(result);
+                state.discard(result);
+                return None;
             };
             let waiting = match connection.running.remove(&id) {
                 Some(Running::Call { waiting, .. }) => waiting,
@@ -285,11 +286,16 @@ impl Rpc {
                     if let Err(failure) = Self::send(state, key, Side::Answering, &parcel, whole) {
                         Self::fail(state, key, id, failure.into());
                     }
-                    state.discard((parcel, reference));
+                    Some((parcel, reference))
                 }
-                Err(error) => Self::fail(state, key, id, error),
+                Err(error) => {
+                    Self::fail(state, key, id, error);
+                    None
+                }
             }
         });
+        // It may be a program's own: not under the lock.
+        drop(done);
     }
 
     pub(super) fn fail(state: &mut State, key: Key, id: u64, error: CallError) {

@@ -119,11 +119,9 @@ impl State {
         self.add_listener(handle, act, name, None, id);
     }
 
-    /// Nobody waits for an answer any longer.
-    pub(super) fn abandon(&mut self, id: u64) {
-        let Some(slot) = self.slots.remove(&id) else {
-            return;
-        };
+    /// Nobody waits for an answer any longer; what there was in its slot, to be dropped once the lock is free.
+    pub(super) fn abandon(&mut self, id: u64) -> Option<Slot> {
+        let slot = self.slots.remove(&id)?;
         if let Some(handle) = slot.listens_to {
             self.unlisten(handle, None, id);
         }
@@ -142,7 +140,7 @@ impl State {
                 let _ = line.push(message(&last, &[]));
             }
         }
-        self.discard(slot);
+        Some(slot)
     }
 }
 
