@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the relay and tabs beside others, in one run.
+//! `cargo xtask bench`: the relay, tabs, calls and values beside others, in one run.
 
 use crate::Error;
 use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, NPM, Need};

@@ -14,6 +14,7 @@ mod crowd;
 mod forwarder;
 mod load;
 mod mqtt;
+mod objects;
 mod server;
 mod stuck;
 mod table;
@@ -104,16 +105,6 @@ impl Bench {
                 results.insert(name.into(), self.round_trip(name, loaded).await?);
             }
         }
-        for in_flight in [1, 64, 1000] {
-            let name = format!("calls, {in_flight} in flight");
-            if self.wants(&name) {
-                let found = calls::bench(&name, &self.relay, in_flight, self.rounds).await?;
-                results.insert(name, found);
-            }
-        }
-        if self.wants("codec") {
-            results.insert("codec".into(), codec::bench(self.rounds)?);
-        }
         if self.wants("connections") {
             results.insert("connections".into(), self.connections(10_000).await?);
         }
@@ -123,20 +114,7 @@ impl Bench {
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);
         }
-        for in_flight in [1, 64] {
-            let name = format!("tab calls, {in_flight} in flight");
-            if self.wants(&name) {
-                let tabs = Tabs::open().await?;
-                results.insert(
-                    name.clone(),
-                    tabs.calls(&name, in_flight, self.rounds).await?,
-                );
-            }
-        }
-        if self.wants("tab codec") {
-            let tabs = Tabs::open().await?;
-            results.insert("tab codec".into(), tabs.codec(self.rounds).await?);
-        }
+        self.objects(&mut results).await?;
         if self.wants("resume") {
             results.insert("resume".into(), self.resume(5_000, 500).await?);
         }
