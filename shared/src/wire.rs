@@ -1,6 +1,6 @@
 //! What every format of the wire is made of: variable-length integers, byte readers, CBOR.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Bytes that are not what the format asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,18 +82,29 @@ impl Reader {
 
     /// Takes one byte.
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
-        self.bytes(1).map(|b| b[0])
+        self.array().map(u8::from_be_bytes)
     }
 
     /// Takes two bytes, the most significant first.
     pub fn u16(&mut self) -> Result<u16, DecodeError> {
-        self.bytes(2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+        self.array().map(u16::from_be_bytes)
     }
 
     /// Takes four bytes, the most significant first.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.bytes(4)
-            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// Takes a few bytes by their value: one more hold on all of them would cost more than they do.
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let Some(front) = self.0.first_chunk().copied() else {
+            return Err(DecodeError::Truncated {
+                expected: N,
+                got: self.0.len(),
+            });
+        };
+        self.0.advance(N);
+        Ok(front)
     }
 
     /// Takes what [`put_varint`] wrote.

@@ -1,17 +1,18 @@
-//! `cargo xtask bench`: the relay and tabs beside others, in one run.
+//! `cargo xtask bench`: the relay, tabs, calls and values beside others, in one run.
 
 use crate::Error;
-use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, Need};
+use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, NPM, Need};
 use crate::workspace::{Workspace, become_command, run};
-use crate::{package, wasm};
+use crate::{npm, package, wasm};
 use std::ffi::OsString;
 use std::process::Command;
 
 /// `cargo xtask bench [OPTIONS]`
 pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
-    install::install([NATS, MOSQUITTO, Need::WasmTarget, BROWSER, DRIVER, IP].iter())?;
+    install::install([NATS, MOSQUITTO, Need::WasmTarget, BROWSER, DRIVER, IP, NPM].iter())?;
     wasm::build_tools(ws)?;
     package::build(ws)?;
+    npm::BENCH.install(ws)?;
     let what = [
         "--locked",
         "--release",
@@ -40,6 +41,7 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
             .arg(ws.target.join("bench.json"))
             .args(args)
             .env("PEERAGE_BIN", &relay)
-            .env("PEERAGE_PKG", package::folder(ws)),
+            .env("PEERAGE_PKG", package::folder(ws))
+            .env("PEERAGE_MODULES", npm::BENCH.folder(ws)),
     )
 }

@@ -14,8 +14,8 @@ mod error;
 mod files;
 mod fuzz;
 mod install;
-mod interop;
 mod isolate;
+mod npm;
 mod package;
 mod run;
 mod sim;
@@ -71,7 +71,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "bench",
         args: "[OPTIONS]",
-        about: "measure the relay beside axum and nats-server: --rounds N, --only NAME",
+        about: "measure relay, tabs, calls and values beside others: --rounds N, --only NAME",
         start: bench::bench,
     },
     Task {

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT};
 use crate::workspace::{Workspace, run, which};
-use crate::{autobahn, console, interop, isolate, package, sim, wasm};
+use crate::{autobahn, console, isolate, npm, package, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
@@ -184,11 +184,12 @@ fn native(ws: &Workspace) -> Result<(), Error> {
 fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
     run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
     let args = [&["--locked", "-p", "peerage-tests"], what].concat();
+    let cbor_x = npm::INTEROP.folder(ws).join("cbor-x/dist/index.min.js");
     run(ws
         .cargo(verb, &args)
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws))
-        .env("PEERAGE_CBOR_X", interop::script(ws)))
+        .env("PEERAGE_CBOR_X", cbor_x))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -240,7 +241,7 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "storm",
     ];
-    interop::install(ws)?;
+    npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")
 }
 

@@ -21,6 +21,7 @@ pub fn decode(bytes: &Bytes) -> Result<Value, ObjectError> {
         cbor: Decoder::new(bytes),
         value: Value::default(),
         shared: Vec::new(),
+        before: Vec::new(),
         items: 0,
         open: Vec::new(),
     };
@@ -39,6 +40,8 @@ struct Reader<'b> {
     value: Value,
     /// What was marked as shared, by its number, once it is known.
     shared: Vec<Option<Item>>,
+    /// The last record at each depth: those of a list have the same keys, as a rule.
+    before: Vec<Option<Slot>>,
     items: usize,
     open: Vec<Frame>,
 }
@@ -74,19 +77,22 @@ impl Reader<'_> {
     /// Reads until the outermost item is complete.
     fn all(&mut self) -> Result<Item, ObjectError> {
         loop {
-            let mut done = if self.at_end()? { None } else { self.item()? };
+            let mut done = if self.at_end()? {
+                Some(self.close())
+            } else {
+                self.item()?
+            };
             // An item may complete what it is in, and that what it is in.
-            loop {
-                if let Some(item) = done.take() {
-                    match self.open.last_mut() {
-                        None => return Ok(item),
-                        Some(frame) => frame.put(item),
-                    }
-                }
-                match self.open.last() {
-                    Some(frame) if frame.is_full() => done = Some(self.close()),
-                    _ => break,
-                }
+            while let Some(item) = done {
+                let Some(frame) = self.open.last_mut() else {
+                    return Ok(item);
+                };
+                frame.put(item);
+                done = if frame.is_full() {
+                    Some(self.close())
+                } else {
+                    None
+                };
             }
         }
     }
@@ -105,7 +111,6 @@ impl Reader<'_> {
                 String::from("a key alone"),
             ));
         }
-        frame.left = Some(0);
         let position = self.cbor.position();
         self.cbor.set_position(position + 1);
         Ok(true)
@@ -126,8 +131,7 @@ impl Reader<'_> {
             Type::Array | Type::ArrayIndef | Type::Map | Type::MapIndef
         );
         match marks.kind {
-            None if opens => self.open(kind, &marks).map(|()| None),
-            Some(tag::SET | tag::MAP) if opens => self.open(kind, &marks).map(|()| None),
+            None | Some(tag::SET | tag::MAP) if opens => self.open(kind, &marks),
             _ => {
                 let item = self.closed(kind, &marks)?;
                 if marks.number.is_some() && !matches!(item, Item::Node(_)) {
@@ -169,7 +173,8 @@ impl Reader<'_> {
         }
     }
 
-    fn open(&mut self, kind: Type, marks: &Marks) -> Result<(), ObjectError> {
+    /// Opens a list, set or map; what it is, if it is empty.
+    fn open(&mut self, kind: Type, marks: &Marks) -> Result<Option<Item>, ObjectError> {
         let is_map = matches!(kind, Type::Map | Type::MapIndef);
         let left = if is_map {
             let entries = self.cbor.map().map_err(cbor)?;
@@ -197,7 +202,7 @@ impl Reader<'_> {
         if let Item::Node(slot) = item {
             self.open.push(Frame { slot, left, parts });
         }
-        Ok(())
+        Ok((left == Some(0)).then(|| self.close()))
     }
 
     /// The innermost open item is complete.
@@ -207,6 +212,14 @@ impl Reader<'_> {
         };
         if let Some(node) = self.value.node_mut(frame.slot) {
             *node = frame.parts.into_node();
+            let depth = self.open.len() + 1;
+            // What is outermost has none beside it.
+            if depth > 1 && matches!(node, Node::Record(_)) {
+                if self.before.len() <= depth {
+                    self.before.resize(depth + 1, None);
+                }
+                self.before[depth] = Some(frame.slot);
+            }
         }
         Item::Node(frame.slot)
     }
@@ -250,7 +263,7 @@ impl Reader<'_> {
             Type::F16 => self.cbor.f16().map(|number| Item::Float(number.into())),
             Type::F32 => self.cbor.f32().map(|number| Item::Float(number.into())),
             Type::F64 => self.cbor.f64().map(Item::Float),
-            Type::String => self.cbor.str().map(Item::text),
+            Type::String => return self.text(),
             Type::StringIndef => {
                 let parts = self.cbor.str_iter().map_err(cbor)?;
                 parts
@@ -264,6 +277,28 @@ impl Reader<'_> {
             kind => return Err(unexpected("a value", kind.to_string())),
         }
         .map_err(cbor)
+    }
+
+    /// A text in one piece. A key that the record before has in the same place is not there twice.
+    fn text(&mut self) -> Result<Item, ObjectError> {
+        let text = self.cbor.str().map_err(cbor)?;
+        let key = self.key_before().filter(|key| ***key == *text);
+        Ok(key.map_or_else(|| Item::text(text), |key| Item::Text(Arc::clone(key))))
+    }
+
+    /// If a key comes, that of the record before at the same depth.
+    fn key_before(&self) -> Option<&Arc<str>> {
+        let slot = (*self.before.get(self.open.len())?)?;
+        let Parts::Map {
+            key: None, entries, ..
+        } = &self.open.last()?.parts
+        else {
+            return None;
+        };
+        match self.value.node(slot)? {
+            Node::Record(before) => Some(&before.get(entries.len())?.0),
+            _ => None,
+        }
     }
 
     /// Bytes; in one piece they are not copied.

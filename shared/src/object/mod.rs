@@ -27,6 +27,7 @@ mod ser;
 mod tests;
 mod token;
 mod value;
+mod words;
 
 pub use de::{from_item, from_value};
 pub use decode::decode;

@@ -8,6 +8,7 @@ use serde::ser::{
 };
 
 use super::value::{Big, Item, Node, Value};
+use super::words::Words;
 use super::{ObjectError, token};
 
 /// The value of anything that serde can serialise. Maps whose keys are texts become records.
@@ -15,14 +16,21 @@ use super::{ObjectError, token};
 /// # Errors
 /// What the type itself has to complain of.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value, ObjectError> {
-    let mut value = Value::default();
-    let root = from.serialize(Build(&mut value))?;
-    value.set_root(root);
-    Ok(value)
+    let mut growing = Growing::default();
+    let root = from.serialize(Build(&mut growing))?;
+    growing.value.set_root(root);
+    Ok(growing.value)
+}
+
+/// A value, and the names of fields and variants in it.
+#[derive(Default)]
+struct Growing {
+    value: Value,
+    names: Words,
 }
 
 /// Adds what it is given to a value.
-struct Build<'a>(&'a mut Value);
+struct Build<'a>(&'a mut Growing);
 
 type Built = Result<Item, ObjectError>;
 
@@ -34,8 +42,8 @@ impl<'a> Serializer for Build<'a> {
     type SerializeTupleStruct = Items<'a>;
     type SerializeTupleVariant = Items<'a>;
     type SerializeMap = Entries<'a>;
-    type SerializeStruct = Entries<'a>;
-    type SerializeStructVariant = Entries<'a>;
+    type SerializeStruct = Fields<'a>;
+    type SerializeStructVariant = Fields<'a>;
 
     fn serialize_bool(self, yes: bool) -> Built {
         Ok(Item::Bool(yes))
@@ -100,7 +108,7 @@ impl<'a> Serializer for Build<'a> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Built {
-        Ok(self.0.add(Node::Bytes(bytes.to_vec().into())))
+        Ok(self.0.value.add(Node::Bytes(bytes.to_vec().into())))
     }
 
     fn serialize_none(self) -> Built {
@@ -120,7 +128,7 @@ impl<'a> Serializer for Build<'a> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Built {
-        Ok(Item::text(variant))
+        Ok(Item::Text(self.0.names.get(variant)))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -129,7 +137,7 @@ impl<'a> Serializer for Build<'a> {
         inner: &T,
     ) -> Built {
         let item = inner.serialize(Build(self.0))?;
-        token::mark(name, item, self.0)
+        token::mark(name, item, &mut self.0.value)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -140,12 +148,12 @@ impl<'a> Serializer for Build<'a> {
         inner: &T,
     ) -> Built {
         let item = inner.serialize(Build(self.0))?;
-        Ok(self.0.add(Node::Record(vec![(variant.into(), item)])))
+        Ok(in_variant(self.0, Some(variant), item))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Items<'a>, ObjectError> {
         Ok(Items {
-            value: self.0,
+            growing: self.0,
             variant: None,
             // The length is the type's word, not a promise.
             items: Vec::with_capacity(len.unwrap_or_default().min(1024)),
@@ -176,76 +184,93 @@ impl<'a> Serializer for Build<'a> {
 
     fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, ObjectError> {
         Ok(Entries {
-            value: self.0,
-            variant: None,
+            growing: self.0,
             key: None,
             entries: Vec::new(),
         })
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries<'a>, ObjectError> {
-        self.serialize_map(None)
+    fn serialize_struct(self, _: &'static str, len: usize) -> Result<Fields<'a>, ObjectError> {
+        Ok(Fields {
+            growing: self.0,
+            variant: None,
+            fields: Vec::with_capacity(len),
+        })
     }
 
     fn serialize_struct_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
-    ) -> Result<Entries<'a>, ObjectError> {
-        let entries = self.serialize_map(None)?;
-        Ok(Entries {
+        len: usize,
+    ) -> Result<Fields<'a>, ObjectError> {
+        let fields = self.serialize_struct(name, len)?;
+        Ok(Fields {
             variant: Some(variant),
-            ..entries
+            ..fields
         })
     }
 }
 
 /// A list that grows.
 struct Items<'a> {
-    value: &'a mut Value,
+    growing: &'a mut Growing,
     variant: Option<&'static str>,
     items: Vec<Item>,
 }
 
 impl Items<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ObjectError> {
-        self.items.push(item.serialize(Build(self.value))?);
+        self.items.push(item.serialize(Build(self.growing))?);
         Ok(())
     }
 
     fn build(self) -> Item {
-        let list = self.value.add(Node::List(self.items));
-        in_variant(self.value, self.variant, list)
+        let list = self.growing.value.add(Node::List(self.items));
+        in_variant(self.growing, self.variant, list)
     }
 }
 
 /// A record or a map that grows.
 struct Entries<'a> {
-    value: &'a mut Value,
-    variant: Option<&'static str>,
+    growing: &'a mut Growing,
     key: Option<Item>,
     entries: Vec<(Item, Item)>,
 }
 
-impl Entries<'_> {
-    fn put<T: Serialize + ?Sized>(&mut self, key: Item, item: &T) -> Result<(), ObjectError> {
-        let item = item.serialize(Build(self.value))?;
-        self.entries.push((key, item));
+/// A record of which the names are known.
+struct Fields<'a> {
+    growing: &'a mut Growing,
+    variant: Option<&'static str>,
+    fields: Vec<(Arc<str>, Item)>,
+}
+
+impl Fields<'_> {
+    fn put<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        item: &T,
+    ) -> Result<(), ObjectError> {
+        let name = self.growing.names.get(name);
+        let item = item.serialize(Build(self.growing))?;
+        self.fields.push((name, item));
         Ok(())
     }
 
     fn build(self) -> Item {
-        let map = self.value.add(Node::of_entries(self.entries));
-        in_variant(self.value, self.variant, map)
+        let record = self.growing.value.add(Node::Record(self.fields));
+        in_variant(self.growing, self.variant, record)
     }
 }
 
-fn in_variant(value: &mut Value, variant: Option<&'static str>, item: Item) -> Item {
+fn in_variant(growing: &mut Growing, variant: Option<&'static str>, item: Item) -> Item {
     match variant {
         None => item,
-        Some(variant) => value.add(Node::Record(vec![(variant.into(), item)])),
+        Some(variant) => {
+            let variant = growing.names.get(variant);
+            growing.value.add(Node::Record(vec![(variant, item)]))
+        }
     }
 }
 
@@ -288,9 +313,9 @@ items!(
     SerializeTupleVariant::serialize_field
 );
 
-macro_rules! entries {
+macro_rules! fields {
     ($($kind:ident),*) => {$(
-        impl $kind for Entries<'_> {
+        impl $kind for Fields<'_> {
             type Ok = Item;
             type Error = ObjectError;
 
@@ -299,7 +324,7 @@ macro_rules! entries {
                 name: &'static str,
                 item: &T,
             ) -> Result<(), ObjectError> {
-                self.put(Item::text(name), item)
+                self.put(name, item)
             }
 
             fn end(self) -> Built {
@@ -309,24 +334,26 @@ macro_rules! entries {
     )*};
 }
 
-entries!(SerializeStruct, SerializeStructVariant);
+fields!(SerializeStruct, SerializeStructVariant);
 
 impl SerializeMap for Entries<'_> {
     type Ok = Item;
     type Error = ObjectError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ObjectError> {
-        self.key = Some(key.serialize(Build(self.value))?);
+        self.key = Some(key.serialize(Build(self.growing))?);
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ObjectError> {
         let key = self.key.take().unwrap_or_default();
-        self.put(key, item)
+        let item = item.serialize(Build(self.growing))?;
+        self.entries.push((key, item));
+        Ok(())
     }
 
     fn end(self) -> Built {
-        Ok(self.build())
+        Ok(self.growing.value.add(Node::of_entries(self.entries)))
     }
 }
 

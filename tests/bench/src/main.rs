@@ -7,13 +7,17 @@
     reason = "a command line program"
 )]
 
+mod calls;
 mod client;
+mod codec;
 mod crowd;
 mod forwarder;
 mod load;
 mod mqtt;
+mod objects;
 mod server;
 mod stuck;
+mod table;
 mod tabs;
 
 use std::net::SocketAddr;
@@ -26,6 +30,7 @@ use serde_json::{Value, json};
 use client::Failed;
 use load::{Load, quantile, round_trips, tcp_round_trips};
 use server::{Server, System};
+use table::{heading, median, row};
 use tabs::Tabs;
 
 #[derive(Parser)]
@@ -109,6 +114,7 @@ impl Bench {
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);
         }
+        self.objects(&mut results).await?;
         if self.wants("resume") {
             results.insert("resume".into(), self.resume(5_000, 500).await?);
         }
@@ -151,11 +157,7 @@ impl Bench {
             }
         }
         let medians = costs.iter().map(|costs| {
-            let median = |value: fn(&load::Cost) -> f64| {
-                let mut values: Vec<_> = costs.iter().map(value).collect();
-                values.sort_by(f64::total_cmp);
-                quantile(&values, 0.5)
-            };
+            let median = |value: fn(&load::Cost) -> f64| median(costs.iter().map(value));
             [median(|cost| cost.rate), median(|cost| cost.micros)]
         });
         let medians: Vec<_> = medians.collect();
@@ -292,16 +294,4 @@ impl Bench {
         row("peerage", &[seconds, resumed.delivered as f64]);
         Ok(json!({ "nodes": nodes, "seconds": seconds, "delivered": resumed.delivered }))
     }
-}
-
-fn heading(name: &str, columns: &[&str]) {
-    print!("\n{name:<30}");
-    columns.iter().for_each(|column| print!(" {column:>20}"));
-    println!();
-}
-
-fn row(name: &str, values: &[f64]) {
-    print!("  {name:<28}");
-    values.iter().for_each(|value| print!(" {value:>20.2}"));
-    println!();
 }

@@ -135,34 +135,35 @@ impl Server {
 
     /// Seconds of processor time so far.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = self.proc("stat");
-        let fields: Vec<_> = stat
-            .rsplit(") ")
-            .next()
-            .unwrap_or_default()
-            .split(' ')
-            .collect();
-        let ticks = |n: usize| {
-            fields
-                .get(n)
-                .and_then(|f| f.parse::<f64>().ok())
-                .unwrap_or(0.0)
-        };
-        (ticks(11) + ticks(12)) / TICKS
+        cpu_of(&self.process.id().to_string())
     }
 
     /// Bytes of memory that it holds now.
     pub(crate) fn memory(&self) -> f64 {
-        let status = self.proc("status");
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         kib.unwrap_or(0.0) * 1024.0
     }
+}
 
-    fn proc(&self, file: &str) -> String {
-        let path = format!("/proc/{}/{file}", self.process.id());
-        std::fs::read_to_string(path).unwrap_or_default()
-    }
+/// Seconds of processor time that a process has had, by its number or as `self`.
+pub(crate) fn cpu_of(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields: Vec<_> = stat
+        .rsplit(") ")
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .collect();
+    let ticks = |n: usize| {
+        fields
+            .get(n)
+            .and_then(|f| f.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    (ticks(11) + ticks(12)) / TICKS
 }
 
 impl Drop for Server {

@@ -134,7 +134,8 @@ impl Future for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.rpc.with(|state| state.abandon(self.id));
+        // What was in the slot is dropped here, when the lock is free.
+        drop(self.rpc.with(|state| state.abandon(self.id)));
     }
 }
 
@@ -241,7 +242,7 @@ impl Rpc {
             _ => Content::Nothing,
         };
         let id = state.new_slot(Some(key), content);
-        let head = |transit| {
+        let whole = |transit| {
             let request = wire::Request {
                 id,
                 act,
@@ -249,9 +250,9 @@ impl Rpc {
                 name,
                 transit,
             };
-            message(&Ask::Request(request), &[])
+            message(&Ask::Request(request), body)
         };
-        if let Err(failure) = state.send(key, Side::Asking, args, body, head) {
+        if let Err(failure) = state.send(key, Side::Asking, args, whole) {
             state.slots.remove(&id);
             return Err(failure.into());
         }

@@ -281,15 +281,15 @@ impl Rpc {
 }
 
 impl State {
-    /// Sends a message with the value that follows its head. References of this node's objects are
-    /// counted; those of others stay held until the other node holds them.
+    /// Sends a message with a value in it, made when it is known under which number its references stay
+    /// held. References of this node's objects are counted; those of others stay held until the other
+    /// node holds them.
     pub(super) fn send(
         &mut self,
         key: Key,
         side: Side,
         parcel: &Parcel,
-        body: &Bytes,
-        head: impl FnOnce(Option<u64>) -> Bytes,
+        message: impl FnOnce(Option<u64>) -> Bytes,
     ) -> Result<(), Failure> {
         let pointers = parcel::pointers(parcel.value())?;
         let me = self.me;
@@ -306,13 +306,7 @@ impl State {
             true => None,
             false => Some(line.keep(kept)?),
         };
-        let head = head(transit);
-        let whole = if body.is_empty() {
-            head
-        } else {
-            [&head[..], &body[..]].concat().into()
-        };
-        if let Err(failure) = line.push(whole) {
+        if let Err(failure) = line.push(message(transit)) {
             let kept = transit.and_then(|transit| line.transits.remove(&transit));
             self.discard(kept);
             return Err(failure);

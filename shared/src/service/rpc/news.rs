@@ -202,15 +202,15 @@ impl State {
             return true;
         };
         connection.ready.push_back(id);
-        let head = |transit| {
+        let whole = |transit| {
             let next = Answer::Next {
                 id,
                 missed,
                 transit,
             };
-            message(&next, &[])
+            message(&next, &told.body)
         };
-        let sent = self.send(key, Side::Answering, &told.parcel, &told.body, head);
+        let sent = self.send(key, Side::Answering, &told.parcel, whole);
         self.discard(told);
         if let Err(failure) = sent {
             // What was missed that way could not be told: better an end than silence.

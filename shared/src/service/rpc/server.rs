@@ -258,9 +258,10 @@ impl Rpc {
 
     fn answer(&self, key: Key, id: u64, result: Result<Parcel, CallError>) {
         let result = result.map(|parcel| (body_of(&parcel), parcel));
-        self.with(|state| {
+        let done = self.with(|state| {
             let Ok(connection) = state.connection(key) else {
-                return state.discard(result);
+                state.discard(result);
+                return None;
             };
             let waiting = match connection.running.remove(&id) {
                 Some(Running::Call { waiting, .. }) => waiting,
@@ -285,16 +286,21 @@ impl Rpc {
             }
             match result {
                 Ok((body, parcel)) => {
-                    let head = |transit| message(&Answer::Return { id, transit }, &[]);
-                    if let Err(failure) = state.send(key, Side::Answering, &parcel, &body, head) {
+                    let whole = |transit| message(&Answer::Return { id, transit }, &body);
+                    if let Err(failure) = state.send(key, Side::Answering, &parcel, whole) {
                         state.forget(key, id);
                         state.fail(key, id, failure.into());
                     }
-                    state.discard((parcel, reference));
+                    Some((parcel, reference))
                 }
-                Err(error) => state.fail(key, id, error),
+                Err(error) => {
+                    state.fail(key, id, error);
+                    None
+                }
             }
         });
+        // It may be a program's own: not under the lock.
+        drop(done);
     }
 }
 

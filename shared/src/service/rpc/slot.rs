@@ -156,11 +156,9 @@ impl State {
         }
     }
 
-    /// Nobody waits for an answer any longer.
-    pub(super) fn abandon(&mut self, id: u64) {
-        let Some(slot) = self.slots.remove(&id) else {
-            return;
-        };
+    /// Nobody waits for an answer any longer; what there was in its slot, to be dropped once the lock is free.
+    pub(super) fn abandon(&mut self, id: u64) -> Option<Slot> {
+        let slot = self.slots.remove(&id)?;
         if let Some(handle) = slot.listens_to {
             self.unlisten(handle, None, id);
         }
@@ -177,7 +175,7 @@ impl State {
                 self.say(key, Side::Asking, message(&Ask::Forget(id), &[]));
             }
         }
-        self.discard(slot);
+        Some(slot)
     }
 }
 

@@ -384,7 +384,7 @@ fn what_is_dropped_while_nobody_serves_has_ended() {
 struct Noise {
     rng: ChaCha20Rng,
     nodes: [NodeId; 4],
-    handles: [crate::object::Handle; 3],
+    handles: [Handle; 3],
 }
 
 impl Noise {

@@ -1,5 +1,8 @@
 //! Tabs in Chromium: how soon a tab that joins is there for others, and what a data channel carries with
-//! us on it and without.
+//! us on it and without. What calls and values cost there stands in files of its own.
+
+mod calls;
+mod codec;
 
 use std::time::Duration;
 
@@ -12,16 +15,23 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::client::Failed;
-use crate::load::quantile;
+use crate::table::median;
 
-const PAGE: &str = include_str!("tabs.html");
+const PAGE: &str = concat!(
+    include_str!("page.html"),
+    "<script type=module>",
+    include_str!("calls.js"),
+    "</script><script type=module>",
+    include_str!("codec.js"),
+    "</script>"
+);
 /// Chunks on their way through a wire that delays.
 const ON_THE_WAY: usize = 1024;
 
 /// Two tabs on a relay, each a browser of its own.
 pub(crate) struct Tabs {
     left: Tab,
-    _right: Tab,
+    right: Tab,
     relay: Relay,
     _browsers: Browsers,
 }
@@ -40,7 +50,8 @@ impl Tabs {
     pub(crate) async fn open() -> Result<Self, Failed> {
         let (site, listener) = serve::bind().await;
         let relay = Relay::configured(&json!({ "origins": [&site] }));
-        serve::run(listener, PAGE);
+        let modules = std::env::var("PEERAGE_MODULES")?;
+        serve::run_with(listener, PAGE, modules);
         let browsers = Browsers::start().await;
         let page = |name: &str| format!("{site}/?name={name}&relay={}", relay.mesh());
         let right = browsers.open(&page("right")).await;
@@ -48,7 +59,7 @@ impl Tabs {
         left.until_path("right", "direct").await;
         let tabs = Self {
             left,
-            _right: right,
+            right,
             relay,
             _browsers: browsers,
         };
@@ -73,10 +84,7 @@ impl Tabs {
                 times.push(found.as_f64().ok_or("expected milliseconds")?);
             }
         }
-        let [online, answered, direct] = times.map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            quantile(&times, 0.5)
-        });
+        let [online, answered, direct] = times.map(|times| median(times.into_iter()));
         Ok(Joined {
             online,
             answered,
@@ -93,14 +101,23 @@ impl Tabs {
                 rates.push(rate.as_f64().ok_or_else(|| rate.to_string())?);
             }
         }
-        Ok(rates.map(|mut rates| {
-            rates.sort_by(f64::total_cmp);
-            quantile(&rates, 0.5)
-        }))
+        Ok(rates.map(|rates| median(rates.into_iter())))
     }
 
     async fn ask(&self, expression: &str) -> Result<Value, Failed> {
         Ok(self.left.wait_for(&script(expression), vec![]).await)
+    }
+
+    /// Numbers that the left tab finds.
+    async fn numbers<const N: usize>(&self, expression: &str) -> Result<[f64; N], Failed> {
+        let found = self.ask(expression).await?;
+        // What is no number in JSON is none.
+        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+        let numbers = found
+            .as_array()
+            .map(|all| all.iter().map(number).collect::<Vec<_>>());
+        let numbers = numbers.and_then(|numbers| numbers.try_into().ok());
+        Ok(numbers.ok_or_else(|| found.to_string())?)
     }
 }
 
