@@ -17,7 +17,8 @@ use web_sys::{CustomEvent, CustomEventInit, EventTarget};
 use crate::driver::Inputs;
 use crate::error::to_js;
 use crate::objects::{object, peer_object, set};
-use crate::platform::{Clock, js_text, random, window};
+use crate::page::{self, text_of};
+use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
 use crate::{direct, identity, log, options, streams};
 
@@ -157,18 +158,20 @@ impl Node {
 
     /// Marks an object as one that travels by reference, and gives it back. Functions do in any case.
     #[wasm_bindgen(js_name = byReference, skip_typescript)]
-    pub fn by_reference(&self, object: js_sys::Object) -> js_sys::Object {
-        self.objects.mark_by_reference(&object);
-        object
+    pub fn by_reference(&self, object: JsValue) -> Result<JsValue, JsValue> {
+        let expected = || to_js(&Code::BadMessage.because("expected an object"));
+        self.objects
+            .mark_by_reference(page::object(&object).ok_or_else(expected)?);
+        Ok(object)
     }
 
     /// Lets go of what a proxy stands for, before the browser sees that it is used no more.
     pub fn release(
         &self,
-        #[wasm_bindgen(unchecked_param_type = "object")] proxy: js_sys::Object,
+        #[wasm_bindgen(unchecked_param_type = "object")] proxy: &JsValue,
     ) -> Result<(), JsValue> {
         self.objects
-            .release(&proxy)
+            .release(proxy)
             .map_err(|failure| to_js(&failure))
     }
 
@@ -268,7 +271,7 @@ impl Node {
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
         let objects = Objects::new(Rpc::new(node.clone()));
-        let target = EventTarget::new().map_err(|error| Code::Refused.because(js_text(&error)))?;
+        let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
         let held = Rc::new(RefCell::new(Held {
             release,
             page: Vec::new(),

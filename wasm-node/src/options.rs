@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use js_sys::{Object, Reflect};
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
@@ -10,6 +9,8 @@ use peerage::stream::Priority;
 use peerage::{Config, Failure};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
+
+use crate::page;
 
 const KEYS: [&str; 6] = [
     "relay",
@@ -96,10 +97,8 @@ pub(crate) fn version(options: Option<JsValue>) -> Result<Option<u32>, Failure> 
 
 /// Whether options are an object of none but known keys.
 pub(crate) fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failure> {
-    let Some(object) = options.dyn_ref::<Object>() else {
-        return Err(wrong("options", expected, options));
-    };
-    let keys = Object::keys(object);
+    let object = page::object(options).ok_or_else(|| wrong("options", expected, options))?;
+    let keys = page::keys(object).map_err(|_| wrong("options", expected, options))?;
     match keys
         .iter()
         .find(|key| !known.iter().any(|known| *key == **known))
@@ -125,7 +124,7 @@ pub(crate) fn flag(options: &JsValue, key: &str) -> Result<bool, Failure> {
 /// The value of a key; undefined if there is none.
 pub(crate) fn value(options: &JsValue, key: &str) -> JsValue {
     // Reading an object's property fails only if the page's own getter does.
-    Reflect::get(options, &key.into()).unwrap_or(JsValue::UNDEFINED)
+    page::field(options, key).unwrap_or_default()
 }
 
 /// A string, if anything is said.
@@ -163,6 +162,6 @@ pub(crate) fn number(
 
 /// A value that is not as expected.
 pub(crate) fn wrong(key: &str, expected: &str, got: &JsValue) -> Failure {
-    let got = got.as_string().unwrap_or_else(|| format!("{got:?}"));
+    let got = page::text_of(got);
     Code::BadMessage.because(format!("{key}: expected {expected}, got {got}"))
 }
