@@ -6,6 +6,9 @@ use peerage_relay::Node;
 use peerage_tests::{Browsers, Relay, Tab, until};
 use serde_json::{Value, json};
 
+#[path = "objects/page.rs"]
+mod page;
+
 /// The calculator of these tests, in JavaScript: `window.calc` and its agent.
 const CALCULATOR: &str = "
     class Calculator {
