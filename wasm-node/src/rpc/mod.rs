@@ -6,6 +6,7 @@ mod handler;
 mod interest;
 mod member;
 mod remote;
+mod types;
 mod watched;
 
 use core::cell::{Cell, RefCell};
