@@ -1,6 +1,7 @@
 //! `#[peerage::agent]` on traits that make it hard: names as they come, conditions, and what is old.
 
 #![deny(warnings)]
+#![expect(clippy::unwrap_used, reason = "this is all a test")]
 
 use std::sync::Arc;
 
