@@ -69,12 +69,8 @@ pub(crate) fn on(event: &Event) -> Ident {
 }
 
 /// What tells a property's new value.
-pub(crate) fn changed(property: &Method) -> Ident {
-    format_ident!(
-        "{}_changed",
-        bare(&property.name),
-        span = property.name.span()
-    )
+pub(crate) fn tell(property: &Method) -> Ident {
+    format_ident!("tell_{}", bare(&property.name), span = property.name.span())
 }
 
 /// Whether everything that is written has a name of its own.
@@ -111,7 +107,7 @@ pub(crate) fn check(interface: &Interface) -> Result<(), Error> {
     for reader in readers {
         wire[1].take_wire(&reader.name, reader.is_conditional())?;
         proxy.take_for(&reader.name, &watch(reader), reader.is_conditional())?;
-        told.take_for(&reader.name, &changed(reader), reader.is_conditional())?;
+        told.take_for(&reader.name, &tell(reader), reader.is_conditional())?;
     }
     for event in events {
         wire[2].take_wire(&event.name, event.is_conditional())?;

@@ -255,8 +255,8 @@ fn a_name_that_is_taken_is_refused_where_it_is_written() {
             "such traits have a `attached` already",
         ),
         (
-            quote!(#property #[event] fn total_changed();),
-            "changes have a `total_changed` already",
+            quote!(#property #[event] fn tell_total();),
+            "changes have a `tell_total` already",
         ),
         (
             quote!(#property fn watch_total(&self);),

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::command::{Commands, Outcome};
 use peerage::{Config, Failure};
-use peerage_script::{Limits, Scripts};
+use peerage_script::{Limits, Platform, Scripts};
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -48,12 +48,12 @@ impl Node {
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
         let rpc = Rpc::new(node);
-        let scripts = Scripts::new(
-            rpc.clone(),
-            commands.clone(),
-            Limits::NATIVE,
-            Arc::new(compute),
-        );
+        let platform = Platform {
+            limits: Limits::NATIVE,
+            compute: Arc::new(compute),
+            load: Arc::new(load),
+        };
+        let scripts = Scripts::new(rpc.clone(), commands.clone(), platform);
         let scripts = scripts.map_err(JoinError::Failed)?;
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
@@ -133,6 +133,14 @@ fn compute(work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
             Ok(_) => drop(done.await),
             Err(error) => tracing::error!(%error, "no thread for a script"),
         }
+    })
+}
+
+/// Reads a script's file.
+fn load(file: String) -> BoxFuture<'static, Result<String, String>> {
+    Box::pin(async move {
+        let read = tokio::fs::read_to_string(&file).await;
+        read.map_err(|error| format!("{file}: {error}"))
     })
 }
 

@@ -6,9 +6,9 @@ use std::any::TypeId;
 use std::sync::Arc;
 
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicBlobPackage, BasicFnPackage, BasicIteratorPackage,
-    BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
-    LogicPackage, MoreStringPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage,
+    Package,
 };
 use rhai::{
     Array, Blob, Dynamic, Engine, EvalAltResult, ImmutableString, Map, NativeCallContext, Position,
@@ -151,13 +151,11 @@ fn packages(engine: &mut Engine) {
     LanguageCorePackage::new().register_into_engine(engine);
     ArithmeticPackage::new().register_into_engine(engine);
     BasicArrayPackage::new().register_into_engine(engine);
-    BasicBlobPackage::new().register_into_engine(engine);
     BasicFnPackage::new().register_into_engine(engine);
     BasicIteratorPackage::new().register_into_engine(engine);
     BasicMapPackage::new().register_into_engine(engine);
     BasicMathPackage::new().register_into_engine(engine);
     BasicStringPackage::new().register_into_engine(engine);
-    BitFieldPackage::new().register_into_engine(engine);
     LogicPackage::new().register_into_engine(engine);
     MoreStringPackage::new().register_into_engine(engine);
 }

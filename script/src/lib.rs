@@ -29,6 +29,7 @@
 
 mod across;
 mod check;
+mod command;
 mod convert;
 mod engine;
 mod host;
@@ -37,7 +38,7 @@ mod scripts;
 mod tape;
 
 pub use engine::Limits;
-pub use scripts::{AGENT, Compute, Script, Scripts};
+pub use scripts::{AGENT, Compute, Load, Platform, Script, Scripts};
 
 /// Why a script did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

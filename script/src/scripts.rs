@@ -29,6 +29,20 @@ const SCRIPTS_MAX: usize = 64;
 /// Does work that takes long, away from what must not wait, and tells when it is done.
 pub type Compute = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Gets a script's source by what the user calls it: a file, or an address. Otherwise why it cannot.
+pub type Load = Arc<dyn Fn(String) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
+/// What scripts need of the platform.
+#[derive(Clone)]
+pub struct Platform {
+    /// How much a script may take.
+    pub limits: Limits,
+    /// Where scripts run.
+    pub compute: Compute,
+    /// Where they come from.
+    pub load: Load,
+}
+
 /// A script, and what it is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
@@ -45,35 +59,29 @@ pub struct Scripts(Arc<Inner>);
 struct Inner {
     rpc: Rpc,
     commands: Commands,
-    limits: Limits,
-    compute: Compute,
+    platform: Platform,
     running: AtomicUsize,
     /// What others find; until the node has left.
     offered: OnceLock<AgentHandle>,
 }
 
 impl Scripts {
-    /// The scripts of a node, which others may run here from now on.
+    /// The scripts of a node, which others may run here from now on, and its own user by `run`.
     ///
     /// # Errors
     /// If there is an agent of the name [`AGENT`].
-    pub fn new(
-        rpc: Rpc,
-        commands: Commands,
-        limits: Limits,
-        compute: Compute,
-    ) -> Result<Self, Failure> {
+    pub fn new(rpc: Rpc, commands: Commands, platform: Platform) -> Result<Self, Failure> {
         let scripts = Self(Arc::new(Inner {
             rpc,
             commands,
-            limits,
-            compute,
+            platform,
             running: AtomicUsize::new(0),
             offered: OnceLock::new(),
         }));
         let offered = scripts.rpc().agent(AGENT, Offer(scripts.clone()))?;
         // It is new, so nothing was offered yet.
         let _ = scripts.0.offered.set(offered);
+        crate::command::register(&scripts, &scripts.0.commands);
         Ok(scripts)
     }
 
@@ -82,8 +90,8 @@ impl Scripts {
     /// # Errors
     /// What is wrong in it and where, or which names it does not bind.
     pub fn check(&self, source: &str) -> Result<(), ScriptError> {
-        let tape = Arc::new(Tape::new(self.0.limits));
-        Program::compile(source, self.rpc(), &self.0.limits, &tape).map(drop)
+        let tape = Arc::new(Tape::new(self.0.platform.limits));
+        Program::compile(source, self.rpc(), &self.0.platform.limits, &tape).map(drop)
     }
 
     /// Runs a script here; what it writes goes to `out` as it comes. Its result, as text; empty for none.
@@ -117,6 +125,14 @@ impl Scripts {
         }
     }
 
+    /// The source of a script, by what the user calls it.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub(crate) async fn load(&self, name: String) -> Result<String, String> {
+        (self.0.platform.load)(name).await
+    }
+
     pub(crate) fn rpc(&self) -> &Rpc {
         &self.0.rpc
     }
@@ -127,10 +143,10 @@ impl Scripts {
         entry: Entry,
         out: impl FnMut(&str),
     ) -> Result<Dynamic, ScriptError> {
-        let tape = Arc::new(Tape::new(self.0.limits));
-        let program = Program::compile(source, self.rpc(), &self.0.limits, &tape)?;
+        let tape = Arc::new(Tape::new(self.0.platform.limits));
+        let program = Program::compile(source, self.rpc(), &self.0.platform.limits, &tape)?;
         let running = core::pin::pin!(self.replay(source, &tape, Arc::new(program), entry, out));
-        let too_long = core::pin::pin!(self.rpc().node().sleep(self.0.limits.time));
+        let too_long = core::pin::pin!(self.rpc().node().sleep(self.0.platform.limits.time));
         match select(running, too_long).await {
             Either::Left((result, _)) => result,
             Either::Right(((), _)) => Err(ScriptError::Limit(String::from(
@@ -157,7 +173,7 @@ impl Scripts {
                 // Nobody may be waiting any longer.
                 let _ = tell.send(program.run(&entry));
             };
-            (self.0.compute)(Box::new(run)).await;
+            (self.0.platform.compute)(Box::new(run)).await;
             let result = told.await.unwrap_or_else(|_| {
                 let lost = String::from("the script was lost");
                 Err(ScriptError::Thrown(lost))

@@ -120,12 +120,16 @@ pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
-/// becomes a failure.
+/// becomes a failure. With half as much again of failures and the like, the node is asked and answered no more.
 pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 /// References in one value.
 pub const REFERENCES_MAX: usize = 1024;
 /// Objects of this node that one other holds.
 pub const HELD_OBJECTS_MAX: usize = 65_536;
+/// Objects of third nodes, of which one node has told, that are being asked for at once.
+pub const FETCHES_MAX: usize = 1024;
+/// Messages to one node with references of which it has not said that it holds them.
+pub const TRANSITS_MAX: usize = 4096;
 /// Answers that are references and may yet be asked something, of one node.
 pub const ANSWERED_MAX: usize = REQUESTS_MAX;
 /// Events that wait for one subscriber; the oldest is dropped beyond, and counted.

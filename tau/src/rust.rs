@@ -106,10 +106,12 @@ impl<'f> Writer<'f> {
                 self.optional_docs(parameters);
                 let mut written = self.parameters(parameters);
                 written.insert(0, "&self".to_owned());
-                let tail = match returns {
-                    Type::Void => ";".to_owned(),
-                    kind => format!(" -> {};", self.type_(kind)),
+                let value = match returns {
+                    Type::Void => "()".to_owned(),
+                    kind => self.type_(kind),
                 };
+                // What fails elsewhere, or is thrown there, is known only to who calls.
+                let tail = format!(" -> Result<{value}, peerage::rpc::CallError>;");
                 self.page
                     .signature(&format!("async fn {name}"), &written, &tail);
             }

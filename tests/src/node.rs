@@ -5,23 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use peerage::node::{Event, State};
-use peerage::service::command::Commands;
 use peerage::{Config, Kind};
+use peerage_relay::Node;
 use tokio::task::JoinHandle;
 
 use crate::Relay;
 
 /// A node of this name, online.
-pub async fn join(relay: &Relay, name: &str) -> Commands {
+pub async fn join(relay: &Relay, name: &str) -> Node {
     join_any(&[relay], name).await
 }
 
 /// A node of this name, online at one of these relays, and at another when that is lost.
-pub async fn join_any(relays: &[&Relay], name: &str) -> Commands {
+pub async fn join_any(relays: &[&Relay], name: &str) -> Node {
     let config = Config::new(Kind::Native).named(name.parse().unwrap());
     let urls = relays.iter().map(|relay| relay.mesh().parse().unwrap());
-    let joined = peerage_relay::join(config, urls.collect(), Default::default()).await;
-    joined.unwrap().0
+    Node::join(config, urls.collect()).await.unwrap()
 }
 
 /// Two nodes that work on a relay all the while, and notice if anything is amiss.
@@ -37,7 +36,7 @@ impl Bystanders {
         let here = join(relay, "here").await;
         let over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&over);
-        let mut events = there.node().events();
+        let mut events = there.events();
         let work = tokio::spawn(async move {
             let mut done = 0;
             while !stop.load(Ordering::Relaxed) {
@@ -45,7 +44,7 @@ impl Bystanders {
                 done += 1;
                 assert_eq!(outcome.output, done.to_string());
             }
-            assert!(matches!(here.node().state(), State::Online(_)));
+            assert!(matches!(here.state(), State::Online(_)));
             while let Some(event) = events.next().now_or_never() {
                 let amiss = matches!(event, Event::State(_) | Event::SessionDown(..));
                 assert!(!amiss, "{event:?}");

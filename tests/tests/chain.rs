@@ -29,29 +29,18 @@ async fn a_client_of_the_last_relay_in_a_chain_is_a_member_like_any_other() {
     }
     // Presence is the same everywhere, and a name is taken once.
     for node in [&far, &near] {
-        let mut names: Vec<_> = node
-            .node()
-            .peers()
-            .iter()
-            .map(|p| p.name.to_string())
-            .collect();
-        names.push(node.node().name().unwrap().to_string());
+        let mut names: Vec<_> = node.peers().iter().map(|p| p.name.to_string()).collect();
+        names.push(node.name().unwrap().to_string());
         names.sort();
         assert_eq!(names, ["far", "last", "middle", "near", "relay"]);
     }
-    assert_eq!(
-        join(&last, "near").await.node().name().unwrap().as_str(),
-        "near-2"
-    );
+    assert_eq!(join(&last, "near").await.name().unwrap().as_str(), "near-2");
     let failure = far.run("calc 1+2 @nobody").await.unwrap_err();
     assert_eq!(failure.code, Code::UnknownName);
     // Whoever leaves is known to have left, at the other end too.
-    near.node().close();
+    near.close().await;
     until("near has left", async || {
-        !far.node()
-            .peers()
-            .iter()
-            .any(|peer| peer.name.as_str() == "near")
+        !far.peers().iter().any(|peer| peer.name.as_str() == "near")
     })
     .await;
     let failure = far.run("calc 1+2 @near").await.unwrap_err();
@@ -72,7 +61,7 @@ async fn when_the_relay_in_the_middle_dies_others_take_another_way() {
         async move { near.run("sleep 3 @far").await }
     });
     until("the command is under way", async || {
-        near.node().traffic().routes == 0
+        near.traffic().routes == 0
     })
     .await;
     assert_eq!(near.run("calc 1+2 @far").await.unwrap().output, "3");
@@ -111,7 +100,7 @@ async fn without_another_way_there_is_an_error_and_never_silence() {
     assert_eq!(failure.code, Code::UnknownName);
     // Those on the same relay still have each other.
     assert_eq!(far.run("calc 1+2 @beside").await.unwrap().output, "3");
-    assert!(matches!(beside.node().state(), State::Online(_)));
+    assert!(matches!(beside.state(), State::Online(_)));
     let failure = timeout(SOON, far.run("calc 1+2 @near"))
         .await
         .unwrap()
@@ -135,7 +124,7 @@ async fn a_peer_that_listens_lets_others_in() {
     let ran = primary.run("ping @door", &["--relay", &mesh]).await;
     assert!(ran.output.ends_with("ms direct"), "{ran:?}");
     let outside = join(&primary, "outside").await;
-    let door = outside.node().resolve("door").await.unwrap().unwrap();
-    let pong = outside.node().ping(door).await.unwrap();
+    let door = outside.resolve("door").await.unwrap().unwrap();
+    let pong = outside.ping(door).await.unwrap();
     assert_eq!(pong.path, PathKind::Relayed);
 }

@@ -233,16 +233,18 @@ async fn output_comes_as_it_is_written() {
     let clock = join(&relay, "clock").await;
     let go = Arc::new(Notify::new());
     let going = Arc::clone(&go);
-    clock.register("tick", "ticks when told", (), move |call: Call, ()| {
-        let go = Arc::clone(&going);
-        async move {
-            for n in 0..3 {
-                call.out.write(&format!("tick {n}\n"));
-                go.notified().await;
+    clock
+        .commands()
+        .register("tick", "ticks when told", (), move |call: Call, ()| {
+            let go = Arc::clone(&going);
+            async move {
+                for n in 0..3 {
+                    call.out.write(&format!("tick {n}\n"));
+                    go.notified().await;
+                }
+                Status(7)
             }
-            Status(7)
-        }
-    });
+        });
     let mut process = tokio::process::Command::new(program())
         .args(["peer", "-c", "tick @clock", "--relay", &relay.mesh()])
         .stdout(Stdio::piped())

@@ -1,9 +1,13 @@
 //! Remote objects between real nodes: two tabs, a tab and a native node, two native nodes.
 
-use peerage::Kind;
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
 use peerage::rpc::{CallError, Thrown};
 use peerage_relay::Node;
-use peerage_tests::{Browsers, Relay, Tab};
+use peerage_tests::{Browsers, Relay, Tab, join};
 use serde_json::{Value, json};
 
 #[path = "objects/page.rs"]
@@ -352,19 +356,12 @@ impl Calculator for Native {
     }
 }
 
-async fn native(relay: &Relay, name: &str) -> Node {
-    let config = peerage::Config::new(Kind::Native).named(name.parse().unwrap());
-    Node::join(config, vec![relay.mesh().parse().unwrap()])
-        .await
-        .unwrap()
-}
-
 #[tokio::test]
 async fn a_tab_and_a_native_node_use_each_others_objects() {
     use futures_util::StreamExt;
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let (_, right) = two_tabs(&browsers, &relay).await;
-    let node = native(&relay, "native").await;
+    let node = join(&relay, "native").await;
 
     // The tab's from the native node.
     let calc = CalculatorProxy::new(node.rpc(), "right");
@@ -413,7 +410,7 @@ async fn a_tab_and_a_native_node_use_each_others_objects() {
 async fn two_native_nodes_use_each_others_objects() {
     use futures_util::StreamExt;
     let relay = Relay::start("127.0.0.1:0");
-    let (one, two) = (native(&relay, "one").await, native(&relay, "two").await);
+    let (one, two) = (join(&relay, "one").await, join(&relay, "two").await);
     let _one = one
         .agent("Calculator", CalculatorAgent::new(Native::default()))
         .unwrap();

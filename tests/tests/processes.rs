@@ -197,7 +197,7 @@ async fn a_target_that_leaves_or_dies_ends_its_commands_at_once() {
 async fn a_peer_that_ends_has_left_and_is_not_gone() {
     let relay = relay();
     let watcher = join(&relay, "watcher").await;
-    let mut events = watcher.node().events();
+    let mut events = watcher.events();
     let runs = (0..40).map(|_| relay.run("calc 1+1 @relay", &[]));
     for ran in join_all(runs).await {
         assert_eq!(ran.output, "2", "{ran:?}");

@@ -1,20 +1,18 @@
 //! Scripts at real nodes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use peerage::Kind;
 use peerage::rpc::Thrown;
 use peerage_relay::Node;
 use peerage_script::{Script, ScriptError};
-use peerage_tests::Relay;
-
-async fn native(relay: &Relay, name: &str) -> Node {
-    let config = peerage::Config::new(Kind::Native).named(name.parse().unwrap());
-    Node::join(config, vec![relay.mesh().parse().unwrap()])
-        .await
-        .unwrap()
-}
+use peerage_tests::{Browsers, Relay, join};
+use serde_json::json;
 
 #[peerage::agent]
 trait Calculator {
@@ -71,8 +69,8 @@ async fn run_at(from: &Node, at: &str, source: &str) -> Result<(String, String),
 #[tokio::test]
 async fn a_script_runs_at_another_node_and_uses_the_network() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
-    let c = native(&relay, "c").await;
+    let (a, b) = (join(&relay, "a").await, join(&relay, "b").await);
+    let c = join(&relay, "c").await;
     let own = Native::default();
     let calls = Arc::clone(&own.calls);
     let _calc = c.agent("Calculator", CalculatorAgent::new(own)).unwrap();
@@ -98,7 +96,7 @@ async fn a_script_runs_at_another_node_and_uses_the_network() {
 #[tokio::test]
 async fn what_travels_binds_every_name_that_it_uses_or_does_not_leave() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, _b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let (a, _b) = (join(&relay, "a").await, join(&relay, "b").await);
     let unbound = run_at(&a, "b", "let x = 1; x + factor + offset(x)").await;
     assert_eq!(unbound, Err(ScriptError::Unbound(vec!["factor".into()])));
     let unbound = run_at(&a, "b", "let x = 1; offset(x) + more()").await;
@@ -125,10 +123,10 @@ async fn what_travels_binds_every_name_that_it_uses_or_does_not_leave() {
 #[tokio::test]
 async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves() {
     let relay = Relay::start("127.0.0.1:0");
-    let a = native(&relay, "a").await;
+    let a = join(&relay, "a").await;
     let mut others = Vec::new();
     for name in ["b", "c", "d"] {
-        others.push(native(&relay, name).await);
+        others.push(join(&relay, name).await);
     }
     let source = r#"
         fn slow(x) { sleep(0.05); [here(), x * x] }
@@ -168,7 +166,7 @@ async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves(
 #[tokio::test]
 async fn a_script_takes_no_more_than_it_may() {
     let relay = Relay::start("127.0.0.1:0");
-    let (a, b) = (native(&relay, "a").await, native(&relay, "b").await);
+    let (a, b) = (join(&relay, "a").await, join(&relay, "b").await);
     for (source, limit) in [
         ("loop {}", "Too many operations"),
         ("let a = [0]; loop { a += a; }", "Size of array"),
@@ -199,4 +197,86 @@ async fn a_script_takes_no_more_than_it_may() {
             .is_err()
     );
     peerage_tests::until("the script has ended", async || b.rpc().counts().1 == 0).await;
+}
+
+#[tokio::test]
+async fn tabs_run_scripts_of_each_other_and_of_native_nodes() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let left = browsers.open(&relay.console("left")).await;
+    let right = browsers.open(&relay.console("right")).await;
+    right
+        .ask("peerage.agent('Adder', { add(a, b) { return a + b } }); return 0")
+        .await;
+    let node = join(&relay, "native").await;
+
+    // From a tab at a tab, at a native node, and back.
+    let source =
+        "let sum = peer(\"right\").proxy(\"Adder\").add(1, 2); print(here()); sum * args.len()";
+    for at in ["right", "native"] {
+        let script = format!(
+            "const done = arguments[arguments.length - 1], lines = [];
+            peerage.script('{source}', {{ at: '{at}', args: ['x', 'y'], onOutput: l => lines.push(l) }})
+                .then(result => done([result, lines]), e => done([e.code, e.message]))"
+        );
+        let result = left.wait_for(&script, vec![]).await;
+        assert_eq!(result, json!(["6", [format!("{at}\n")]]));
+    }
+    let (written, result) = run_at(&node, "left", source).await.unwrap();
+    assert_eq!((written.as_str(), result.as_str()), ("left\n", "6"));
+
+    // Work that four nodes share, three of them tabs, one of which closes.
+    let third = browsers.open(&relay.console("third")).await;
+    let source = r#"
+        let data = []; for n in range(0, 200) { data.push(n); }
+        let done = across(["left", "right", "third", "native"], data, |x| { sleep(0.02); x * x });
+        done.len() + done.reduce(|sum, x| sum + x, 0)
+    "#;
+    let closes = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        third.client.clone().close().await.unwrap();
+    };
+    let (result, ()) = tokio::join!(run_at(&node, "left", source), closes);
+    let sum: i64 = (0..200).map(|n| n * n).sum();
+    assert_eq!(result.unwrap().1, (200 + sum).to_string());
+
+    // A tab's script takes no more than it may, and the tab lives on.
+    for hostile in [
+        "loop {}",
+        "let a = []; loop { a = [a]; }",
+        "let a = #{}; loop { a[\"x\"] = a; }",
+        "fn f(x) { f(x + 1) } f(0)",
+    ] {
+        let failed = run_at(&node, "left", hostile).await.unwrap_err();
+        assert!(!failed.to_string().is_empty());
+    }
+    let unbound = left
+        .wait_for(
+            "const done = arguments[0]; peerage.script('x + y').then(done, e => done([e.code, e.message]))",
+            vec![],
+        )
+        .await;
+    let message = "what travels may use only names that it binds itself; this uses x, y";
+    assert_eq!(unbound, json!(["bad-message", message]));
+}
+
+#[tokio::test]
+async fn the_command_run_takes_a_file_to_where_the_line_says() {
+    let relay = Relay::start("127.0.0.1:0");
+    let (a, _b) = (join(&relay, "a").await, join(&relay, "b").await);
+    let file = tempfile::NamedTempFile::with_suffix(".rhai").unwrap();
+    let line = |rest: &str| format!("run {} {rest}", file.path().display());
+    std::fs::write(file.path(), "print(`at ${here()}`); args.len()").unwrap();
+    let ran = a.run(&line("x y @b")).await.unwrap();
+    assert_eq!((ran.status.0, ran.output.as_str()), (0, "at b\n2"));
+    let ran = a.run(&line("")).await.unwrap();
+    assert_eq!((ran.status.0, ran.output.as_str()), (0, "at a\n0"));
+    std::fs::write(file.path(), "factor * 2").unwrap();
+    let ran = a.run(&line("@b")).await.unwrap();
+    assert_eq!(ran.status.0, 2);
+    assert!(ran.output.contains("this uses factor"), "{}", ran.output);
+    let ran = a.run("run /nowhere.rhai @b").await.unwrap();
+    assert!(ran.status.0 == 1 && ran.output.contains("/nowhere.rhai"));
+    // What another node has is not for others to run.
+    let there = a.run("system run /etc/passwd @b").await.unwrap();
+    assert_eq!(there.status.0, 126, "{}", there.output);
 }

@@ -16,8 +16,8 @@ async fn a_reader_that_stops_costs_the_relay_little_and_bystanders_nothing() {
     let relay = Relay::start("127.0.0.1:0");
     let bystanders = Bystanders::start(&relay).await;
     let (sender, reader) = (join(&relay, "sender").await, join(&relay, "reader").await);
-    let mut listener = reader.node().listen(PROTOCOL);
-    let stream = sender.node().open(reader.node().id(), PROTOCOL).unwrap();
+    let mut listener = reader.listen(PROTOCOL);
+    let stream = sender.open(reader.id(), PROTOCOL).unwrap();
     let before = relay.peak_bytes();
     let sent = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&sent);

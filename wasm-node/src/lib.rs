@@ -13,6 +13,7 @@ mod options;
 mod page;
 mod platform;
 mod rpc;
+mod scripts;
 mod streams;
 mod value;
 mod websocket;

@@ -10,6 +10,7 @@ use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
 use peerage::service::command::Commands;
 use peerage::{Config, Failure, Identity, Name};
+use peerage_script::Scripts;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{CustomEvent, CustomEventInit, EventTarget};
@@ -20,7 +21,7 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
-use crate::{direct, identity, log, options, streams};
+use crate::{direct, identity, log, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -63,6 +64,7 @@ extern "C" {
 pub struct Node {
     commands: Commands,
     objects: Objects,
+    scripts: Scripts,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -244,7 +246,9 @@ impl Node {
         let inputs = Inputs::new(driver, clock, relay.to_owned());
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
-        let objects = Objects::new(Rpc::new(node.clone()));
+        let rpc = Rpc::new(node.clone());
+        let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
+        let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
         let held = Rc::new(RefCell::new(Held {
             release,
@@ -253,6 +257,7 @@ impl Node {
         let this = Self {
             commands,
             objects,
+            scripts,
             target,
             inputs,
             held,
@@ -275,6 +280,11 @@ impl Node {
     /// The node's commands, and by them the node itself.
     pub fn commands(&self) -> Commands {
         self.commands.clone()
+    }
+
+    /// The node's scripts.
+    pub(crate) fn scripts(&self) -> Scripts {
+        self.scripts.clone()
     }
 
     fn leave(&self) {

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use js_sys::Function;
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
@@ -84,6 +85,48 @@ pub(crate) fn call(options: &JsValue) -> Result<CallOptions, Failure> {
         signal,
         version: number(options, "version", 0, u32::MAX)?,
     })
+}
+
+/// How a script is run.
+#[derive(Default)]
+pub(crate) struct ScriptOptions {
+    pub(crate) at: Option<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) on_output: Option<Function>,
+}
+
+/// Where a script runs, what it is given, and who gets what it writes.
+pub(crate) fn script(options: &JsValue) -> Result<ScriptOptions, Failure> {
+    if options.is_undefined() {
+        return Ok(ScriptOptions::default());
+    }
+    let expected = "an object { at, args, onOutput }";
+    check(options, expected, &["at", "args", "onOutput"])?;
+    let on_output = value(options, "onOutput");
+    let on_output = match on_output.dyn_into::<Function>() {
+        Ok(function) => Some(function),
+        Err(none) if none.is_undefined() => None,
+        Err(other) => return Err(wrong("onOutput", "a function", &other)),
+    };
+    let list = value(options, "args");
+    let args = match list.is_undefined() {
+        true => Some(Vec::new()),
+        false => words(&list),
+    };
+    let args = args.ok_or_else(|| wrong("args", "a list of strings", &list))?;
+    Ok(ScriptOptions {
+        at: text(options, "at")?,
+        args,
+        on_output,
+    })
+}
+
+fn words(list: &JsValue) -> Option<Vec<String>> {
+    let items = match page::is_array(list) {
+        Ok(true) => page::items(list).ok()?,
+        _ => return None,
+    };
+    items.iter().map(JsValue::as_string).collect()
 }
 
 /// The version that an agent is said to have.

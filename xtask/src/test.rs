@@ -228,6 +228,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "interop",
         "--test",
+        "objects",
+        "--test",
         "console",
         "--test",
         "page_commands",

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::interface::{Event, Interface, Property};
-use crate::names::{beside, changed, on_wire, record};
+use crate::names::{self, beside, on_wire, record};
 
 pub(super) fn events(interface: &Interface) -> TokenStream {
     let (vis, own) = (&interface.item.vis, &interface.item.ident);
@@ -49,12 +49,12 @@ fn tell(interface: &Interface, event: &Event) -> TokenStream {
 
 fn tell_changed(property: &Property) -> TokenStream {
     let (cfg, value) = (&property.get.attributes.cfg, &property.get.returns.value);
-    let (wire, changed) = (on_wire(&property.get.name), changed(&property.get));
+    let (wire, tell) = (on_wire(&property.get.name), names::tell(&property.get));
     let doc = format!("`{wire}` is this now.");
     quote! {
         #(#cfg)*
         #[doc = #doc]
-        pub fn #changed(&self, value: &#value) -> ::core::result::Result<(), ::peerage::object::ObjectError> {
+        pub fn #tell(&self, value: &#value) -> ::core::result::Result<(), ::peerage::object::ObjectError> {
             self.0.changed(#wire, value)
         }
     }

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use peerage::Node;
 use tokio::net::TcpListener;
 
-use crate::Runtime;
+use crate::Node;
 use crate::cli::CliError;
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
@@ -30,14 +29,13 @@ impl Door {
     pub(super) async fn serve(
         self,
         node: Node,
-        runtime: Runtime,
         origins: &[String],
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
         let origins = Arc::new(Origins::new(self.address, origins));
         let web = Web {
-            node,
-            runtime,
+            node: peerage::Node::clone(&node),
+            runtime: node.runtime().clone(),
             origins,
         };
         let served = web::serve(self.listener, web::router(web), stop).await;

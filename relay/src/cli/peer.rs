@@ -6,12 +6,12 @@ use peerage::id::Kind;
 use peerage::service::command::{Status, parse_duration};
 use peerage::{Config, Time};
 
+use crate::Node;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
 use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls};
 use crate::config::FileConfig;
-use crate::join;
 
 const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 
@@ -42,14 +42,15 @@ pub(super) async fn run(args: Args) -> Outcome {
     };
     let mut config = file.links.applied_to(Config::new(Kind::Native));
     config.name = name_of(args.common.name, file.name)?;
-    let (commands, runtime) = join(config, relays, file.commands).await?;
+    config.aliases = file.commands;
+    let node = Node::join(config, relays).await?;
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
-        let (node, links) = (commands.node().clone(), runtime.clone());
+        let serving = node.clone();
         tokio::spawn(async move {
             // The process ends when the node has; nobody is to be waited for here.
             let never = std::future::pending();
-            if let Err(error) = door.serve(node, links, &file.origins, never).await {
+            if let Err(error) = door.serve(serving, &file.origins, never).await {
                 complain(&format!("peerage: {error}"));
             }
         });
@@ -59,9 +60,9 @@ pub(super) async fn run(args: Args) -> Outcome {
         timeout: args.timeout,
     };
     let status = match args.command {
-        Some(line) => Ok(manner.run(&commands, &line).await),
+        Some(line) => Ok(manner.run(node.commands(), &line).await),
         None if file.interactive.unwrap_or(true) => {
-            let ended = prompt(&commands, manner).await;
+            let ended = prompt(node.commands(), manner).await;
             ended.map(|()| Status::OK)
         }
         None => {
@@ -69,7 +70,6 @@ pub(super) async fn run(args: Args) -> Outcome {
             Ok(Status::OK)
         }
     };
-    commands.node().close();
-    runtime.finished().await;
+    node.close().await;
     Ok(ExitCode::from(status?.0))
 }

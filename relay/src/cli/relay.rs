@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
+use crate::Node;
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
 use crate::config::FileConfig;
-use crate::{Runtime, serve_commands};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
 const DEFAULT_NAME: &str = "relay";
@@ -32,17 +32,16 @@ pub(super) async fn run(args: Args) -> Outcome {
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
     let address = door.address;
-    let config = file.links.applied_to(Config::new(Kind::Relay).named(name));
-    let (node, runtime) = Runtime::start(config, relays)?;
-    serve_commands(node.clone(), file.commands);
+    let mut config = file.links.applied_to(Config::new(Kind::Relay).named(name));
+    config.aliases = file.commands;
+    let node = Node::start(config, relays)?;
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
-    let (leaving, links) = (node.clone(), runtime.clone());
+    let leaving = node.clone();
     let stop = async move {
         stop_signal().await;
-        leaving.close();
-        links.finished().await;
+        leaving.close().await;
     };
-    door.serve(node, runtime, &file.origins, stop).await?;
+    door.serve(node, &file.origins, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

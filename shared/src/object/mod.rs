@@ -20,6 +20,7 @@
 
 mod de;
 mod decode;
+mod dynamic;
 mod encode;
 mod ser;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod value;
 
 pub use de::{from_item, from_value};
 pub use decode::decode;
+pub use dynamic::{Blob, Dynamic};
 pub use encode::{Form, encode};
 pub use ser::to_value;
 pub use token::{Date, Set};

@@ -266,7 +266,7 @@ impl Node {
     }
 
     /// How many things are in it: for a record or a map, keys and items.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::List(items) | Self::Set(items) => items.len(),
             Self::Record(entries) => entries.len() * 2,

@@ -8,12 +8,13 @@ use crate::names::{no_keyword, snake};
 use crate::syntax::{Alias, Item, Name, Space};
 
 /// Types that generated code needs under these names.
-const RESERVED_TYPES: [&str; 10] = [
+const RESERVED_TYPES: [&str; 11] = [
     "Date",
     "Map",
     "Option",
     "Promise",
     "Record",
+    "Result",
     "Self",
     "Set",
     "String",
@@ -140,9 +141,8 @@ impl<'f> Scopes<'f> {
                     continue;
                 }
                 let name = type_name(declared);
-                claims.push((id, Sort::Type, format!("{name}Proxy"), &class.name));
-                if self.has_events(id, class)? {
-                    claims.push((id, Sort::Type, format!("{name}Events"), &class.name));
+                for what in ["Proxy", "Agent", "Events"] {
+                    claims.push((id, Sort::Type, format!("{name}{what}"), &class.name));
                 }
                 if class.version.is_some() {
                     claims.push((id, Sort::Value, format!("{name}Version"), &class.name));

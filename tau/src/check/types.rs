@@ -149,10 +149,13 @@ impl Scopes<'_> {
         };
         match (name, second, place) {
             ("Map", Some(value), _) => {
-                can_be_key(&written.arguments, &first)?;
+                has_order(&written.arguments, &first, "a key")?;
                 Ok(Type::Map(Box::new((first, value))))
             }
-            ("Set", ..) => Ok(Type::Set(Box::new(first))),
+            ("Set", ..) => {
+                has_order(&written.arguments, &first, "an item")?;
+                Ok(Type::Set(Box::new(first)))
+            }
             // Every method is asynchronous.
             ("Future", _, Place::Return) => Ok(first),
             ("Future", _, Place::Parameter) => Ok(Type::Later(Box::new(first))),
@@ -188,15 +191,16 @@ fn allowed(written: &syntax::Type, kind: Type, place: Place) -> Result<Type, Tau
     }
 }
 
-/// Maps are ordered by their keys.
-fn can_be_key(arguments: &[syntax::Type], key: &Type) -> Result<(), TauError> {
+/// Maps are ordered by their keys, and sets by their items.
+fn has_order(arguments: &[syntax::Type], kind: &Type, what: &str) -> Result<(), TauError> {
     let ordered = matches!(
-        key,
+        kind,
         Type::Bool | Type::Int | Type::Int64 | Type::Text | Type::Declared(_, Nature::Enum)
     );
     match arguments.first() {
         Some(written) if !ordered => {
-            let expected = "a key that has an order: a string, an integer, a bool or an enum";
+            let expected =
+                format!("{what} that has an order: a string, an integer, a bool or an enum");
             let got = format!("`{}`", written.path.text());
             Err(unexpected(written.path.at(), expected, got))
         }

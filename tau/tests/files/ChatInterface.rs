@@ -62,9 +62,9 @@ pub mod chat {
         #[property]
         async fn created(&self) -> peerage::object::Date;
         /// `count` may be left out; it is `50` then.
-        async fn history(&self, count: Option<i32>) -> Vec<Entry>;
-        async fn post(&self, text: String);
-        async fn attach(&self, attachment: Attachment);
+        async fn history(&self, count: Option<i32>) -> Result<Vec<Entry>, peerage::rpc::CallError>;
+        async fn post(&self, text: String) -> Result<(), peerage::rpc::CallError>;
+        async fn attach(&self, attachment: Attachment) -> Result<(), peerage::rpc::CallError>;
         #[event]
         fn posted(entry: Entry);
         #[event]
@@ -73,9 +73,17 @@ pub mod chat {
 
     #[peerage::agent]
     pub trait Chat {
-        async fn login(&self, name: String, password: String) -> User;
-        async fn enter(&self, name: String) -> RoomProxy;
-        async fn rooms(&self) -> std::collections::BTreeMap<String, RoomProxy>;
-        async fn count(&self) -> std::collections::BTreeMap<Presence, i32>;
+        async fn login(
+            &self,
+            name: String,
+            password: String,
+        ) -> Result<User, peerage::rpc::CallError>;
+        async fn enter(&self, name: String) -> Result<RoomProxy, peerage::rpc::CallError>;
+        async fn rooms(
+            &self,
+        ) -> Result<std::collections::BTreeMap<String, RoomProxy>, peerage::rpc::CallError>;
+        async fn count(
+            &self,
+        ) -> Result<std::collections::BTreeMap<Presence, i32>, peerage::rpc::CallError>;
     }
 }

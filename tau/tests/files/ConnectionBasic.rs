@@ -46,11 +46,15 @@ pub mod kai {
             async fn timeout_ms(&self) -> i32;
             #[property]
             async fn set_timeout_ms(&self, timeout_ms: i32);
-            async fn connect(&self, address: String, port: i32) -> bool;
-            async fn disconnect(&self);
-            async fn get_info(&self) -> ConnectionInfo;
+            async fn connect(
+                &self,
+                address: String,
+                port: i32,
+            ) -> Result<bool, peerage::rpc::CallError>;
+            async fn disconnect(&self) -> Result<(), peerage::rpc::CallError>;
+            async fn get_info(&self) -> Result<ConnectionInfo, peerage::rpc::CallError>;
             /// `timeout_ms` may be left out; it is `1000` then.
-            async fn ping(&self, timeout_ms: Option<i32>) -> bool;
+            async fn ping(&self, timeout_ms: Option<i32>) -> Result<bool, peerage::rpc::CallError>;
             #[event]
             fn state_changed(before: ConnectionState, now: ConnectionState);
             /// `message` may be left out; it is `"unknown"` then.

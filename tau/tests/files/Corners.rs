@@ -48,7 +48,11 @@ pub mod r#type {
         #[peerage::agent]
         pub trait Super {
             /// `crate_` may be left out; it is `Kind.Self` then.
-            async fn r#move(&self, super_: super::Loop, crate_: Option<super::Kind>) -> Loop;
+            async fn r#move(
+                &self,
+                super_: super::Loop,
+                crate_: Option<super::Kind>,
+            ) -> Result<Loop, peerage::rpc::CallError>;
         }
     }
 
@@ -57,7 +61,7 @@ pub mod r#type {
     pub struct Tree {
         pub branches: Vec<Tree>,
         pub by_name: std::collections::BTreeMap<String, Tree>,
-        pub all: peerage::object::Set<Tree>,
+        pub all: peerage::object::Set<Kind>,
         pub calls: Vec<peerage::rpc::Reference>,
     }
 
@@ -66,15 +70,22 @@ pub mod r#type {
     #[peerage::agent]
     pub trait Far {
         /// `crate_` may be left out; it is `Kind.Self` then.
-        async fn r#move(&self, super_: Loop, crate_: Option<Kind>) -> delete::Loop;
+        async fn r#move(
+            &self,
+            super_: Loop,
+            crate_: Option<Kind>,
+        ) -> Result<delete::Loop, peerage::rpc::CallError>;
         async fn near(
             &self,
             tree: peerage::rpc::Later<Tree>,
             done: peerage::rpc::Later<()>,
             calls: Vec<peerage::rpc::Reference>,
-        ) -> delete::Loop;
-        async fn handler(&self) -> peerage::rpc::Reference;
-        async fn any(&self, value: peerage::object::Dynamic) -> peerage::object::Dynamic;
+        ) -> Result<delete::Loop, peerage::rpc::CallError>;
+        async fn handler(&self) -> Result<peerage::rpc::Reference, peerage::rpc::CallError>;
+        async fn any(
+            &self,
+            value: peerage::object::Dynamic,
+        ) -> Result<peerage::object::Dynamic, peerage::rpc::CallError>;
         #[event]
         fn nothing();
     }
@@ -94,18 +105,21 @@ pub mod other {
             &self,
             super_: super::r#type::Loop,
             crate_: Option<super::r#type::Kind>,
-        ) -> super::r#type::delete::Loop;
+        ) -> Result<super::r#type::delete::Loop, peerage::rpc::CallError>;
         async fn near(
             &self,
             tree: peerage::rpc::Later<super::r#type::Tree>,
             done: peerage::rpc::Later<()>,
             calls: Vec<peerage::rpc::Reference>,
-        ) -> super::r#type::delete::Loop;
-        async fn handler(&self) -> peerage::rpc::Reference;
-        async fn any(&self, value: peerage::object::Dynamic) -> peerage::object::Dynamic;
+        ) -> Result<super::r#type::delete::Loop, peerage::rpc::CallError>;
+        async fn handler(&self) -> Result<peerage::rpc::Reference, peerage::rpc::CallError>;
+        async fn any(
+            &self,
+            value: peerage::object::Dynamic,
+        ) -> Result<peerage::object::Dynamic, peerage::rpc::CallError>;
         #[event]
         fn nothing();
-        async fn here(&self) -> Loop;
+        async fn here(&self) -> Result<Loop, peerage::rpc::CallError>;
         #[property]
         async fn numbers(&self) -> Vec<i64>;
         #[property]
@@ -114,7 +128,7 @@ pub mod other {
         async fn call(&self) -> peerage::rpc::Reference;
         /// Ends */ here; `text` says "*/".
         /// `text` may be left out; it is `"*/ \" \\"` then.
-        async fn quote(&self, text: Option<String>);
+        async fn quote(&self, text: Option<String>) -> Result<(), peerage::rpc::CallError>;
     }
 
     #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

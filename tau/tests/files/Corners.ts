@@ -35,7 +35,7 @@ export namespace type {
     export interface Tree {
         branches: Tree[];
         byName: Map<string, Tree>;
-        all: Set<Tree>;
+        all: Set<Kind>;
         calls: ((...args: any[]) => unknown)[];
     }
 

@@ -40,14 +40,18 @@ pub mod math {
             async fn peer_count(&self) -> i32;
             #[property]
             async fn set_peer_count(&self, peer_count: i32);
-            async fn sum(&self, values: Vec<f64>) -> f64;
+            async fn sum(&self, values: Vec<f64>) -> Result<f64, peerage::rpc::CallError>;
             async fn add_later(
                 &self,
                 a: peerage::rpc::Later<f64>,
                 b: peerage::rpc::Later<f64>,
-            ) -> f64;
-            async fn reset(&self);
-            async fn run(&self, start: f64, steps: Vec<Step>) -> f64;
+            ) -> Result<f64, peerage::rpc::CallError>;
+            async fn reset(&self) -> Result<(), peerage::rpc::CallError>;
+            async fn run(
+                &self,
+                start: f64,
+                steps: Vec<Step>,
+            ) -> Result<f64, peerage::rpc::CallError>;
             /// `precision` may be left out; it is `6` then.
             /// `exact` may be left out; it is `false` then.
             async fn evaluate(
@@ -55,10 +59,12 @@ pub mod math {
                 expression: String,
                 precision: Option<i32>,
                 exact: Option<bool>,
-            ) -> f64;
-            async fn get_peers(&self) -> Vec<NodeProxy>;
-            async fn get_variables(&self) -> std::collections::BTreeMap<String, f64>;
-            async fn seeds(&self) -> peerage::object::Set<i64>;
+            ) -> Result<f64, peerage::rpc::CallError>;
+            async fn get_peers(&self) -> Result<Vec<NodeProxy>, peerage::rpc::CallError>;
+            async fn get_variables(
+                &self,
+            ) -> Result<std::collections::BTreeMap<String, f64>, peerage::rpc::CallError>;
+            async fn seeds(&self) -> Result<peerage::object::Set<i64>, peerage::rpc::CallError>;
             #[event]
             fn progress(done: i32, total: i32, message: String);
             #[event]
@@ -70,8 +76,12 @@ pub mod math {
         pub trait Node {
             #[property]
             async fn name(&self) -> String;
-            async fn compute(&self, r#type: Operation, operands: Vec<f64>) -> f64;
-            async fn owner(&self) -> CalculatorProxy;
+            async fn compute(
+                &self,
+                r#type: Operation,
+                operands: Vec<f64>,
+            ) -> Result<f64, peerage::rpc::CallError>;
+            async fn owner(&self) -> Result<CalculatorProxy, peerage::rpc::CallError>;
         }
 
         /// Remembers what was computed.
@@ -81,14 +91,18 @@ pub mod math {
             async fn peer_count(&self) -> i32;
             #[property]
             async fn set_peer_count(&self, peer_count: i32);
-            async fn sum(&self, values: Vec<f64>) -> f64;
+            async fn sum(&self, values: Vec<f64>) -> Result<f64, peerage::rpc::CallError>;
             async fn add_later(
                 &self,
                 a: peerage::rpc::Later<f64>,
                 b: peerage::rpc::Later<f64>,
-            ) -> f64;
-            async fn reset(&self);
-            async fn run(&self, start: f64, steps: Vec<Step>) -> f64;
+            ) -> Result<f64, peerage::rpc::CallError>;
+            async fn reset(&self) -> Result<(), peerage::rpc::CallError>;
+            async fn run(
+                &self,
+                start: f64,
+                steps: Vec<Step>,
+            ) -> Result<f64, peerage::rpc::CallError>;
             /// `precision` may be left out; it is `6` then.
             /// `exact` may be left out; it is `false` then.
             async fn evaluate(
@@ -96,17 +110,19 @@ pub mod math {
                 expression: String,
                 precision: Option<i32>,
                 exact: Option<bool>,
-            ) -> f64;
-            async fn get_peers(&self) -> Vec<NodeProxy>;
-            async fn get_variables(&self) -> std::collections::BTreeMap<String, f64>;
-            async fn seeds(&self) -> peerage::object::Set<i64>;
+            ) -> Result<f64, peerage::rpc::CallError>;
+            async fn get_peers(&self) -> Result<Vec<NodeProxy>, peerage::rpc::CallError>;
+            async fn get_variables(
+                &self,
+            ) -> Result<std::collections::BTreeMap<String, f64>, peerage::rpc::CallError>;
+            async fn seeds(&self) -> Result<peerage::object::Set<i64>, peerage::rpc::CallError>;
             #[event]
             fn progress(done: i32, total: i32, message: String);
             #[event]
             fn finished(result: f64);
             #[property]
             async fn length(&self) -> i32;
-            async fn get_step(&self, index: i32) -> Step;
+            async fn get_step(&self, index: i32) -> Result<Step, peerage::rpc::CallError>;
             #[event]
             fn forgotten(count: i32);
         }
@@ -117,7 +133,9 @@ pub use self::math::distributed as calc;
 
 #[peerage::agent]
 pub trait Desk {
-    async fn calculator(&self) -> math::distributed::CalculatorProxy;
+    async fn calculator(
+        &self,
+    ) -> Result<math::distributed::CalculatorProxy, peerage::rpc::CallError>;
     #[property]
     async fn last(&self) -> math::distributed::Operation;
     #[property]

@@ -37,10 +37,18 @@ pub mod kai {
 
         #[peerage::agent]
         pub trait MessageHandler {
-            async fn r#match(&self, r#type: String, r#where: String) -> bool;
+            async fn r#match(
+                &self,
+                r#type: String,
+                r#where: String,
+            ) -> Result<bool, peerage::rpc::CallError>;
             /// `function` may be left out; it is `true` then.
-            async fn delete(&self, new: i64, function: Option<bool>);
-            async fn r#yield(&self, self_: Priority);
+            async fn delete(
+                &self,
+                new: i64,
+                function: Option<bool>,
+            ) -> Result<(), peerage::rpc::CallError>;
+            async fn r#yield(&self, self_: Priority) -> Result<(), peerage::rpc::CallError>;
             #[property]
             async fn r#move(&self) -> i32;
             #[property]
@@ -49,21 +57,36 @@ pub mod kai {
 
         #[peerage::agent]
         pub trait MessageQueue {
-            async fn r#match(&self, r#type: String, r#where: String) -> bool;
+            async fn r#match(
+                &self,
+                r#type: String,
+                r#where: String,
+            ) -> Result<bool, peerage::rpc::CallError>;
             /// `function` may be left out; it is `true` then.
-            async fn delete(&self, new: i64, function: Option<bool>);
-            async fn r#yield(&self, self_: Priority);
+            async fn delete(
+                &self,
+                new: i64,
+                function: Option<bool>,
+            ) -> Result<(), peerage::rpc::CallError>;
+            async fn r#yield(&self, self_: Priority) -> Result<(), peerage::rpc::CallError>;
             #[property]
             async fn r#move(&self) -> i32;
             #[property]
             async fn set_move(&self, r#move: i32);
             #[property]
             async fn depth(&self) -> i32;
-            async fn push(&self, message: Message);
+            async fn push(&self, message: Message) -> Result<(), peerage::rpc::CallError>;
             /// `timeout_ms` may be left out; it is `-1` then.
-            async fn pop(&self, timeout_ms: Option<i32>) -> Message;
-            async fn subscribe(&self, topic: String, on_message: peerage::rpc::Reference);
-            async fn histogram(&self) -> Vec<Vec<i64>>;
+            async fn pop(
+                &self,
+                timeout_ms: Option<i32>,
+            ) -> Result<Message, peerage::rpc::CallError>;
+            async fn subscribe(
+                &self,
+                topic: String,
+                on_message: peerage::rpc::Reference,
+            ) -> Result<(), peerage::rpc::CallError>;
+            async fn histogram(&self) -> Result<Vec<Vec<i64>>, peerage::rpc::CallError>;
             #[event]
             fn received(message: Message);
             #[event]

@@ -23,21 +23,33 @@ pub mod kai {
             /// It is `false` at first.
             #[property]
             async fn is_running(&self) -> bool;
-            async fn listen(&self, port: i32) -> bool;
+            async fn listen(&self, port: i32) -> Result<bool, peerage::rpc::CallError>;
             /// `port` may be left out; it is `14589` then.
-            async fn connect(&self, host: String, port: Option<i32>) -> bool;
-            async fn disconnect(&self, peer_id: String);
-            async fn get_peer_count(&self) -> i32;
-            async fn get_peers(&self) -> Vec<PeerInfo>;
-            async fn send(&self, peer_id: String, data: peerage::object::Blob);
+            async fn connect(
+                &self,
+                host: String,
+                port: Option<i32>,
+            ) -> Result<bool, peerage::rpc::CallError>;
+            async fn disconnect(&self, peer_id: String) -> Result<(), peerage::rpc::CallError>;
+            async fn get_peer_count(&self) -> Result<i32, peerage::rpc::CallError>;
+            async fn get_peers(&self) -> Result<Vec<PeerInfo>, peerage::rpc::CallError>;
+            async fn send(
+                &self,
+                peer_id: String,
+                data: peerage::object::Blob,
+            ) -> Result<(), peerage::rpc::CallError>;
             async fn call(
                 &self,
                 peer_id: String,
                 method: String,
                 arguments: Vec<peerage::object::Dynamic>,
-            ) -> peerage::object::Dynamic;
-            async fn on_message(&self, r#type: String, handler: peerage::rpc::Reference);
-            async fn version(&self) -> String;
+            ) -> Result<peerage::object::Dynamic, peerage::rpc::CallError>;
+            async fn on_message(
+                &self,
+                r#type: String,
+                handler: peerage::rpc::Reference,
+            ) -> Result<(), peerage::rpc::CallError>;
+            async fn version(&self) -> Result<String, peerage::rpc::CallError>;
             #[event]
             fn peer_connected(peer: PeerInfo);
             #[event]

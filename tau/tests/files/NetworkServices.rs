@@ -25,11 +25,17 @@ pub mod kai {
                     &self,
                     service: ServiceInfo,
                     instance: peerage::object::Dynamic,
-                ) -> bool;
-                async fn unregister(&self, name: String) -> bool;
+                ) -> Result<bool, peerage::rpc::CallError>;
+                async fn unregister(&self, name: String) -> Result<bool, peerage::rpc::CallError>;
                 /// `pattern` may be left out; it is `"*"` then.
-                async fn find(&self, pattern: Option<String>) -> Vec<ServiceInfo>;
-                async fn resolve(&self, name: String) -> peerage::object::Dynamic;
+                async fn find(
+                    &self,
+                    pattern: Option<String>,
+                ) -> Result<Vec<ServiceInfo>, peerage::rpc::CallError>;
+                async fn resolve(
+                    &self,
+                    name: String,
+                ) -> Result<peerage::object::Dynamic, peerage::rpc::CallError>;
                 #[event]
                 fn service_registered(service: ServiceInfo);
                 #[event]
@@ -39,10 +45,25 @@ pub mod kai {
             /// Talk, room by room.
             #[peerage::agent]
             pub trait ChatService {
-                async fn join(&self, room: String, user: String);
-                async fn leave(&self, room: String, user: String);
-                async fn say(&self, room: String, text: String);
-                async fn get_users(&self, room: String) -> Vec<String>;
+                async fn join(
+                    &self,
+                    room: String,
+                    user: String,
+                ) -> Result<(), peerage::rpc::CallError>;
+                async fn leave(
+                    &self,
+                    room: String,
+                    user: String,
+                ) -> Result<(), peerage::rpc::CallError>;
+                async fn say(
+                    &self,
+                    room: String,
+                    text: String,
+                ) -> Result<(), peerage::rpc::CallError>;
+                async fn get_users(
+                    &self,
+                    room: String,
+                ) -> Result<Vec<String>, peerage::rpc::CallError>;
                 #[event]
                 fn message_received(
                     room: String,
@@ -98,18 +119,22 @@ pub mod kai {
                     &self,
                     path: String,
                     announce_in: ChatServiceProxy,
-                ) -> files::Transfer;
+                ) -> Result<files::Transfer, peerage::rpc::CallError>;
                 /// `length` may be left out; it is `65536` then.
                 async fn read_part(
                     &self,
                     id: i64,
                     offset: i64,
                     length: Option<i32>,
-                ) -> peerage::object::Blob;
-                async fn pause(&self, id: i64) -> bool;
-                async fn resume(&self, id: i64) -> bool;
+                ) -> Result<peerage::object::Blob, peerage::rpc::CallError>;
+                async fn pause(&self, id: i64) -> Result<bool, peerage::rpc::CallError>;
+                async fn resume(&self, id: i64) -> Result<bool, peerage::rpc::CallError>;
                 /// `reason` may be left out; it is `""` then.
-                async fn cancel(&self, id: i64, reason: Option<String>) -> bool;
+                async fn cancel(
+                    &self,
+                    id: i64,
+                    reason: Option<String>,
+                ) -> Result<bool, peerage::rpc::CallError>;
                 #[event]
                 fn progress(id: i64, bytes_done: i64, bytes_total: i64);
                 #[event]

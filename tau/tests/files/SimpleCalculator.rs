@@ -12,11 +12,11 @@ pub trait Calculator {
     /// It is `12` at first.
     #[property]
     async fn digits(&self) -> i32;
-    async fn add(&self, a: f64, b: f64) -> f64;
-    async fn subtract(&self, a: f64, b: f64) -> f64;
-    async fn multiply(&self, a: f64, b: f64) -> f64;
-    async fn divide(&self, a: f64, b: f64) -> f64;
-    async fn clear(&self);
+    async fn add(&self, a: f64, b: f64) -> Result<f64, peerage::rpc::CallError>;
+    async fn subtract(&self, a: f64, b: f64) -> Result<f64, peerage::rpc::CallError>;
+    async fn multiply(&self, a: f64, b: f64) -> Result<f64, peerage::rpc::CallError>;
+    async fn divide(&self, a: f64, b: f64) -> Result<f64, peerage::rpc::CallError>;
+    async fn clear(&self) -> Result<(), peerage::rpc::CallError>;
     /// A result was too large to be shown.
     #[event]
     fn overflow(at: f64);

@@ -113,9 +113,11 @@ impl Commands {
         };
         // A command about a node runs here, with the target as its argument.
         let about_node = self.is_about_node(&line.command);
-        let at = |name: &str, place| match about_node {
-            true => job(name, Place::Here, format!("{} @{name}", line.command)),
-            false => job(name, place, line.command.clone()),
+        let is_callers = self.lock().is_callers(split_word(&line.command).0);
+        let at = |name: &str, place| match (about_node, is_callers) {
+            (true, _) => job(name, Place::Here, format!("{} @{name}", line.command)),
+            (_, true) => job(name, Place::ForTarget, line.command.clone()),
+            _ => job(name, place, line.command.clone()),
         };
         match &line.targets {
             Targets::Here => Ok(vec![job("", Place::Here, line.command.clone())]),

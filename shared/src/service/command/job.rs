@@ -32,6 +32,8 @@ pub(super) struct Job {
 pub(super) enum Place {
     /// At this node.
     Here,
+    /// At this node, which sees to the target itself.
+    ForTarget,
     /// At whoever the target's name means.
     Named,
     /// At this node of the zone.
@@ -78,14 +80,17 @@ impl Job {
     async fn begin(&self) -> Result<Stage, Failure> {
         let node = self.commands.node();
         let peer = match self.place {
-            Place::Here => None,
+            Place::Here | Place::ForTarget => None,
             Place::Named => node.resolve(&self.target).await?,
             Place::At(peer) => Some(peer),
         };
         let Some(peer) = peer else {
             let out = Output::default();
             let (commands, trace) = (self.commands.clone(), self.trace);
-            let call = Call::new(commands.clone(), None, self.command.clone(), out.clone());
+            let mut call = Call::new(commands.clone(), None, self.command.clone(), out.clone());
+            if matches!(self.place, Place::ForTarget) {
+                call.target = Some(Arc::clone(&self.target));
+            }
             let running = async move { commands.execute(trace, call).await };
             return Ok(Stage::Here(running.boxed(), out));
         };

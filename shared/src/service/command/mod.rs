@@ -95,6 +95,8 @@ struct Registry {
 struct Entry {
     signature: Signature,
     run: Handler,
+    /// Whether it is the caller's own, wherever its target is.
+    is_callers: bool,
 }
 
 impl Commands {
@@ -121,6 +123,26 @@ impl Commands {
         F: Fn(Call, P::Args) -> R + Send + Sync + 'static,
         R: Future<Output = Status> + Send + 'static,
     {
+        self.add(name, help, params, run, false);
+    }
+
+    /// As [`Commands::register`], for a command that runs at the caller's node though its target is
+    /// another, which it finds in [`Call::target`]: of what only the caller has.
+    pub fn register_for_caller<P, F, R>(&self, name: &str, help: &str, params: P, run: F)
+    where
+        P: Params,
+        F: Fn(Call, P::Args) -> R + Send + Sync + 'static,
+        R: Future<Output = Status> + Send + 'static,
+    {
+        self.add(name, help, params, run, true);
+    }
+
+    fn add<P, F, R>(&self, name: &str, help: &str, params: P, run: F, is_callers: bool)
+    where
+        P: Params,
+        F: Fn(Call, P::Args) -> R + Send + Sync + 'static,
+        R: Future<Output = Status> + Send + 'static,
+    {
         let signature = Signature {
             name: name.to_owned(),
             help: help.to_owned(),
@@ -132,7 +154,11 @@ impl Commands {
             // Arguments are read by the same parameters.
             None => Box::pin(ready(Status::USAGE)),
         });
-        let entry = Entry { signature, run };
+        let entry = Entry {
+            signature,
+            run,
+            is_callers,
+        };
         self.lock().commands.insert(name.to_owned(), entry);
     }
 
@@ -169,6 +195,13 @@ impl Commands {
 }
 
 impl Registry {
+    /// Whether a command is the caller's own, wherever its target is.
+    fn is_callers(&self, name: &str) -> bool {
+        self.commands
+            .get(name)
+            .is_some_and(|entry| entry.is_callers)
+    }
+
     /// Whether a command needs to be told a node first of all.
     fn takes_node(&self, name: &str) -> bool {
         let first = self

@@ -1,6 +1,7 @@
 //! The target's side: the commands that others run here.
 
 use core::pin::pin;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -30,6 +31,8 @@ pub struct Call {
     pub commands: Commands,
     /// Who runs it; `None` if it is this node's own user.
     pub caller: Option<NodeId>,
+    /// Where a command of the caller's own is to have its effect, as it was typed; `None` is here.
+    pub target: Option<Arc<str>>,
     /// What it writes.
     pub out: Output,
     line: String,
@@ -45,6 +48,7 @@ impl Call {
         Self {
             commands,
             caller,
+            target: None,
             out,
             line,
         }

@@ -6,16 +6,17 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, abortable};
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream};
 use serde::de::DeserializeOwned;
 
 use super::Rpc;
-use super::agent::Handling;
 use super::client::Pending;
 use super::fault::CallError;
 use super::parcel::Parcel;
 use super::proxy::{Coming, Proxy};
+use super::reference::Reference;
+use super::server::no_object;
 use crate::Time;
 use crate::error::Code;
 
@@ -23,20 +24,11 @@ use crate::error::Code;
 /// beginning; dropped, it is cancelled.
 pub struct Asking {
     rpc: Rpc,
-    how: How,
+    call: Result<Arc<Pending>, CallError>,
     whom: Arc<str>,
     deadline: Option<BoxFuture<'static, ()>>,
     /// The call of whose result this is asked: it shall not be cancelled before.
-    _after: Option<Coming>,
-}
-
-pub(super) enum How {
-    /// It was sent, and the answer comes into a slot.
-    Sent(Pending),
-    /// It is being done here, or on its way.
-    Doing(Handling),
-    Failed(CallError),
-    Over,
+    after: Option<Coming>,
 }
 
 /// A call, of which the result is read as a type. It is under way from the beginning; dropped, it is
@@ -54,25 +46,34 @@ pub struct Subscription<T> {
 }
 
 pub(super) enum Listening {
-    On(Pending),
+    On {
+        pending: Pending,
+        /// What it listens to must not be let go of.
+        _object: Option<Reference>,
+    },
     Beginning(BoxFuture<'static, Result<Self, CallError>>),
     Over(Option<CallError>),
 }
 
 impl Asking {
-    pub(super) fn new(rpc: &Rpc, how: How, whom: Arc<str>, after: Option<Coming>) -> Self {
+    pub(super) fn new(
+        rpc: &Rpc,
+        call: Result<Pending, CallError>,
+        whom: Arc<str>,
+        after: Option<Coming>,
+    ) -> Self {
         Self {
             rpc: rpc.clone(),
-            how,
+            call: call.map(Arc::new),
             whom,
             deadline: None,
-            _after: after,
+            after,
         }
     }
 
     /// A call that has failed before it was made.
     pub fn failed(rpc: &Rpc, error: CallError) -> Self {
-        Self::new(rpc, How::Failed(error), "".into(), None)
+        Self::new(rpc, Err(error), "".into(), None)
     }
 
     /// The same, failing as `timed-out` after this time.
@@ -86,32 +87,22 @@ impl Asking {
     /// A way to use the object that this returns, before it has: what is asked of it goes along at once,
     /// and begins there when it can (pipelining).
     pub fn pipelined(self) -> Proxy {
-        let asked = match &self.how {
-            How::Sent(pending) => pending.asked(),
-            _ => None,
-        };
-        let rpc = self.rpc.clone();
-        let (result, cancel) = abortable(self);
-        let result = result.map(|result| {
-            result.unwrap_or_else(|_| Err(Code::Cancelled.because("the call was cancelled").into()))
-        });
-        let result = result.boxed().shared();
-        Proxy::of_result(
-            rpc.clone(),
-            Coming {
-                asked,
-                result,
-                cancel,
-            },
-        )
+        let (rpc, call) = (self.rpc.clone(), self.call.clone());
+        let result = self.boxed().shared();
+        Proxy::of_result(rpc, Coming { call, result })
     }
-}
 
-impl Asking {
     /// Lets it go on though nobody waits for it.
     pub fn detach(self) {
         let rpc = self.rpc.clone();
         rpc.with(|state| state.spawn(Box::pin(self.map(drop))));
+    }
+
+    /// That the result of the call before it is no object may be because that failed.
+    fn explained(&self, error: CallError) -> CallError {
+        let before = self.after.as_ref().filter(|_| error == no_object());
+        let failed = before.and_then(Coming::failure);
+        failed.unwrap_or(error).of(&self.whom)
     }
 }
 
@@ -119,28 +110,24 @@ impl Future for Asking {
     type Output = Result<Parcel, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = match &mut self.how {
-            How::Sent(pending) => pending.poll_result(cx),
-            How::Doing(handling) => handling.as_mut().poll(cx),
-            How::Failed(error) => Poll::Ready(Err(error.clone())),
-            How::Over => Poll::Ready(Err(Code::Cancelled.because("the call is over").into())),
+        let result = match &self.call {
+            Ok(call) => call.poll_result(cx),
+            Err(error) => Poll::Ready(Err(error.clone())),
         };
-        let result = match result {
-            Poll::Pending => match self
-                .deadline
-                .as_mut()
-                .map(|deadline| deadline.poll_unpin(cx))
-            {
-                Some(Poll::Ready(())) => {
-                    Err(Code::TimedOut.because("no answer came in time").into())
-                }
-                _ => return Poll::Pending,
-            },
-            Poll::Ready(result) => result,
+        let result = match (result, &mut self.deadline) {
+            (Poll::Ready(result), _) => result,
+            (Poll::Pending, Some(deadline)) => {
+                core::task::ready!(deadline.poll_unpin(cx));
+                self.call.iter().for_each(|call| call.cancel());
+                Err(Code::TimedOut.because("no answer came in time").into())
+            }
+            (Poll::Pending, None) => return Poll::Pending,
         };
-        // What is not over yet is cancelled by this.
-        self.how = How::Over;
-        Poll::Ready(result.map_err(|error: CallError| error.of(&self.whom)))
+        let result = result.map_err(|error| self.explained(error));
+        // What is not over yet is cancelled by this, unless something is asked of its result.
+        let over = Code::Cancelled.because("the call is over");
+        self.call = Err(over.into());
+        Poll::Ready(result)
     }
 }
 
@@ -199,7 +186,7 @@ impl<T> Subscription<T> {
     /// How many came and were dropped, since this was asked last, because they were not taken fast enough.
     pub fn missed(&mut self) -> u64 {
         match &self.how {
-            Listening::On(pending) => pending.missed(),
+            Listening::On { pending, .. } => pending.missed(),
             _ => 0,
         }
     }
@@ -211,7 +198,7 @@ impl<T> Subscription<T> {
             return Poll::Ready(Some(Err(error)));
         }
         match &mut self.how {
-            Listening::On(pending) => pending.poll_next(cx).map(|next| {
+            Listening::On { pending, .. } => pending.poll_next(cx).map(|next| {
                 if let Err(error) = &next {
                     self.how = Listening::Over(None);
                     return Some(Err(error.clone().of(&self.whom)));
@@ -232,7 +219,7 @@ impl<T> Subscription<T> {
             }
         }
         match &self.how {
-            Listening::On(pending) => pending.poll_begun(cx),
+            Listening::On { pending, .. } => pending.poll_begun(cx),
             Listening::Over(Some(error)) => Poll::Ready(Err(error.clone().of(&self.whom))),
             _ => Poll::Ready(Ok(())),
         }

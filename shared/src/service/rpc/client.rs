@@ -2,15 +2,16 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::abortable;
 
 use super::Rpc;
-use super::agent::Act;
-use super::call::{How, Listening};
+use super::agent::{Act, Handling};
+use super::call::Listening;
 use super::connection::{body_of, stale};
 use super::fault::CallError;
 use super::news::Listener;
@@ -36,9 +37,24 @@ impl Pending {
         Self { rpc, id }
     }
 
+    /// Through which connection it was asked, and by what number; what is done here has none.
     pub(super) fn asked(&self) -> Option<(Key, u64)> {
         let through = self.rpc.with(|state| state.slots.get(&self.id)?.through);
         through.map(|key| (key, self.id))
+    }
+
+    /// Why it failed, if that is known and was not taken.
+    pub(super) fn failure(&self) -> Option<CallError> {
+        self.rpc
+            .with(|state| match &state.slots.get(&self.id)?.content {
+                Content::Result(Err(error)) => Some(error.clone()),
+                _ => None,
+            })
+    }
+
+    /// Lets it end as cancelled, here and there.
+    pub(super) fn cancel(&self) {
+        self.rpc.with(|state| state.cancel_slot(self.id));
     }
 
     pub(super) fn missed(&self) -> u64 {
@@ -64,8 +80,16 @@ impl Pending {
 
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Result<Parcel, CallError>> {
         self.poll(cx, |content| match content {
-            Content::Stream { items, ended, .. } => match items.pop_front() {
-                Some(item) => Some(Ok(item)),
+            Content::Stream {
+                items,
+                bytes,
+                ended,
+                ..
+            } => match items.pop_front() {
+                Some((item, size)) => {
+                    *bytes -= size;
+                    Some(Ok(item))
+                }
                 None => ended.clone().map(Err),
             },
             _ => None,
@@ -123,12 +147,14 @@ impl Rpc {
         let (answer, rest) = wire::head::<Answer>(message, "an answer of the protocol of objects")?;
         match answer {
             Answer::Return { id, transit } => {
-                let value = object::decode(&rest).map_err(CallError::from);
+                let value = object::decode(&rest).map_err(bad_value)?;
                 self.with(|state| {
-                    let side = (key, Side::Asking);
-                    let come = value.and_then(|value| self.receive(state, side, value, transit));
-                    state.put_from(key, id, come);
-                });
+                    state.connection(key)?;
+                    let (side, asked) = ((key, Side::Asking), state.is_asked(key, id));
+                    let come = self.receive(state, side, value, transit, asked)?;
+                    state.put_from(key, id, Ok(come));
+                    Ok::<_, Failure>(())
+                })?;
             }
             Answer::Fail { id, error } => {
                 self.with(|state| state.put_from(key, id, Err(error.into())));
@@ -138,15 +164,17 @@ impl Rpc {
                 missed,
                 transit,
             } => {
-                let value = object::decode(&rest).map_err(CallError::from);
+                let (size, value) = (rest.len(), object::decode(&rest).map_err(bad_value)?);
                 self.with(|state| {
-                    let side = (key, Side::Asking);
-                    let come = value.and_then(|value| self.receive(state, side, value, transit));
-                    match come {
-                        Ok(parcel) if state.is_asked(key, id) => state.put_next(id, parcel, missed),
-                        other => state.discard(other),
+                    state.connection(key)?;
+                    let (side, asked) = ((key, Side::Asking), state.is_asked(key, id));
+                    let come = self.receive(state, side, value, transit, asked)?;
+                    match asked {
+                        true => state.put_next(id, come, size, missed),
+                        false => state.discard(come),
                     }
-                });
+                    Ok::<_, Failure>(())
+                })?;
             }
             Answer::Taken(transit) => self.with(|state| state.taken(key, Side::Asking, transit)),
         }
@@ -209,7 +237,7 @@ impl Rpc {
             return Err(Code::Overloaded.because(message).into());
         }
         let content = match act {
-            Act::Watch | Act::Subscribe => Content::stream(),
+            Act::Watch | Act::Subscribe => Content::stream(act),
             _ => Content::Nothing,
         };
         let id = state.new_slot(Some(key), content);
@@ -223,7 +251,7 @@ impl Rpc {
             };
             message(&Ask::Request(request), &[])
         };
-        if let Err(failure) = Self::send(state, key, Side::Asking, args, body, head) {
+        if let Err(failure) = state.send(key, Side::Asking, args, body, head) {
             state.slots.remove(&id);
             return Err(failure.into());
         }
@@ -237,27 +265,51 @@ impl Rpc {
         act: Act,
         name: &str,
         args: Parcel,
-    ) -> Result<How, CallError> {
+    ) -> Result<Pending, CallError> {
         let handle = reference.pointer().handle;
         match &reference.0.place {
             Place::Here(Exported::Object(agent)) => {
                 let agent = Arc::clone(agent);
-                self.apply(handle, agent, act, name, args, None)
-                    .map(How::Doing)
+                Ok(self.start(self.apply(handle, agent, act, name, args, None)?))
             }
             Place::Here(Exported::Future(future)) if act == Act::Await => {
-                Ok(How::Doing(future.clone().boxed()))
+                Ok(self.start(future.clone().boxed()))
             }
             Place::Here(Exported::Future(future)) => {
                 let later = self.apply_later(future.clone(), act, name.to_owned(), args);
-                Ok(How::Doing(later))
+                Ok(self.start(later))
             }
             Place::There { through, .. } => {
-                let sent = self.send_through(*through, act, Target::Object(handle), name, &args);
-                sent.map(How::Sent)
+                self.send_through(*through, act, Target::Object(handle), name, &args)
             }
             Place::Stale(error) => Err(error.clone()),
         }
+    }
+
+    /// Does something here, from now on, for which somebody waits.
+    pub(super) fn start(&self, mut handling: Handling) -> Pending {
+        let id = self.with(|state| state.new_slot(None, Content::Nothing));
+        let mut nobody = Context::from_waker(Waker::noop());
+        let this = self.clone();
+        match handling.as_mut().poll(&mut nobody) {
+            Poll::Ready(result) => self.with(|state| state.put(id, result)),
+            Poll::Pending => {
+                let (task, abort) = abortable(async move {
+                    let result = handling.await;
+                    this.with(|state| state.put(id, result));
+                });
+                self.with(|state| {
+                    if let Some(failure) = state.closed.clone() {
+                        state.put(id, Err(failure.into()));
+                    }
+                    if let Some(slot) = state.slots.get_mut(&id) {
+                        slot.task = Some(abort);
+                    }
+                    state.spawn(Box::pin(task.map(drop)));
+                });
+            }
+        }
+        Pending::new(self.clone(), id)
     }
 
     /// An agent of this node's own.
@@ -286,29 +338,43 @@ impl Rpc {
             Place::There { through, .. } => {
                 let target = Target::Object(handle);
                 let sent = self.send_through(*through, act, target, name, &Parcel::default())?;
-                return Ok(Listening::On(sent));
+                return Ok(Listening::On {
+                    pending: sent,
+                    _object: Some(reference.clone()),
+                });
             }
             Place::Stale(error) => return Err(error.clone()),
         };
         check_interface(&**agent, act, name)?;
-        let id = self.with(|state| {
-            let id = state.new_slot(None, Content::stream());
+        let listener = self.with(|state| {
+            let id = state.new_slot(None, Content::stream(act));
             state.put(id, Ok(Parcel::default()));
-            state.listens(id, handle, act, name);
-            id
-        });
-        if act == Act::Watch {
-            let name = name.to_owned();
+            if let Some(slot) = state.slots.get_mut(&id) {
+                slot.listens_to = Some(handle);
+            }
             let listener = Listener {
                 act,
-                name,
+                name: name.to_owned(),
                 through: None,
                 id,
             };
+            state.add_listener(handle, listener.clone());
+            listener
+        });
+        let pending = Pending::new(self.clone(), listener.id);
+        if act == Act::Watch {
             self.tell_present(handle, Arc::clone(agent), listener);
         }
-        Ok(Listening::On(Pending::new(self.clone(), id)))
+        Ok(Listening::On {
+            pending,
+            _object: Some(reference.clone()),
+        })
     }
+}
+
+/// What is no value is against the protocol: nobody sends one that is too large for the other side.
+pub(super) fn bad_value(error: object::ObjectError) -> Failure {
+    Code::BadMessage.because(error.to_string())
 }
 
 /// Whether a failure to send means that nothing can be sent any more.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::Rpc;
 use super::agent::Act;
+use super::client::Pending;
 use super::fault::CallError;
 use super::line::Line;
 use super::parcel::{self, Parcel};
@@ -17,23 +18,23 @@ use super::state::{Connection, Key, Side, State};
 use super::wire::{Answer, Ask, Target, message};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::HELD_OBJECTS_MAX;
+use crate::limits::{FETCHES_MAX, HELD_OBJECTS_MAX};
 use crate::node::Stream;
 use crate::object::{Form, Handle, Pointer, Value, encode};
 
 impl Rpc {
     /// The connection by which a node is asked; opened if there is none.
     pub(super) fn connection_to(&self, state: &mut State, peer: NodeId) -> Result<Key, Failure> {
-        let known = state.sessions.get(&peer).map(|session| (peer, *session));
-        if let Some(key) = known
-            && state.line(key, Side::Asking).is_some()
-        {
-            return Ok(key);
+        if let Some(key) = state.asked_by.get(&peer) {
+            return Ok(*key);
+        }
+        if let Some(failure) = &state.closed {
+            return Err(failure.clone());
         }
         let stream = Arc::new(self.node().open(peer, super::PROTOCOL)?);
-        let key = (peer, stream.session());
-        state.sessions.insert(peer, stream.session());
-        state.connections.entry(key).or_default().asking = Some(Line::new(Arc::clone(&stream)));
+        let key = state.connection_of(peer, stream.session());
+        state.asked_by.insert(peer, key);
+        state.connection(key)?.asking = Some(Line::new(Arc::clone(&stream)));
         self.attend(state, key, Side::Asking, stream);
         Ok(key)
     }
@@ -41,100 +42,92 @@ impl Rpc {
     /// Another node asks.
     pub(super) fn accept(&self, stream: Stream) {
         let stream = Arc::new(stream);
-        let key = (stream.peer(), stream.session());
         self.with(|state| {
+            let mut key = state.connection_of(stream.peer(), stream.session());
             if state.line(key, Side::Answering).is_some() {
                 // The other node has begun anew before the end of what was could be seen here.
                 state.end(key, &Code::Cancelled.because("the other node began anew"));
+                key = state.connection_of(stream.peer(), stream.session());
             }
-            let connection = state.connections.entry(key).or_default();
-            connection.answering = Some(Line::new(Arc::clone(&stream)));
+            if let Ok(connection) = state.connection(key) {
+                connection.answering = Some(Line::new(Arc::clone(&stream)));
+            }
             self.attend(state, key, Side::Answering, stream);
         });
     }
 
-    /// Everything ends: this node has left.
+    /// Everything ends: nobody serves any more.
     pub(super) fn end_all(&self) {
-        let failure = Code::Left.because("this node has left");
+        let failure = Code::Left.because("this node serves its objects no more");
         self.with(|state| {
+            state.closed = Some(failure.clone());
+            let (tasks, server) = (std::mem::take(&mut state.spawned), state.server.take());
+            state.discard((tasks, server));
             let keys: Vec<_> = state.connections.keys().copied().collect();
             keys.into_iter().for_each(|key| state.end(key, &failure));
             let handles: Vec<_> = state.exports.keys().copied().collect();
             for handle in handles {
-                state.remove_export(handle);
+                state.remove_export(handle, &failure);
+            }
+            let slots: Vec<_> = state.slots.keys().copied().collect();
+            for slot in slots {
+                state.put(slot, Err(failure.clone().into()));
             }
         });
     }
 
-    /// Sends a message with the value that follows its head. References of this node's objects are
-    /// counted; those of others stay held until the other node holds them.
-    pub(super) fn send(
-        state: &mut State,
-        key: Key,
-        side: Side,
-        parcel: &Parcel,
-        body: &Bytes,
-        head: impl FnOnce(Option<u64>) -> Bytes,
-    ) -> Result<(), Failure> {
-        let pointers = parcel::pointers(parcel.value())?;
-        let me = state.me;
-        let (own, others): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|p| p.node == me);
-        let connection = state.connections.get(&key).ok_or_else(no_connection)?;
-        if connection.holds.len() + own.len() > HELD_OBJECTS_MAX {
-            let message =
-                format!("the other node holds {HELD_OBJECTS_MAX} objects of this one already");
-            return Err(Code::Overloaded.because(message));
-        }
-        let kept: Vec<_> = others.iter().filter_map(|p| parcel.reference(p)).collect();
-        let kept: Vec<_> = kept.into_iter().cloned().collect();
-        let line = state.line(key, side).ok_or_else(no_connection)?;
-        let transit = (!kept.is_empty()).then(|| line.keep(kept));
-        let head = head(transit);
-        let whole = if body.is_empty() {
-            head
-        } else {
-            [&head[..], &body[..]].concat().into()
-        };
-        if let Err(failure) = line.push(whole) {
-            let kept = transit.and_then(|transit| line.transits.remove(&transit));
-            state.discard(kept);
-            return Err(failure);
-        }
-        for pointer in own {
-            state.hold(key, pointer.handle);
-        }
-        Ok(())
-    }
-
-    /// A value has come: what its references refer to is held from now on.
+    /// A value has come: what its references refer to is held from now on. Of one that nobody wants, only
+    /// what the other node has counted is taken, to be given back.
+    ///
+    /// # Errors
+    /// If there are more references in it than may be.
     pub(super) fn receive(
         &self,
         state: &mut State,
         (key, side): (Key, Side),
         value: Value,
         transit: Option<u64>,
-    ) -> Result<Parcel, CallError> {
+        is_wanted: bool,
+    ) -> Result<Parcel, Failure> {
         let mut fetched = Vec::new();
-        let references = parcel::pointers(&value).map(|pointers| {
-            let each = pointers.into_iter();
-            each.map(|pointer| self.take(state, key, pointer, &mut fetched))
-                .collect::<Vec<_>>()
-        });
-        if let Some(transit) = transit {
-            if fetched.is_empty() {
-                Self::say_taken(state, key, side, transit);
-            } else {
-                let this = self.clone();
-                state.spawn(Box::pin(async move {
-                    for fetched in fetched {
-                        // Where the object is gone, there is nothing to hold.
-                        let _ = fetched.await;
-                    }
-                    this.with(|state| Self::say_taken(state, key, side, transit));
-                }));
-            }
+        let pointers = parcel::pointers(&value)?.into_iter();
+        let pointers = pointers.filter(|pointer| is_wanted || pointer.node == key.0);
+        let references = pointers.map(|pointer| self.take(state, key, pointer, &mut fetched));
+        let references = references.collect();
+        if !fetched.is_empty() {
+            self.await_holds(state, (key, side), fetched, transit);
+        } else if let Some(transit) = transit {
+            state.say_taken(key, side, transit);
         }
-        Ok(Parcel::new(value, references?))
+        Ok(Parcel::new(value, references))
+    }
+
+    /// Waits until objects of third nodes are held, and then tells who sent them.
+    fn await_holds(
+        &self,
+        state: &mut State,
+        (key, side): (Key, Side),
+        fetched: Vec<Pending>,
+        transit: Option<u64>,
+    ) {
+        let (this, count) = (self.clone(), fetched.len());
+        if let Ok(connection) = state.connection(key) {
+            connection.fetching += count;
+        }
+        state.spawn(Box::pin(async move {
+            for fetched in fetched {
+                // Where the object is gone, there is nothing to hold.
+                let _ = fetched.await;
+            }
+            this.with(|state| {
+                if let Ok(connection) = state.connection(key) {
+                    connection.fetching -= count;
+                }
+                if let Some(transit) = transit {
+                    state.say_taken(key, side, transit);
+                }
+            });
+        }));
     }
 
     /// What a pointer refers to, from now on held here.
@@ -143,51 +136,55 @@ impl Rpc {
         state: &mut State,
         from: Key,
         pointer: &Pointer,
-        fetched: &mut Vec<super::client::Pending>,
+        fetched: &mut Vec<Pending>,
     ) -> Reference {
         if pointer.node == state.me {
             return self.own(state, pointer);
         }
-        let through = if pointer.node == from.0 {
-            Ok(from)
+        let taken = if pointer.node == from.0 {
+            self.take_theirs(state, from, pointer)
         } else {
-            self.connection_to(state, pointer.node)
+            self.take_third(state, from, pointer, fetched)
         };
-        let through = match through {
-            Ok(through) => through,
-            Err(failure) => return Reference::stale(self.clone(), pointer.clone(), failure.into()),
-        };
-        let connection = state.connections.entry(through).or_default();
-        let known = connection
-            .held
-            .get(&pointer.handle)
-            .and_then(|held| held.upgrade());
-        if let Some(held) = known {
-            let reference = Reference(held);
-            if through == from {
-                reference.came_again();
-            }
-            return reference;
+        taken.unwrap_or_else(|error| Reference::stale(self.clone(), pointer.clone(), error))
+    }
+
+    /// An object of the node that sent it, which has counted that.
+    fn take_theirs(
+        &self,
+        state: &mut State,
+        from: Key,
+        pointer: &Pointer,
+    ) -> Result<Reference, CallError> {
+        let connection = state.connection(from)?;
+        if let Some(known) = connection.known(pointer) {
+            known.came_again();
+            return Ok(known);
         }
-        let held = Arc::new(Held {
-            pointer: pointer.clone(),
-            place: Place::There {
-                through,
-                count: AtomicU64::new(1),
-            },
-            rpc: self.clone(),
-        });
-        connection
-            .held
-            .insert(pointer.handle, Arc::downgrade(&held));
-        if through != from {
-            let target = Target::Object(pointer.handle);
-            let nothing = Parcel::default();
-            let asked = (&nothing, &body_of(&nothing));
-            // If it cannot be asked, its connection has ended, and every use of it tells so.
-            fetched.extend(self.ask(state, through, Act::Hold, target, "", asked).ok());
+        Ok(connection.add(self, from, pointer))
+    }
+
+    /// An object of a third node, which is asked to keep it for this one.
+    fn take_third(
+        &self,
+        state: &mut State,
+        from: Key,
+        pointer: &Pointer,
+        fetched: &mut Vec<Pending>,
+    ) -> Result<Reference, CallError> {
+        let through = self.connection_to(state, pointer.node)?;
+        if let Some(known) = state.connection(through)?.known(pointer) {
+            return Ok(known);
         }
-        Reference(held)
+        if state.connection(from)?.fetching + fetched.len() >= FETCHES_MAX {
+            let message =
+                format!("{FETCHES_MAX} objects that this node told of are being asked for");
+            return Err(Code::Overloaded.because(message).into());
+        }
+        let (target, nothing) = (Target::Object(pointer.handle), Parcel::default());
+        let asked = (&nothing, &body_of(&nothing));
+        fetched.push(self.ask(state, through, Act::Hold, target, "", asked)?);
+        Ok(state.connection(through)?.add(self, through, pointer))
     }
 
     /// An object of this node that comes home.
@@ -207,17 +204,6 @@ impl Rpc {
         Reference(held)
     }
 
-    fn say_taken(state: &mut State, key: Key, side: Side, transit: u64) {
-        let said = match side {
-            Side::Asking => message(&Ask::Taken(transit), &[]),
-            Side::Answering => message(&Answer::Taken(transit), &[]),
-        };
-        if let Some(line) = state.line(key, side) {
-            // If it cannot be said, the connection has ended, and with it what was kept for it.
-            let _ = line.push(said);
-        }
-    }
-
     /// An object of another node is not held here any longer.
     pub(super) fn release(&self, through: Key, handle: Handle, count: u64) {
         self.with(|state| {
@@ -231,9 +217,8 @@ impl Rpc {
             if connection.asking.is_none() && self.connection_to(state, through.0) != Ok(through) {
                 return;
             }
-            if let Some(line) = state.line(through, Side::Asking) {
-                let _ = line.push(message(&Ask::Release { handle, count }, &[]));
-            }
+            let release = Ask::Release { handle, count };
+            state.say(through, Side::Asking, message(&release, &[]));
         });
     }
 
@@ -281,10 +266,11 @@ impl Rpc {
                         return Poll::Ready(());
                     };
                     match line.poll_flush(cx) {
-                        // Who reads learns why.
-                        Poll::Ready(Err(_)) => return Poll::Ready(()),
-                        Poll::Ready(Ok(()))
-                            if side == Side::Answering && Self::tell_next(state, key) => {}
+                        Poll::Ready(Err(failure)) => {
+                            state.end(key, &failure);
+                            return Poll::Ready(());
+                        }
+                        Poll::Ready(Ok(())) if side == Side::Answering && state.tell_next(key) => {}
                         Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
                     }
                 }
@@ -295,6 +281,56 @@ impl Rpc {
 }
 
 impl State {
+    /// Sends a message with the value that follows its head. References of this node's objects are
+    /// counted; those of others stay held until the other node holds them.
+    pub(super) fn send(
+        &mut self,
+        key: Key,
+        side: Side,
+        parcel: &Parcel,
+        body: &Bytes,
+        head: impl FnOnce(Option<u64>) -> Bytes,
+    ) -> Result<(), Failure> {
+        let pointers = parcel::pointers(parcel.value())?;
+        let me = self.me;
+        let (own, others): (Vec<_>, Vec<_>) = pointers.into_iter().partition(|p| p.node == me);
+        if self.connection(key)?.holds.len() + own.len() > HELD_OBJECTS_MAX {
+            let message =
+                format!("the other node holds {HELD_OBJECTS_MAX} objects of this one already");
+            return Err(Code::Overloaded.because(message));
+        }
+        let kept = others.iter().filter_map(|p| parcel.reference(p)).cloned();
+        let kept: Vec<_> = kept.collect();
+        let line = self.line(key, side).ok_or_else(no_connection)?;
+        let transit = match kept.is_empty() {
+            true => None,
+            false => Some(line.keep(kept)?),
+        };
+        let head = head(transit);
+        let whole = if body.is_empty() {
+            head
+        } else {
+            [&head[..], &body[..]].concat().into()
+        };
+        if let Err(failure) = line.push(whole) {
+            let kept = transit.and_then(|transit| line.transits.remove(&transit));
+            self.discard(kept);
+            return Err(failure);
+        }
+        for pointer in own {
+            self.hold(key, pointer.handle);
+        }
+        Ok(())
+    }
+
+    fn say_taken(&mut self, key: Key, side: Side, transit: u64) {
+        let said = match side {
+            Side::Asking => message(&Ask::Taken(transit), &[]),
+            Side::Answering => message(&Answer::Taken(transit), &[]),
+        };
+        self.say(key, side, said);
+    }
+
     /// Another node holds an object of this one, once more.
     pub(super) fn hold(&mut self, key: Key, handle: Handle) -> bool {
         let Some(export) = self.exports.get_mut(&handle) else {
@@ -311,6 +347,27 @@ impl State {
 
     pub(super) fn connection(&mut self, key: Key) -> Result<&mut Connection, Failure> {
         self.connections.get_mut(&key).ok_or_else(no_connection)
+    }
+}
+
+impl Connection {
+    /// An object that is held here already.
+    fn known(&self, pointer: &Pointer) -> Option<Reference> {
+        self.held.get(&pointer.handle)?.upgrade().map(Reference)
+    }
+
+    /// One more object that is held here.
+    fn add(&mut self, rpc: &Rpc, through: Key, pointer: &Pointer) -> Reference {
+        let held = Arc::new(Held {
+            pointer: pointer.clone(),
+            place: Place::There {
+                through,
+                count: AtomicU64::new(1),
+            },
+            rpc: rpc.clone(),
+        });
+        self.held.insert(pointer.handle, Arc::downgrade(&held));
+        Reference(held)
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::reference::Reference;
 use crate::error::{Code, Failure};
-use crate::limits::REQUEST_QUEUE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, REQUEST_QUEUE_BYTES_MAX, TRANSITS_MAX};
 use crate::node::Stream;
 
 /// One direction of a connection.
@@ -39,6 +39,11 @@ impl Line {
     /// # Errors
     /// `overloaded` if too much waits already; why the stream has ended.
     pub(super) fn push(&mut self, message: Bytes) -> Result<(), Failure> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            let (most, got) = (MESSAGE_BYTES_MAX, message.len());
+            let message = format!("expected at most {most} bytes in a message, got {got}");
+            return Err(Code::TooLarge.because(message));
+        }
         if self.queue.is_empty() && self.stream.try_send(&message)? {
             return Ok(());
         }
@@ -46,6 +51,23 @@ impl Line {
             let most = REQUEST_QUEUE_BYTES_MAX;
             let message = format!("the other node takes too little: {most} bytes wait for it");
             return Err(Code::Overloaded.because(message));
+        }
+        self.push_later(message);
+        Ok(())
+    }
+
+    /// Sends a small message, for which there is room beyond that for others.
+    ///
+    /// # Errors
+    /// `overloaded` if that is full too; why the stream has ended.
+    pub(super) fn say(&mut self, message: Bytes) -> Result<(), Failure> {
+        if self.queue.is_empty() && self.stream.try_send(&message)? {
+            return Ok(());
+        }
+        if self.queued_bytes + message.len() > REQUEST_QUEUE_BYTES_MAX / 2 * 3 {
+            return Err(
+                Code::Overloaded.because("the other node takes nothing of what it asks for")
+            );
         }
         self.push_later(message);
         Ok(())
@@ -83,9 +105,16 @@ impl Line {
     }
 
     /// Keeps references until the other node holds them, under a number.
-    pub(super) fn keep(&mut self, references: Vec<Reference>) -> u64 {
+    ///
+    /// # Errors
+    /// `overloaded` if it does not say so of too many.
+    pub(super) fn keep(&mut self, references: Vec<Reference>) -> Result<u64, Failure> {
+        if self.transits.len() >= TRANSITS_MAX {
+            let message = format!("{TRANSITS_MAX} messages with references are on their way");
+            return Err(Code::Overloaded.because(message));
+        }
         self.last_transit += 1;
         self.transits.insert(self.last_transit, references);
-        self.last_transit
+        Ok(self.last_transit)
     }
 }

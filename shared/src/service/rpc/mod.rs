@@ -82,7 +82,12 @@ impl Rpc {
     }
 
     /// Answers others, and hears their answers, until this node leaves. Somebody has to run this future.
+    /// When it is dropped, what is under way fails. What is served once is not served again.
     pub async fn serve(&self) {
+        if self.with(|state| std::mem::replace(&mut state.serving, true)) {
+            return tracing::warn!("the objects of this node are served already");
+        }
+        let _end = End(self);
         let listener = self.node().listen(PROTOCOL);
         let mut tasks = FuturesUnordered::new();
         poll_fn(|cx| {
@@ -102,7 +107,6 @@ impl Rpc {
             }
         })
         .await;
-        self.end_all();
     }
 
     /// Lets others find an agent by this name.
@@ -216,6 +220,15 @@ impl Rpc {
         };
         drop(garbage);
         result
+    }
+}
+
+/// Ends everything when nobody serves any longer.
+struct End<'a>(&'a Rpc);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end_all();
     }
 }
 

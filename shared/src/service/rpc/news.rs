@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, abortable};
 
 use super::Rpc;
 use super::agent::{Act, Agent};
 use super::connection::body_of;
 use super::fault::CallError;
 use super::parcel::Parcel;
-use super::server::{check_interface, read};
+use super::server::{check_interface, guarded, read};
 use super::slot::Content;
 use super::state::{Key, Running, Side, State};
 use super::wire::{Answer, message};
@@ -58,32 +60,26 @@ impl Rpc {
         agent: &Arc<dyn Agent>,
     ) -> Result<(), CallError> {
         check_interface(&**agent, act, name)?;
+        let listener = Listener {
+            act,
+            name: name.to_owned(),
+            through: Some(key),
+            id,
+        };
         self.with(|state| {
-            let news = News::new(act);
-            let connection = state.connection(key)?;
-            connection
-                .running
-                .insert(id, Running::Listening { handle, news });
-            state.add_listener(handle, act, name, Some(key), id);
-            let head = message(&Answer::Return { id, transit: None }, &[]);
-            let nothing = Parcel::default();
-            let sent = Self::send(
-                state,
-                key,
-                Side::Answering,
-                &nothing,
-                &body_of(&nothing),
-                |_| head,
-            );
-            sent.map_err(CallError::from)
+            let running = Running::Listening {
+                handle,
+                news: News::new(act),
+                reading: None,
+            };
+            state.connection(key)?.running.insert(id, running);
+            state.add_listener(handle, listener.clone());
+            let begun = Answer::Return { id, transit: None };
+            let begun = message(&begun, &body_of(&Parcel::default()));
+            state.say(key, Side::Answering, begun);
+            Ok::<_, CallError>(())
         })?;
         if act == Act::Watch {
-            let listener = Listener {
-                act,
-                name: name.to_owned(),
-                through: Some(key),
-                id,
-            };
             self.tell_present(handle, Arc::clone(agent), listener);
         }
         Ok(())
@@ -91,24 +87,33 @@ impl Rpc {
 
     /// Tells a new listener what the property is.
     pub(super) fn tell_present(&self, handle: Handle, agent: Arc<dyn Agent>, listener: Listener) {
-        let this = self.clone();
         let caller = listener.through.map(|key| key.0);
-        let got = agent.handle(read(Act::Watch, &listener.name, caller));
-        let task = Box::pin(async move {
-            match got.await {
+        let got = guarded(agent, read(Act::Watch, &listener.name, caller));
+        let (this, told_to) = (self.clone(), listener.clone());
+        let (task, abort) = abortable(async move {
+            let value = got.await.map(told);
+            this.with(|state| match value {
                 // What it has become meanwhile is news, and what it was is none.
-                Ok(value) => this.with(|state| {
-                    if !state.was_told(&listener) {
-                        Self::tell_one(state, &listener, &told(value));
+                Ok(told) => {
+                    if !state.was_told(&told_to) {
+                        state.tell_one(&told_to, &told);
                     }
-                }),
-                Err(error) => this.with(|state| {
-                    state.unlisten(handle, listener.through, listener.id);
-                    Self::end_listener(state, &listener, error);
-                }),
+                    state.discard(told);
+                }
+                Err(error) => {
+                    state.unlisten(handle, told_to.through, told_to.id);
+                    state.end_listener(&told_to, error);
+                }
+            });
+        });
+        self.with(|state| {
+            if let Some(reading) = state.reading(&listener) {
+                *reading = Some(abort);
+                state.spawn(Box::pin(task.map(drop)));
+            } else {
+                state.discard(task);
             }
         });
-        self.with(|state| state.spawn(task));
     }
 
     /// Tells all who listen.
@@ -124,64 +129,10 @@ impl Rpc {
             }
             let told = told(parcel);
             for listener in listeners {
-                Self::tell_one(state, &listener, &told);
+                state.tell_one(&listener, &told);
             }
+            state.discard(told);
         });
-    }
-
-    fn tell_one(state: &mut State, listener: &Listener, told: &Arc<Told>) {
-        let id = listener.id;
-        let Some(key) = listener.through else {
-            return state.put_next(id, told.parcel.clone(), 0);
-        };
-        let Ok(connection) = state.connection(key) else {
-            return;
-        };
-        let Some(Running::Listening { news, .. }) = connection.running.get_mut(&id) else {
-            return;
-        };
-        let dropped = news.push(Arc::clone(told));
-        if !news.is_ready {
-            news.is_ready = true;
-            connection.ready.push_back(id);
-        }
-        state.discard((dropped, Arc::clone(told)));
-        let is_free = |state: &mut State| {
-            let line = state.line(key, Side::Answering);
-            line.is_some_and(|line| line.is_empty())
-        };
-        while is_free(state) && Self::tell_next(state, key) {}
-    }
-
-    /// Sends one of the news that wait; whether there was any. Subscriptions take turns.
-    pub(super) fn tell_next(state: &mut State, key: Key) -> bool {
-        let Ok(connection) = state.connection(key) else {
-            return false;
-        };
-        let Some(id) = connection.ready.pop_front() else {
-            return false;
-        };
-        let Some(Running::Listening { news, .. }) = connection.running.get_mut(&id) else {
-            return true;
-        };
-        let Some((told, missed)) = news.pop() else {
-            news.is_ready = false;
-            return true;
-        };
-        connection.ready.push_back(id);
-        let head = |transit| {
-            message(
-                &Answer::Next {
-                    id,
-                    missed,
-                    transit,
-                },
-                &[],
-            )
-        };
-        let sent = Self::send(state, key, Side::Answering, &told.parcel, &told.body, head);
-        state.discard(told);
-        sent.is_ok()
     }
 
     /// Whether anybody listens.
@@ -195,47 +146,112 @@ impl Rpc {
     /// An agent can be found no more; those who listen learn it.
     pub(super) fn withdraw(&self, handle: Handle) {
         self.with(|state| {
-            let name = state
-                .exports
-                .get(&handle)
-                .and_then(|export| export.name.clone());
+            let export = state.exports.get(&handle);
+            let name = export.and_then(|export| export.name.clone());
             let message = format!("the agent `{}` was withdrawn", name.unwrap_or_default());
-            for listener in state.remove_export(handle).unwrap_or_default() {
-                let gone = Code::Left.because(message.as_str());
-                Self::end_listener(state, &listener, gone.into());
-            }
+            state.remove_export(handle, &Code::Left.because(message));
         });
-    }
-
-    fn end_listener(state: &mut State, listener: &Listener, error: CallError) {
-        let Some(key) = listener.through else {
-            return state.put(listener.id, Err(error));
-        };
-        if let Ok(connection) = state.connection(key)
-            && connection.running.remove(&listener.id).is_some()
-        {
-            Self::fail(state, key, listener.id, error);
-        }
     }
 }
 
 impl State {
-    pub(super) fn add_listener(
-        &mut self,
-        handle: Handle,
-        act: Act,
-        name: &str,
-        through: Option<Key>,
-        id: u64,
-    ) {
+    pub(super) fn add_listener(&mut self, handle: Handle, listener: Listener) {
         if let Some(export) = self.exports.get_mut(&handle) {
-            let name = name.to_owned();
-            export.listeners.push(Listener {
-                act,
-                name,
-                through,
+            export.listeners.push(listener);
+        }
+    }
+
+    fn tell_one(&mut self, listener: &Listener, told: &Arc<Told>) {
+        let id = listener.id;
+        let Some(key) = listener.through else {
+            return self.put_next(id, told.parcel.clone(), told.body.len(), 0);
+        };
+        let Ok(connection) = self.connection(key) else {
+            return;
+        };
+        let Some(Running::Listening { news, .. }) = connection.running.get_mut(&id) else {
+            return;
+        };
+        let dropped = news.push(Arc::clone(told));
+        if !news.is_ready {
+            news.is_ready = true;
+            connection.ready.push_back(id);
+        }
+        self.discard(dropped);
+        let is_free = |state: &mut Self| {
+            let line = state.line(key, Side::Answering);
+            line.is_some_and(|line| line.is_empty())
+        };
+        while is_free(self) && self.tell_next(key) {}
+    }
+
+    /// Sends one of the news that wait; whether there was any. Subscriptions take turns.
+    pub(super) fn tell_next(&mut self, key: Key) -> bool {
+        let Ok(connection) = self.connection(key) else {
+            return false;
+        };
+        let Some(id) = connection.ready.pop_front() else {
+            return false;
+        };
+        let Some(Running::Listening { handle, news, .. }) = connection.running.get_mut(&id) else {
+            return true;
+        };
+        let handle = *handle;
+        let Some((told, missed)) = news.pop() else {
+            news.is_ready = false;
+            return true;
+        };
+        connection.ready.push_back(id);
+        let head = |transit| {
+            let next = Answer::Next {
                 id,
-            });
+                missed,
+                transit,
+            };
+            message(&next, &[])
+        };
+        let sent = self.send(key, Side::Answering, &told.parcel, &told.body, head);
+        self.discard(told);
+        if let Err(failure) = sent {
+            // What was missed that way could not be told: better an end than silence.
+            self.unlisten(handle, Some(key), id);
+            self.fail_running(key, id, failure.into());
+        }
+        true
+    }
+
+    /// Who listens learns that there is no more.
+    pub(super) fn end_listener(&mut self, listener: &Listener, error: CallError) {
+        match listener.through {
+            Some(key) => self.fail_running(key, listener.id, error),
+            None => self.put(listener.id, Err(error)),
+        }
+    }
+
+    fn fail_running(&mut self, key: Key, id: u64, error: CallError) {
+        let Ok(connection) = self.connection(key) else {
+            return;
+        };
+        if let Some(running) = connection.running.remove(&id) {
+            connection.ready.retain(|ready| *ready != id);
+            self.discard(running);
+            self.fail(key, id, error);
+        }
+    }
+
+    /// Where what reads a property for a listener is kept.
+    fn reading(&mut self, listener: &Listener) -> Option<&mut Option<AbortHandle>> {
+        let Some(key) = listener.through else {
+            return Some(&mut self.slots.get_mut(&listener.id)?.task);
+        };
+        match self
+            .connections
+            .get_mut(&key)?
+            .running
+            .get_mut(&listener.id)?
+        {
+            Running::Listening { reading, .. } => Some(reading),
+            Running::Call { .. } => None,
         }
     }
 

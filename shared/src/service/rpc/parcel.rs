@@ -9,7 +9,7 @@ use serde::ser::{Serialize, Serializer};
 use super::proxy::Proxy;
 use super::reference::Reference;
 use crate::error::{Code, Failure};
-use crate::limits::REFERENCES_MAX;
+use crate::limits::{REFERENCES_MAX, VALUE_ITEMS_MAX};
 use crate::object::{self, Item, Node, ObjectError, Pointer, Value};
 
 /// A value with the references in it.
@@ -125,7 +125,7 @@ impl From<Reference> for Parcel {
 /// The pointers of a value, each once.
 ///
 /// # Errors
-/// `too-large` if there are more than [`REFERENCES_MAX`].
+/// `too-large` if there are more than [`REFERENCES_MAX`], or more items than a value may have.
 pub(super) fn pointers(value: &Value) -> Result<Vec<&Pointer>, Failure> {
     let items = value.nodes().iter().flat_map(Node::items);
     let mut seen: HashSet<&Pointer> = HashSet::new();
@@ -136,6 +136,11 @@ pub(super) fn pointers(value: &Value) -> Result<Vec<&Pointer>, Failure> {
         {
             found.push(&**pointer);
         }
+    }
+    let items: usize = value.nodes().iter().map(|node| 1 + node.len()).sum();
+    if items >= VALUE_ITEMS_MAX {
+        let message = format!("expected at most {VALUE_ITEMS_MAX} items in a value, got {items}");
+        return Err(Code::TooLarge.because(message));
     }
     if found.len() > REFERENCES_MAX {
         let (most, got) = (REFERENCES_MAX, found.len());

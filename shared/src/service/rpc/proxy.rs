@@ -4,17 +4,16 @@ use core::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::AbortHandle;
 use serde::Serialize;
 
 use super::agent::{Act, Interface};
-use super::call::{Asking, Call, How, Listening, Subscription};
+use super::call::{Asking, Call, Listening, Subscription};
+use super::client::Pending;
 use super::fault::CallError;
 use super::later::Awaited;
 use super::parcel::Parcel;
 use super::reference::Reference;
 use super::server::no_object;
-use super::state::Key;
 use super::wire::Target;
 use super::{Rpc, check_name};
 use crate::Time;
@@ -52,10 +51,9 @@ enum Address {
 /// What a call returns, for several who want it.
 #[derive(Clone)]
 pub(super) struct Coming {
-    /// Through which connection it was asked, and by what number.
-    pub(super) asked: Option<(Key, u64)>,
+    /// The call itself, which is kept for as long as something may be asked of what it returns.
+    pub(super) call: Result<Arc<Pending>, CallError>,
     pub(super) result: Awaited,
-    pub(super) cancel: AbortHandle,
 }
 
 impl Rpc {
@@ -163,8 +161,10 @@ impl Proxy {
 
     /// Cancels the call whose result this uses; anything else stays as it is.
     pub fn cancel(&self) {
-        if let Whom::Result(coming) = &self.whom {
-            coming.cancel.abort();
+        if let Whom::Result(coming) = &self.whom
+            && let Ok(call) = &coming.call
+        {
+            call.cancel();
         }
     }
 
@@ -184,18 +184,13 @@ impl Proxy {
 
     /// As [`Proxy::call`] and the others, for what is made already.
     pub fn ask(&self, act: Act, name: &str, args: Parcel) -> Asking {
-        let how = check_name(name).map_err(CallError::from);
-        let how = how.and_then(|()| self.how(act, name, args));
+        let asked = check_name(name).map_err(CallError::from);
+        let asked = asked.and_then(|()| self.begin(act, name, args));
         let after = match &self.whom {
             Whom::Result(coming) => Some(coming.clone()),
             _ => None,
         };
-        let asking = Asking::new(
-            &self.rpc,
-            how.unwrap_or_else(How::Failed),
-            self.whom.in_words(),
-            after,
-        );
+        let asking = Asking::new(&self.rpc, asked, self.whom.in_words(), after);
         match self.timeout {
             Some(timeout) => asking.within(timeout),
             None => asking,
@@ -216,8 +211,13 @@ impl Proxy {
         }
     }
 
-    fn how(&self, act: Act, name: &str, args: Parcel) -> Result<How, CallError> {
+    fn begin(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
         let rpc = &self.rpc;
+        if matches!(act, Act::Hold | Act::Watch | Act::Subscribe) {
+            let message =
+                "expected a call, a property or a description; `listen` begins a subscription";
+            return Err(Code::BadMessage.because(message).into());
+        }
         match &self.whom {
             Whom::Agent {
                 node,
@@ -229,34 +229,32 @@ impl Proxy {
                 }
                 Some(peer) => {
                     let target = Target::Agent(agent, *version);
-                    rpc.send_to(peer, act, target, name, &args).map(How::Sent)
+                    rpc.send_to(peer, act, target, name, &args)
                 }
                 None => {
                     let (this, name) = (self.clone(), name.to_owned());
                     let later = async move { this.found().await?.ask(act, &name, args).await };
-                    Ok(How::Doing(Box::pin(later)))
+                    Ok(rpc.start(Box::pin(later)))
                 }
             },
             Whom::Object(reference) => rpc.ask_object(reference, act, name, args),
-            Whom::Result(coming) => match (coming.result.peek(), coming.asked) {
-                (Some(result), _) => {
-                    let come = result.clone()?;
-                    rpc.ask_object(come.as_reference().ok_or_else(no_object)?, act, name, args)
+            Whom::Result(coming) => {
+                let asked = coming.call.as_ref().map_err(CallError::clone)?.asked();
+                match (coming.result.peek(), asked) {
+                    (Some(result), _) => {
+                        let come = result.clone()?;
+                        let reference = come.as_reference().ok_or_else(no_object)?;
+                        rpc.ask_object(reference, act, name, args)
+                    }
+                    (None, Some((key, id))) => {
+                        rpc.send_through(key, act, Target::Answer(id), name, &args)
+                    }
+                    (None, None) => {
+                        let coming = coming.result.clone();
+                        Ok(rpc.start(rpc.apply_later(coming, act, name.to_owned(), args)))
+                    }
                 }
-                (None, Some((key, id))) => {
-                    let sent = rpc.send_through(key, act, Target::Answer(id), name, &args);
-                    sent.map(How::Sent)
-                }
-                (None, None) => {
-                    let coming = coming.result.clone();
-                    Ok(How::Doing(rpc.apply_later(
-                        coming,
-                        act,
-                        name.to_owned(),
-                        args,
-                    )))
-                }
-            },
+            }
         }
     }
 
@@ -312,8 +310,11 @@ impl Proxy {
                 }
                 Some(peer) => {
                     let target = Target::Agent(agent, *version);
-                    rpc.send_to(peer, act, target, name, &nothing)
-                        .map(Listening::On)
+                    let sent = rpc.send_to(peer, act, target, name, &nothing)?;
+                    Ok(Listening::On {
+                        pending: sent,
+                        _object: None,
+                    })
                 }
                 None => {
                     let (this, name) = (self.clone(), name.to_owned());
@@ -352,6 +353,17 @@ impl PartialEq for Proxy {
     }
 }
 
+impl Coming {
+    /// Why the call failed, if it is known.
+    pub(super) fn failure(&self) -> Option<CallError> {
+        let known = self.result.peek().and_then(|result| result.as_ref().err());
+        match (&self.call, known) {
+            (_, Some(error)) | (Err(error), _) => Some(error.clone()),
+            (Ok(call), None) => call.failure(),
+        }
+    }
+}
+
 impl Whom {
     /// For people.
     fn in_words(&self) -> Arc<str> {
@@ -365,10 +377,13 @@ impl Whom {
                 ..
             } => id.short().to_string().into(),
             Self::Object(reference) => reference.node().short().to_string().into(),
-            Self::Result(coming) => match coming.asked {
-                Some(((peer, _), _)) => peer.short().to_string().into(),
-                None => "".into(),
-            },
+            Self::Result(coming) => {
+                let asked = coming.call.as_ref().ok().and_then(|call| call.asked());
+                asked.map_or_else(
+                    || "".into(),
+                    |((peer, _), _)| peer.short().to_string().into(),
+                )
+            }
         }
     }
 }

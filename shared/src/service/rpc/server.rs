@@ -1,6 +1,9 @@
 //! The answering side: requests of other nodes for this one's objects.
 
+use core::any::Any;
+use core::panic::AssertUnwindSafe;
 use core::task::{Context, Poll, Waker};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,12 +11,12 @@ use futures_util::FutureExt;
 use futures_util::future::abortable;
 
 use super::agent::{Act, Agent, Handling, Request};
-use super::client::Pending;
+use super::client::{Pending, bad_value};
 use super::connection::{body_of, stale};
-use super::fault::CallError;
+use super::fault::{CallError, Thrown};
 use super::later::Awaited;
 use super::parcel::Parcel;
-use super::reference::{Exported, Reference};
+use super::reference::Exported;
 use super::slot::Content;
 use super::state::{Export, Key, Running, Side, State};
 use super::wire::{self, Answer, Ask, Target, message};
@@ -28,11 +31,20 @@ use crate::wire::DecodeError;
 enum Found {
     Object(Handle, Arc<dyn Agent>),
     Future(Handle, Awaited),
-    /// What another request returned.
-    Reference(Reference),
-    /// What another request will return.
+    /// What another request returns.
     Pending(Pending),
 }
+
+/// What is done for a request.
+enum Begun {
+    Now(Handling),
+    /// After those that wait for the same result already.
+    InTurn(Handling),
+    Listening,
+}
+
+/// How many wait for a result before it is looked who still does.
+const WAITING_BEFORE_LOOKING: usize = 64;
 
 impl Rpc {
     /// A message of a node that asks.
@@ -58,7 +70,7 @@ impl Rpc {
         rest: &Bytes,
     ) -> Result<(), Failure> {
         let id = request.id;
-        let value = object::decode(rest).map_err(CallError::from);
+        let value = object::decode(rest).map_err(bad_value)?;
         let (found, args) = self.with(|state| {
             let connection = state.connection(key)?;
             if connection.running.contains_key(&id) || connection.answered.contains_key(&id) {
@@ -68,22 +80,18 @@ impl Rpc {
             let is_full = connection.running.len() >= REQUESTS_MAX;
             let side = (key, Side::Answering);
             // What came is held, whatever becomes of the request.
-            let args = value.and_then(|value| self.receive(state, side, value, request.transit));
+            let args = self.receive(state, side, value, request.transit, true)?;
             if is_full {
                 let message = format!("{REQUESTS_MAX} requests are being answered already");
                 return Ok((Err(Code::Overloaded.because(message).into()), args));
             }
             Ok((self.find(state, key, request), args))
         })?;
-        let begun = match (found, args) {
-            (Ok(found), Ok(args)) => self.begin(key, request, found, args),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        };
-        match begun {
-            Ok(Some(handling)) => self.run(key, id, handling),
-            // It listens from now on.
-            Ok(None) => {}
-            Err(error) => self.with(|state| Self::fail(state, key, id, error)),
+        match found.and_then(|found| self.begin(key, request, found, args)) {
+            Ok(Begun::Now(handling)) => self.run(key, id, handling),
+            Ok(Begun::InTurn(handling)) => self.run_later(key, id, handling),
+            Ok(Begun::Listening) => {}
+            Err(error) => self.with(|state| state.fail(key, id, error)),
         }
         Ok(())
     }
@@ -96,16 +104,9 @@ impl Rpc {
     ) -> Result<Found, CallError> {
         check_name(request.name)?;
         let handle = match request.target {
-            Target::Agent(name, version) => {
+            Target::Agent(name, _) => {
                 let handle = state.names.get(name).copied();
-                let handle = handle.ok_or_else(|| unknown_agent(name))?;
-                if version.is_some()
-                    && let Some(Exported::Object(agent)) =
-                        state.exports.get(&handle).map(|e| &e.what)
-                {
-                    agent.interface().check(version)?;
-                }
-                handle
+                handle.ok_or_else(|| unknown_agent(name))?
             }
             Target::Object(handle) => handle,
             Target::Answer(id) => return self.find_answer(state, key, id),
@@ -118,61 +119,65 @@ impl Rpc {
     }
 
     fn find_answer(&self, state: &mut State, key: Key, id: u64) -> Result<Found, CallError> {
+        let answered = state.connection(key)?.answered.get(&id).cloned();
         let slot = state.new_slot(None, Content::Nothing);
-        let connection = state.connection(key)?;
-        if let Some(reference) = connection.answered.get(&id).cloned() {
-            state.slots.remove(&slot);
-            return Ok(Found::Reference(reference));
+        if let Some(reference) = answered {
+            state.put(slot, Ok(reference.into()));
+            return Ok(Found::Pending(Pending::new(self.clone(), slot)));
         }
-        match connection.running.get_mut(&id) {
+        let slots = &mut state.slots;
+        let connection = state.connections.get_mut(&key);
+        match connection.and_then(|connection| connection.running.get_mut(&id)) {
             Some(Running::Call { waiting, .. }) => {
+                if waiting.len() >= WAITING_BEFORE_LOOKING {
+                    // Those that were cancelled wait no longer.
+                    waiting.retain(|slot| slots.contains_key(slot));
+                }
                 waiting.push(slot);
                 Ok(Found::Pending(Pending::new(self.clone(), slot)))
             }
             _ => {
-                state.slots.remove(&slot);
+                slots.remove(&slot);
                 Err(no_object())
             }
         }
     }
 
-    /// What is to be done for a request; `None` if it listens.
+    /// What is to be done for a request.
     fn begin(
         &self,
         key: Key,
         request: &wire::Request<'_>,
         found: Found,
         args: Parcel,
-    ) -> Result<Option<Handling>, CallError> {
+    ) -> Result<Begun, CallError> {
         let (act, name, caller) = (request.act, request.name, key.0);
-        match (act, found) {
+        if let (Target::Agent(_, version), Found::Object(_, agent)) = (&request.target, &found)
+            && version.is_some()
+        {
+            agent.interface().check(*version)?;
+        }
+        Ok(match (act, found) {
             (Act::Hold, Found::Object(handle, _) | Found::Future(handle, _)) => {
                 self.with(|state| state.hold_asked(key, handle))?;
-                Ok(Some(ready(Parcel::default())))
+                Begun::Now(ready(Parcel::default()))
             }
-            (Act::Await, Found::Future(_, future)) => Ok(Some(future.boxed())),
+            (Act::Await, Found::Future(_, future)) => Begun::Now(future.boxed()),
             (Act::Watch | Act::Subscribe, Found::Object(handle, agent)) => {
                 self.listen(key, request.id, (act, name), handle, &agent)?;
-                Ok(None)
+                Begun::Listening
             }
-            (_, Found::Object(handle, agent)) => Ok(Some(self.apply(
-                handle,
-                agent,
-                act,
-                name,
-                args,
-                Some(caller),
-            )?)),
+            (Act::Hold | Act::Watch | Act::Subscribe, _) => return Err(not_of_an_object()),
+            (_, Found::Object(handle, agent)) => {
+                Begun::Now(self.apply(handle, agent, act, name, args, Some(caller))?)
+            }
             (_, Found::Future(_, future)) => {
-                Ok(Some(self.apply_later(future, act, name.to_owned(), args)))
+                Begun::Now(self.apply_later(future, act, name.to_owned(), args))
             }
             (_, Found::Pending(pending)) => {
-                Ok(Some(self.apply_later(pending, act, name.to_owned(), args)))
+                Begun::InTurn(self.apply_later(pending, act, name.to_owned(), args))
             }
-            (_, Found::Reference(reference)) => {
-                Ok(Some(Box::pin(reference.proxy().ask(act, name, args))))
-            }
-        }
+        })
     }
 
     /// Lets one of this node's own objects see to a request.
@@ -192,28 +197,24 @@ impl Rpc {
             caller,
         };
         match act {
-            Act::Call | Act::Get => Ok(agent.handle(request)),
+            Act::Call | Act::Get => Ok(guarded(agent, request)),
             Act::Set => {
-                let set = Arc::clone(&agent).handle(request);
-                if !self.is_heard(handle, Act::Watch, name) {
-                    return Ok(set);
-                }
+                let set = guarded(Arc::clone(&agent), request);
                 let (this, name) = (self.clone(), name.to_owned());
                 Ok(Box::pin(async move {
                     let done = set.await?;
-                    // What it is now may not be what it was set to.
-                    let value = agent.handle(read(Act::Get, &name, caller)).await;
-                    value
-                        .into_iter()
-                        .for_each(|value| this.tell(handle, Act::Watch, &name, value));
+                    if this.is_heard(handle, Act::Watch, &name) {
+                        // What it is now may not be what it was set to.
+                        let value = guarded(agent, read(Act::Get, &name, caller)).await;
+                        let values = value.into_iter();
+                        values.for_each(|value| this.tell(handle, Act::Watch, &name, value));
+                    }
                     Ok(done)
                 }))
             }
             Act::Describe => Ok(ready(Parcel::of(&agent.interface())?)),
             Act::Await => Ok(ready(self.share(agent).into())),
-            Act::Hold | Act::Watch | Act::Subscribe => Err(Code::BadMessage
-                .because("this cannot be asked of an object")
-                .into()),
+            Act::Hold | Act::Watch | Act::Subscribe => Err(not_of_an_object()),
         }
     }
 
@@ -235,6 +236,10 @@ impl Rpc {
         if let Poll::Ready(result) = handling.as_mut().poll(&mut nobody) {
             return self.answer(key, id, result);
         }
+        self.run_later(key, id, handling);
+    }
+
+    fn run_later(&self, key: Key, id: u64, handling: Handling) {
         let this = self.clone();
         let (task, abort) = abortable(async move {
             let result = handling.await;
@@ -243,11 +248,10 @@ impl Rpc {
         self.with(|state| {
             let waiting = Vec::new();
             let Ok(connection) = state.connection(key) else {
-                return;
+                return state.discard(task);
             };
-            connection
-                .running
-                .insert(id, Running::Call { abort, waiting });
+            let running = Running::Call { abort, waiting };
+            connection.running.insert(id, running);
             state.spawn(Box::pin(task.map(drop)));
         });
     }
@@ -282,50 +286,35 @@ impl Rpc {
             match result {
                 Ok((body, parcel)) => {
                     let head = |transit| message(&Answer::Return { id, transit }, &[]);
-                    if let Err(failure) =
-                        Self::send(state, key, Side::Answering, &parcel, &body, head)
-                    {
-                        Self::fail(state, key, id, failure.into());
+                    if let Err(failure) = state.send(key, Side::Answering, &parcel, &body, head) {
+                        state.forget(key, id);
+                        state.fail(key, id, failure.into());
                     }
                     state.discard((parcel, reference));
                 }
-                Err(error) => Self::fail(state, key, id, error),
+                Err(error) => state.fail(key, id, error),
             }
         });
-    }
-
-    pub(super) fn fail(state: &mut State, key: Key, id: u64, error: CallError) {
-        if let Some(line) = state.line(key, Side::Answering) {
-            let fail = Answer::Fail {
-                id,
-                error: error.into(),
-            };
-            // If it cannot be said, the connection is at its end.
-            let _ = line.push(message(&fail, &[]));
-        }
     }
 }
 
 impl State {
+    pub(super) fn fail(&mut self, key: Key, id: u64, error: CallError) {
+        let error = error.into();
+        let fail = message(&Answer::Fail { id, error }, &[]);
+        self.say(key, Side::Answering, fail);
+    }
+
     /// A request is wanted no more.
     fn cancel(&mut self, key: Key, id: u64) {
         self.forget(key, id);
         let Some(connection) = self.connections.get_mut(&key) else {
             return;
         };
-        match connection.running.remove(&id) {
-            Some(Running::Call { abort, waiting }) => {
-                abort.abort();
-                for slot in waiting {
-                    let cancelled = Code::Cancelled.because("the call before it was cancelled");
-                    self.put(slot, Err(cancelled.into()));
-                }
-            }
-            Some(Running::Listening { handle, news }) => {
-                self.unlisten(handle, Some(key), id);
-                self.discard(news);
-            }
-            None => {}
+        if let Some(running) = connection.running.remove(&id) {
+            connection.ready.retain(|ready| *ready != id);
+            let cancelled = Code::Cancelled.because("the call before it was cancelled");
+            self.stop(key, id, running, &cancelled);
         }
     }
 
@@ -391,6 +380,30 @@ pub(super) fn unknown_agent(name: &str) -> CallError {
         .into()
 }
 
+/// Lets an agent see to a request. If it panics, that is an error of this request and of no other.
+pub(super) fn guarded(agent: Arc<dyn Agent>, request: Request<'_>) -> Handling {
+    match catch_unwind(AssertUnwindSafe(|| agent.handle(request))) {
+        Ok(handling) => {
+            let handled = AssertUnwindSafe(handling).catch_unwind();
+            Box::pin(handled.map(|result| result.unwrap_or_else(|panic| Err(panicked(&*panic)))))
+        }
+        Err(panic) => Box::pin(core::future::ready(Err(panicked(&*panic)))),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> CallError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("without a word");
+    tracing::error!(panic = text, "an agent panicked");
+    // What exactly went wrong in it is for its own log.
+    Thrown::new(
+        "Panic",
+        "the object failed in a way that it did not foresee",
+    )
+    .into()
+}
+
 /// A request for what a property is.
 pub(super) fn read(act: Act, name: &str, caller: Option<NodeId>) -> Request<'_> {
     Request {
@@ -403,6 +416,12 @@ pub(super) fn read(act: Act, name: &str, caller: Option<NodeId>) -> Request<'_> 
 
 fn ready(parcel: Parcel) -> Handling {
     Box::pin(core::future::ready(Ok(parcel)))
+}
+
+fn not_of_an_object() -> CallError {
+    Code::BadMessage
+        .because("this cannot be asked of an object")
+        .into()
 }
 
 pub(super) fn no_object() -> CallError {

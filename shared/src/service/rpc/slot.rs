@@ -3,12 +3,15 @@
 use core::task::Waker;
 use std::collections::VecDeque;
 
+use futures_util::future::AbortHandle;
+
 use super::agent::Act;
 use super::fault::CallError;
 use super::parcel::Parcel;
-use super::state::{Key, State};
+use super::state::{Key, Side, State};
 use super::wire::{Ask, message};
-use crate::limits::SUBSCRIPTION_EVENTS_MAX;
+use crate::error::Code;
+use crate::limits::{SUBSCRIPTION_BYTES_MAX, SUBSCRIPTION_EVENTS_MAX};
 use crate::object::Handle;
 
 /// Where the answer to a request is put.
@@ -21,6 +24,8 @@ pub(super) struct Slot {
     pub(super) kept: bool,
     /// The object of this node's own that it listens to.
     pub(super) listens_to: Option<Handle>,
+    /// What is done here for it.
+    pub(super) task: Option<AbortHandle>,
 }
 
 /// What is in a slot.
@@ -35,8 +40,12 @@ pub(super) enum Content {
         begun: bool,
         /// Whether anything came.
         told: bool,
-        items: VecDeque<Parcel>,
+        /// Each with the bytes that it had.
+        items: VecDeque<(Parcel, usize)>,
+        bytes: usize,
         missed: u64,
+        /// Only the latest counts.
+        latest: bool,
         ended: Option<CallError>,
     },
 }
@@ -53,46 +62,81 @@ impl State {
         let Some(slot) = self.slots.get_mut(&id) else {
             return self.discard(result);
         };
-        match (&mut slot.content, result) {
-            (Content::Nothing, result) => {
+        let mut spare = None;
+        match &mut slot.content {
+            Content::Nothing => {
                 slot.kept = slot.through.is_some() && is_reference(&result);
                 slot.content = Content::Result(result);
             }
-            (_, Err(error)) => slot.end(error),
-            (Content::Stream { begun, .. }, Ok(_)) => *begun = true,
-            (_, Ok(parcel)) => return self.discard(parcel),
+            content => match result {
+                Err(error) => slot.end(error),
+                Ok(parcel) => {
+                    spare = Some(parcel);
+                    if let Content::Stream { begun, .. } = content {
+                        *begun = true;
+                    }
+                }
+            },
         }
         if let Some(waker) = slot.waker.take() {
             waker.wake();
         }
+        self.discard(spare);
     }
 
-    /// A subscription brings something.
-    pub(super) fn put_next(&mut self, id: u64, parcel: Parcel, missed_before: u64) {
+    /// A subscription brings something of so many bytes.
+    pub(super) fn put_next(&mut self, id: u64, parcel: Parcel, size: usize, missed_before: u64) {
         let slot = self.slots.get_mut(&id).filter(|slot| slot.is_open());
-        let Some((
-            slot,
+        let Some((waker, content)) = slot.map(|slot| (&mut slot.waker, &mut slot.content)) else {
+            return self.discard(parcel);
+        };
+        let mut dropped = Vec::new();
+        match content {
             Content::Stream {
                 told,
                 items,
+                bytes,
                 missed,
+                latest,
                 ..
-            },
-        )) = slot.map(|slot| (&mut slot.waker, &mut slot.content))
-        else {
-            return self.discard(parcel);
-        };
-        *told = true;
-        *missed += missed_before;
-        let full = items.len() >= SUBSCRIPTION_EVENTS_MAX;
-        let oldest = if full { items.pop_front() } else { None };
-        *missed += u64::from(full);
-        items.push_back(parcel);
-        if let Some(waker) = slot.take() {
+            } => {
+                *told = true;
+                *missed = missed.saturating_add(missed_before);
+                while let Some((_, oldest)) = items.front()
+                    && (*latest
+                        || items.len() >= SUBSCRIPTION_EVENTS_MAX
+                        || *bytes + size > SUBSCRIPTION_BYTES_MAX)
+                {
+                    *bytes -= oldest;
+                    *missed = missed.saturating_add(u64::from(!*latest));
+                    dropped.extend(items.pop_front());
+                }
+                *bytes += size;
+                items.push_back((parcel, size));
+            }
+            _ => dropped.push((parcel, size)),
+        }
+        if let Some(waker) = waker.take() {
             waker.wake();
         }
-        if let Some(oldest) = oldest {
-            self.discard(oldest);
+        self.discard(dropped);
+    }
+
+    /// Nobody wants the answer any longer, though somebody may still look.
+    pub(super) fn cancel_slot(&mut self, id: u64) {
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.is_open()) else {
+            return;
+        };
+        slot.end(Code::Cancelled.because("the call was cancelled").into());
+        let (waker, task, through) = (slot.waker.take(), slot.task.take(), slot.through);
+        if let Some(task) = task {
+            task.abort();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if let Some(key) = through {
+            self.say(key, Side::Asking, message(&Ask::Cancel(id), &[]));
         }
     }
 
@@ -112,13 +156,6 @@ impl State {
         }
     }
 
-    pub(super) fn listens(&mut self, id: u64, handle: Handle, act: Act, name: &str) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.listens_to = Some(handle);
-        }
-        self.add_listener(handle, act, name, None, id);
-    }
-
     /// Nobody waits for an answer any longer.
     pub(super) fn abandon(&mut self, id: u64) {
         let Some(slot) = self.slots.remove(&id) else {
@@ -127,19 +164,17 @@ impl State {
         if let Some(handle) = slot.listens_to {
             self.unlisten(handle, None, id);
         }
+        if let Some(task) = &slot.task {
+            task.abort();
+        }
         if let Some(key) = slot.through
             && let Some(connection) = self.connections.get_mut(&key)
         {
             connection.asked -= 1;
-            let last = match slot.is_open() {
-                true => Some(Ask::Cancel(id)),
-                false => slot.kept.then_some(Ask::Forget(id)),
-            };
-            if let Some(last) = last
-                && let Some(line) = &mut connection.asking
-            {
-                // If it cannot be said, the connection is at its end.
-                let _ = line.push(message(&last, &[]));
+            if slot.is_open() {
+                self.say(key, Side::Asking, message(&Ask::Cancel(id), &[]));
+            } else if slot.kept {
+                self.say(key, Side::Asking, message(&Ask::Forget(id), &[]));
             }
         }
         self.discard(slot);
@@ -147,12 +182,15 @@ impl State {
 }
 
 impl Content {
-    pub(super) fn stream() -> Self {
+    /// Of a subscription to events, or of a watched property.
+    pub(super) fn stream(act: Act) -> Self {
         Self::Stream {
             begun: false,
             told: false,
             items: VecDeque::new(),
+            bytes: 0,
             missed: 0,
+            latest: act == Act::Watch,
             ended: None,
         }
     }
@@ -166,6 +204,7 @@ impl Slot {
             content,
             kept: false,
             listens_to: None,
+            task: None,
         }
     }
 

@@ -5,9 +5,11 @@ use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
 
+use bytes::Bytes;
 use futures_util::future::AbortHandle;
 
 use super::Task;
+use super::connection::stale;
 use super::fault::CallError;
 use super::line::Line;
 use super::news::{Listener, News};
@@ -17,15 +19,17 @@ use crate::error::Failure;
 use crate::id::NodeId;
 use crate::object::Handle;
 
-/// Which connection: with whom, and in which session with them.
+/// Which connection: with whom, and a number that no other ever has.
 pub(super) type Key = (NodeId, u64);
 
 /// Everything.
 pub(super) struct State {
     pub(super) me: NodeId,
     pub(super) connections: HashMap<Key, Connection>,
-    /// The session of each node by which it is asked.
-    pub(super) sessions: HashMap<NodeId, u64>,
+    /// The connection by which each node is asked.
+    pub(super) asked_by: HashMap<NodeId, Key>,
+    /// The connection of each session.
+    by_session: HashMap<(NodeId, u64), Key>,
     pub(super) exports: HashMap<Handle, Export>,
     pub(super) names: HashMap<String, Handle>,
     /// What own objects are called that are exported, by their addresses.
@@ -35,12 +39,17 @@ pub(super) struct State {
     pub(super) last_id: u64,
     pub(super) spawned: Vec<Task>,
     pub(super) server: Option<Waker>,
+    /// Whether somebody serves.
+    pub(super) serving: bool,
+    /// Why nothing is served any more.
+    pub(super) closed: Option<Failure>,
     pub(super) garbage: Vec<Box<dyn Send>>,
 }
 
 /// A session with another node, as far as objects go.
 #[derive(Default)]
 pub(super) struct Connection {
+    session: u64,
     /// Opened from here: requests leave by it, and answers come.
     pub(super) asking: Option<Line>,
     /// Opened from there: requests come by it, and answers leave.
@@ -57,6 +66,8 @@ pub(super) struct Connection {
     pub(super) answered: HashMap<u64, Reference>,
     /// Subscriptions that have something to tell.
     pub(super) ready: VecDeque<u64>,
+    /// How many objects of third nodes are being asked for, because this one told of them.
+    pub(super) fetching: usize,
 }
 
 /// Which of the two directions of a connection.
@@ -86,7 +97,12 @@ pub(super) enum Running {
         waiting: Vec<u64>,
     },
     /// It listens.
-    Listening { handle: Handle, news: News },
+    Listening {
+        handle: Handle,
+        news: News,
+        /// Ends the reading of the property that it begins with.
+        reading: Option<AbortHandle>,
+    },
 }
 
 impl State {
@@ -94,7 +110,8 @@ impl State {
         Self {
             me,
             connections: HashMap::new(),
-            sessions: HashMap::new(),
+            asked_by: HashMap::new(),
+            by_session: HashMap::new(),
             exports: HashMap::new(),
             names: HashMap::new(),
             identities: HashMap::new(),
@@ -102,6 +119,8 @@ impl State {
             last_id: 0,
             spawned: Vec::new(),
             server: None,
+            serving: false,
+            closed: None,
             garbage: Vec::new(),
         }
     }
@@ -112,9 +131,39 @@ impl State {
     }
 
     pub(super) fn spawn(&mut self, task: Task) {
+        if self.closed.is_some() {
+            return self.discard(task);
+        }
         self.spawned.push(task);
         if let Some(server) = self.server.take() {
             server.wake();
+        }
+    }
+
+    /// The connection of a session, new or known.
+    pub(super) fn connection_of(&mut self, peer: NodeId, session: u64) -> Key {
+        if let Some(key) = self.by_session.get(&(peer, session)) {
+            return *key;
+        }
+        self.last_id += 1;
+        let key = (peer, self.last_id);
+        self.by_session.insert((peer, session), key);
+        let connection = Connection {
+            session,
+            ..Connection::default()
+        };
+        self.connections.insert(key, connection);
+        key
+    }
+
+    /// Says what has no value. A node that takes so little that there is no room even for that is asked
+    /// and answered no more.
+    pub(super) fn say(&mut self, key: Key, side: Side, message: Bytes) {
+        let Some(line) = self.line(key, side) else {
+            return;
+        };
+        if let Err(failure) = line.say(message) {
+            self.end(key, &failure);
         }
     }
 
@@ -132,22 +181,25 @@ impl State {
             export.holders == 0 && export.name.is_none() && export.guard.strong_count() == 0
         };
         if self.exports.get(&handle).is_some_and(unheld) {
-            self.remove_export(handle);
+            self.remove_export(handle, &stale());
         }
     }
 
-    /// Removes an export, whoever holds it.
-    pub(super) fn remove_export(&mut self, handle: Handle) -> Option<Vec<Listener>> {
-        let mut export = self.exports.remove(&handle)?;
-        let listeners = std::mem::take(&mut export.listeners);
+    /// Removes an export, whoever holds it; those who listen to it learn why.
+    pub(super) fn remove_export(&mut self, handle: Handle, why: &Failure) {
+        let Some(export) = self.exports.remove(&handle) else {
+            return;
+        };
         if let Some(name) = &export.name {
             self.names.remove(name);
         }
         if let Some(identity) = export.what.identity() {
             self.identities.remove(&identity);
         }
+        for listener in &export.listeners {
+            self.end_listener(listener, why.clone().into());
+        }
         self.discard(export.what);
-        Some(listeners)
     }
 
     /// Another node holds an object of this one less often.
@@ -185,14 +237,17 @@ impl State {
         let Some(mut connection) = self.connections.remove(&key) else {
             return;
         };
-        if self.sessions.get(&key.0) == Some(&key.1) {
-            self.sessions.remove(&key.0);
+        let session = (key.0, connection.session);
+        if self.by_session.get(&session) == Some(&key) {
+            self.by_session.remove(&session);
         }
+        if self.asked_by.get(&key.0) == Some(&key) {
+            self.asked_by.remove(&key.0);
+        }
+        let lines = [&mut connection.asking, &mut connection.answering];
+        lines.into_iter().flatten().for_each(Line::wake);
         for (id, running) in connection.running.drain() {
-            match running {
-                Running::Call { abort, .. } => abort.abort(),
-                Running::Listening { handle, .. } => self.unlisten(handle, Some(key), id),
-            }
+            self.stop(key, id, running, failure);
         }
         for handle in connection.holds.keys() {
             self.one_holder_less(*handle);
@@ -204,5 +259,28 @@ impl State {
         }
         wakers.into_iter().for_each(Waker::wake);
         self.discard(connection);
+    }
+
+    /// What is being done for a request ends.
+    pub(super) fn stop(&mut self, key: Key, id: u64, running: Running, failure: &Failure) {
+        match running {
+            Running::Call { abort, waiting } => {
+                abort.abort();
+                for slot in waiting {
+                    self.put(slot, Err(failure.clone().into()));
+                }
+            }
+            Running::Listening {
+                handle,
+                news,
+                reading,
+            } => {
+                if let Some(reading) = reading {
+                    reading.abort();
+                }
+                self.unlisten(handle, Some(key), id);
+                self.discard(news);
+            }
+        }
     }
 }

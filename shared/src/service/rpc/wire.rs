@@ -173,3 +173,84 @@ pub(super) fn head<'b, T: Decode<'b, ()>>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::error::Code;
+
+    fn check<T>(head: &T, hex: &str)
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + core::fmt::Debug,
+    {
+        let bytes = message(head, &[0xf6]);
+        assert_eq!(HEXLOWER.encode(&bytes), format!("{hex}f6"));
+        let (back, rest) = super::head::<T>(&bytes, "a message").unwrap();
+        assert_eq!((&back, &rest[..]), (head, &[0xf6][..]));
+    }
+
+    #[test]
+    fn answers_are_the_bytes_of_the_protocol() {
+        let transit = Some(3);
+        check(&Answer::Return { id: 1, transit }, "8200820103");
+        let next = Answer::Next {
+            id: 1,
+            missed: 2,
+            transit: None,
+        };
+        check(&next, "8202820102");
+        check(&Answer::Taken(7), "82038107");
+        let (kind, message) = (String::from("E"), String::from("m"));
+        let error = Fault::Thrown { kind, message };
+        check(
+            &Answer::Fail { id: 1, error },
+            "8201820182018261456 16d".replace(' ', "").as_str(),
+        );
+        let error = Fault::Failed(Code::Gone.because("m"));
+        check(
+            &Answer::Fail { id: 1, error },
+            "82018201820081820261 6d".replace(' ', "").as_str(),
+        );
+    }
+
+    #[test]
+    fn requests_are_the_bytes_of_the_protocol() {
+        let request = |act, target, name| {
+            let (id, transit) = (1, None);
+            message(
+                &Ask::Request(Request {
+                    id,
+                    act,
+                    target,
+                    name,
+                    transit,
+                }),
+                &[],
+            )
+        };
+        for (bytes, hex) in [
+            (
+                request(Act::Call, Target::Agent("C", Some(2)), "add"),
+                "820081840100820082614302 63616464",
+            ),
+            (
+                request(Act::Get, Target::Answer(9), "x"),
+                "82008184010182028109 6178",
+            ),
+            (message(&Ask::Cancel(5), &[]), "82018105"),
+            (message(&Ask::Forget(5), &[]), "82038105"),
+        ] {
+            assert_eq!(HEXLOWER.encode(&bytes), hex.replace(' ', ""));
+        }
+        let (handle, count) = ([0xab; 16], 2);
+        let release = message(&Ask::Release { handle, count }, &[]);
+        assert_eq!(
+            HEXLOWER.encode(&release),
+            format!("82028250{}02", "ab".repeat(16))
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! Remote objects, between nodes in memory.
 
+mod attacks;
 mod kai;
+mod order;
 mod typed;
 
 use std::sync::Mutex;
@@ -92,6 +94,7 @@ impl Calculator {
                 self.rpc().node().sleep(Time::from_secs(seconds)).await;
                 Ok(Parcel::of("done")?)
             }
+            "panic" => panic!("secret"),
             "throw" => Err(Thrown::new("RangeError", "too much").into()),
             "another" => {
                 let another = Arc::new(Self {
@@ -105,7 +108,9 @@ impl Calculator {
                 Ok(Parcel::default())
             }
             "kept" => {
-                let kept = self.kept.lock().unwrap().last().cloned().unwrap();
+                let kept = self.kept.lock().unwrap().last().cloned();
+                let nothing = || Thrown::new("Error", "nothing is kept");
+                let kept = kept.ok_or_else(nothing)?;
                 Ok(kept.into())
             }
             "drop" => {
