@@ -204,18 +204,12 @@ fn read_signature(name: String, description: Option<JsValue>) -> Result<Signatur
     let (help, args) = match &description {
         Some(description) => {
             check(description, "an object { help, args }", &["help", "args"])?;
-            (
-                text(description, "help")?,
-                instance::<Array>(description, "args", "an array")?,
-            )
+            (text(description, "help")?, list(description, "args")?)
         }
         None => (None, None),
     };
     let params = match args {
-        Some(args) => args
-            .iter()
-            .map(|arg| read_param(&arg))
-            .collect::<Result<_, _>>()?,
+        Some(args) => args.iter().map(read_param).collect::<Result<_, _>>()?,
         None => vec![Param {
             name: "WORDS".into(),
             kind: ParamKind::Text,
@@ -231,6 +225,18 @@ fn read_signature(name: String, description: Option<JsValue>) -> Result<Signatur
     };
     signature.check()?;
     Ok(signature)
+}
+
+/// The items of a property that is an array, if anything is said.
+fn list(options: &JsValue, key: &str) -> Result<Option<Vec<JsValue>>, Failure> {
+    let value = value(options, key);
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let is_array = page::is_array(&value).unwrap_or_default();
+    let items = is_array.then(|| page::items(&value).ok()).flatten();
+    let items = items.ok_or_else(|| wrong(key, "an array", &value))?;
+    Ok(Some(items))
 }
 
 fn read_param(param: &JsValue) -> Result<Param, Failure> {

@@ -174,6 +174,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "hostile",
         "--test",
         "stuck",
+        "--test",
+        "kai",
     ];
     processes(ws, "test", &tests)
 }
@@ -228,11 +230,13 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "interop",
         "--test",
-        "objects",
-        "--test",
         "console",
         "--test",
         "page_commands",
+        "--test",
+        "objects",
+        "--test",
+        "scripts",
         "--test",
         "storm",
     ];
