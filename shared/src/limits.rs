@@ -88,7 +88,7 @@ pub const CANDIDATES_MAX: usize = 32;
 pub const DIRECT_LINKS: usize = 16;
 
 /// Items of one value: each takes 24 bytes of memory, and a list of its own some 150 while it is read,
-/// whatever it took on the wire. As many, and 32 bytes of text for each, may be read as types of Rust's own.
+/// whatever it took on the wire. As many, and 128 bytes of text for each, may be read as types of Rust's own.
 pub const VALUE_ITEMS_MAX: usize = 1024 * 1024;
 /// How deep a value may be to become a type of Rust's own, which cannot have cycles.
 pub const VALUE_DEPTH_MAX: usize = 128;

@@ -15,7 +15,7 @@ use super::value::{Big, Element, Item, Node, Value};
 use crate::limits::{VALUE_DEPTH_MAX, VALUE_ITEMS_MAX};
 
 /// Bytes of text that count as an item.
-const TEXT_BYTES_EACH: usize = 32;
+const TEXT_BYTES_EACH: usize = 128;
 
 /// Reads a value as a type.
 ///

@@ -356,7 +356,7 @@ fn a_silent_link_to_the_relay_is_given_up_and_made_again() {
 }
 
 #[test]
-fn an_idle_session_stays_up_for_an_hour() {
+fn defect_8_an_idle_session_stays_up_for_an_hour() {
     let mut net = Net::new();
     let (_, b) = (net.tab(1, "a"), net.tab(2, "b"));
     let key = net.open(1, b);

@@ -1,9 +1,11 @@
 //! The defects of KAI that concern objects, by their numbers in its list: none is repeated here.
 
+use futures_util::{FutureExt, StreamExt};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::object;
 
 #[test]
 fn defect_1_a_local_agent_never_answers_for_a_remote_handle() {
@@ -160,4 +162,52 @@ fn defect_23_a_slow_method_holds_up_no_other() {
     let slow = calc.call::<String>("slowly", &(100,));
     assert_eq!(s.zone.run(calc.call("add", &(1, 2))), Ok(3.0));
     drop(slow);
+}
+
+#[test]
+fn defect_7_who_subscribed_hears_and_learns_of_the_end_and_nobody_else() {
+    let mut s = Stage::new();
+    let agent = s.b.agent("Calculator", Calculator::at(&s.b)).unwrap();
+    let _bystander = s.c.agent("Calculator", Calculator::at(&s.c)).unwrap();
+    let mut heard = s.a.proxy("b", "Calculator").on::<u32>("overflow");
+    let mut other = s.a.proxy("c", "Calculator").on::<u32>("overflow");
+    s.zone.run(heard.begun()).unwrap();
+    s.zone.run(other.begun()).unwrap();
+    agent.emit("overflow", &1).unwrap();
+    assert_eq!(s.zone.run(heard.next()), Some(Ok(1)));
+    assert_eq!(other.next().now_or_never(), None);
+    s.zone.kill(2);
+    assert_eq!(code(s.zone.run(heard.next()).unwrap()), Some(Code::Gone));
+}
+
+#[test]
+fn defect_11_a_number_is_the_same_bytes_wherever_it_was_written() {
+    let bytes = |value: &Parcel| object::encode(value.value(), object::Form::Natural);
+    let written = bytes(&Parcel::of(&(1u8, -2i64, 0x0102_0304u32, 1.5f64)).unwrap());
+    let expected = [0x84, 1, 0x21, 0x1a, 1, 2, 3, 4, 0xf9, 0x3e, 0];
+    assert_eq!(written[..], expected);
+}
+
+#[test]
+fn defect_12_what_is_shared_cyclic_or_deep_arrives_as_it_was() {
+    let mut s = Stage::new();
+    let _b = s.b.agent("Calculator", Calculator::at(&s.b)).unwrap();
+    let mut value = object::Value::default();
+    let shared = value.add(object::Node::List(vec![object::Item::text("one")]));
+    let mut deep = shared.clone();
+    for _ in 0..10_000 {
+        deep = value.add(object::Node::List(vec![deep, shared.clone()]));
+    }
+    // The innermost leads back to the outermost.
+    if let object::Item::Node(slot) = &shared {
+        *value.node_mut(*slot).unwrap() = object::Node::List(vec![deep.clone()]);
+    }
+    let root = value.add(object::Node::List(vec![deep]));
+    value.set_root(root);
+    let args = Parcel::new(value, Vec::new());
+    let call =
+        s.a.proxy("b", "Calculator")
+            .ask(Act::Call, "echo", args.clone());
+    let back = s.zone.run(call).unwrap();
+    assert!(back.value().is_same_graph(args.value()));
 }

@@ -94,6 +94,7 @@ impl Calculator {
                 self.rpc().node().sleep(Time::from_secs(seconds)).await;
                 Ok(Parcel::of("done")?)
             }
+            "echo" => Ok(args),
             "panic" => panic!("secret"),
             "throw" => Err(Thrown::new("RangeError", "too much").into()),
             "another" => {
