@@ -112,9 +112,9 @@ impl Names for Own {
 trait Parts {
     #[cfg(any())]
     fn never(&self, x: NotThere) -> NotThere;
-    #[cfg(all())]
+    #[cfg(test)]
     fn either(&self) -> u8;
-    #[cfg(not(all()))]
+    #[cfg(not(test))]
     fn either(&self, x: u8) -> u8;
     #[deprecated(note = "use `either`")]
     fn old(&self) -> u8;
