@@ -1,11 +1,15 @@
 //! The interface that a trait declares.
 
 use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, FnArg, Ident, ItemTrait, LitInt, Meta, Pat, ReceiverKind, ReturnType, Token,
-    TraitItem, TraitItemFn, Type,
+    Attribute, Error, Ident, ItemTrait, LitInt, Meta, ReturnType, Token, TraitItem, TraitItemFn,
+    Type,
 };
+
+use crate::names::{self, bare};
+use crate::signature::{event, method};
 
 /// What a trait declares.
 pub(crate) struct Interface {
@@ -19,7 +23,7 @@ pub(crate) struct Interface {
 
 /// Something with parameters.
 pub(crate) struct Method {
-    pub(crate) docs: Vec<Attribute>,
+    pub(crate) attributes: Attributes,
     pub(crate) name: Ident,
     pub(crate) params: Vec<(Ident, Type)>,
     pub(crate) returns: Returns,
@@ -32,9 +36,17 @@ pub(crate) struct Property {
 }
 
 pub(crate) struct Event {
-    pub(crate) docs: Vec<Attribute>,
+    pub(crate) attributes: Attributes,
     pub(crate) name: Ident,
     pub(crate) params: Vec<(Ident, Type)>,
+}
+
+/// Attributes of a function that are also those of what is written for it.
+pub(crate) struct Attributes {
+    /// Whether it is there at all.
+    pub(crate) cfg: Vec<Attribute>,
+    /// What it tells who uses it: its documentation, and that it is deprecated.
+    pub(crate) told: Vec<Attribute>,
 }
 
 /// What comes back, and whether there may be an error instead.
@@ -50,13 +62,29 @@ enum Mark {
     Event,
 }
 
+impl Method {
+    pub(crate) fn is_conditional(&self) -> bool {
+        !self.attributes.cfg.is_empty()
+    }
+}
+
+impl Event {
+    pub(crate) fn is_conditional(&self) -> bool {
+        !self.attributes.cfg.is_empty()
+    }
+}
+
+impl ToTokens for Attributes {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let (cfg, told) = (&self.cfg, &self.told);
+        tokens.extend(quote!(#(#cfg)* #(#told)*));
+    }
+}
+
 pub(crate) fn read(args: TokenStream, item: TokenStream) -> Result<Interface, Error> {
     let version = version(args)?;
     let mut item: ItemTrait = syn::parse2(item)?;
-    if let Some(parameter) = item.generics.params.first() {
-        let message = "an interface has no parameters: both sides must know its types";
-        return Err(Error::new_spanned(parameter, message));
-    }
+    plain(&item)?;
     let mut interface = Interface {
         version,
         methods: Vec::new(),
@@ -64,7 +92,7 @@ pub(crate) fn read(args: TokenStream, item: TokenStream) -> Result<Interface, Er
         events: Vec::new(),
         item: item.clone(),
     };
-    let mut setters = Vec::new();
+    let mut writers = Vec::new();
     let mut kept = Vec::new();
     for member in item.items {
         let TraitItem::Fn(mut function) = member else {
@@ -77,9 +105,7 @@ pub(crate) fn read(args: TokenStream, item: TokenStream) -> Result<Interface, Er
                 continue;
             }
             Mark::Method => interface.methods.push(method(&function)?),
-            Mark::Property if bare(&function.sig.ident).starts_with("set_") => {
-                setters.push(method(&function)?);
-            }
+            Mark::Property if is_writer(&function) => writers.push(method(&function)?),
             Mark::Property => interface.properties.push(Property {
                 get: method(&function)?,
                 set: None,
@@ -87,8 +113,8 @@ pub(crate) fn read(args: TokenStream, item: TokenStream) -> Result<Interface, Er
         }
         kept.push(TraitItem::Fn(function));
     }
-    for setter in setters {
-        join(&mut interface.properties, setter)?;
+    for writer in writers {
+        join(&mut interface.properties, writer)?;
     }
     for property in &interface.properties {
         if !property.get.params.is_empty() {
@@ -98,30 +124,59 @@ pub(crate) fn read(args: TokenStream, item: TokenStream) -> Result<Interface, Er
     }
     item.items = kept;
     interface.item.items = item.items;
+    names::check(&interface)?;
     Ok(interface)
 }
 
-fn join(properties: &mut [Property], setter: Method) -> Result<(), Error> {
-    if setter.params.len() != 1 {
+/// Whether a trait is one of which both sides know all.
+fn plain(item: &ItemTrait) -> Result<(), Error> {
+    if let Some(parameter) = item.generics.params.first() {
+        let message = "an interface has no parameters: both sides must know its types";
+        return Err(Error::new_spanned(parameter, message));
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        return Err(Error::new_spanned(
+            clause,
+            "an interface has no where clause",
+        ));
+    }
+    if let Some(unsafety) = &item.unsafety {
+        let message = "expected a plain trait: it is used from elsewhere";
+        return Err(Error::new_spanned(unsafety, message));
+    }
+    match item.attrs.iter().find(|a| a.path().is_ident("cfg")) {
+        Some(cfg) => {
+            let message = "expected #[cfg] before #[peerage::agent], so that it is for all of it";
+            Err(Error::new_spanned(cfg, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A property's writer begins with `set_`; so may a reader, which has nothing to set and returns something.
+fn is_writer(function: &TraitItemFn) -> bool {
+    let sig = &function.sig;
+    let reads = sig.inputs.len() == 1 && matches!(sig.output, ReturnType::Type(..));
+    bare(&sig.ident).starts_with("set_") && !reads
+}
+
+fn join(properties: &mut [Property], writer: Method) -> Result<(), Error> {
+    if writer.params.len() != 1 {
         let message = "a property's writer has one parameter: the value";
-        return Err(Error::new_spanned(&setter.name, message));
+        return Err(Error::new_spanned(&writer.name, message));
     }
-    let name = bare(&setter.name);
-    let of = name.trim_start_matches("set_");
-    match properties
-        .iter_mut()
-        .find(|property| bare(&property.get.name) == of)
-    {
-        Some(property) => {
-            property.set = Some(setter);
-            Ok(())
-        }
-        None => {
-            let message =
-                format!("expected the reader of this property: #[property] fn {of}(&self) -> …");
-            Err(Error::new_spanned(&setter.name, message))
-        }
-    }
+    let name = bare(&writer.name);
+    let of = name.strip_prefix("set_").unwrap_or(&name);
+    let message = if properties.iter().any(|p| bare(&p.get.name) == of) {
+        format!("expected one writer of the property `{of}`, got another")
+    } else {
+        format!("expected the reader of this property: #[property] fn {of}(&self) -> …")
+    };
+    let is_free = |p: &&mut Property| bare(&p.get.name) == of && p.set.is_none();
+    let property = properties.iter_mut().find(is_free);
+    let property = property.ok_or_else(|| Error::new_spanned(&writer.name, message))?;
+    property.set = Some(writer);
+    Ok(())
 }
 
 fn version(args: TokenStream) -> Result<Option<u32>, Error> {
@@ -132,11 +187,11 @@ fn version(args: TokenStream) -> Result<Option<u32>, Error> {
         let Meta::NameValue(pair) = &arg else {
             return Err(Error::new_spanned(arg, expected));
         };
-        if !pair.path.is_ident("version") {
+        if !pair.path.is_ident("version") || version.is_some() {
             return Err(Error::new_spanned(arg, expected));
         }
         let value = &pair.value;
-        let number: LitInt = syn::parse2(quote::quote!(#value))?;
+        let number: LitInt = syn::parse2(quote!(#value))?;
         version = Some(number.base10_parse()?);
     }
     Ok(version)
@@ -162,116 +217,4 @@ fn take_mark(function: &mut TraitItemFn) -> Result<Mark, Error> {
     }
     function.attrs = others;
     Ok(mark)
-}
-
-fn method(function: &TraitItemFn) -> Result<Method, Error> {
-    let sig = &function.sig;
-    let mut inputs = sig.inputs.iter();
-    let by_reference = matches!(
-        inputs.next(),
-        Some(FnArg::Receiver(receiver)) if matches!(receiver.kind, ReceiverKind::Reference(_, _, None))
-    );
-    if !by_reference {
-        let message = "expected &self: an object is used by several at once";
-        return Err(Error::new_spanned(sig, message));
-    }
-    if let Some(body) = &function.default {
-        let message = "a method of an interface has no body";
-        return Err(Error::new_spanned(body, message));
-    }
-    Ok(Method {
-        docs: docs(function),
-        name: sig.ident.clone(),
-        params: params(inputs)?,
-        returns: returns(&sig.output),
-        is_async: sig.asyncness.is_some(),
-    })
-}
-
-fn event(function: &TraitItemFn) -> Result<Event, Error> {
-    let sig = &function.sig;
-    if !matches!(sig.output, ReturnType::Default) || sig.asyncness.is_some() {
-        let message = "an event returns nothing: #[event] fn overflow(at: f64);";
-        return Err(Error::new_spanned(sig, message));
-    }
-    Ok(Event {
-        docs: docs(function),
-        name: sig.ident.clone(),
-        params: params(sig.inputs.iter())?,
-    })
-}
-
-fn params<'a>(inputs: impl Iterator<Item = &'a FnArg>) -> Result<Vec<(Ident, Type)>, Error> {
-    inputs
-        .map(|input| {
-            let FnArg::Typed(typed) = input else {
-                let message = "an event has no self: it is told by `…Events`";
-                return Err(Error::new_spanned(input, message));
-            };
-            if let Type::Reference(reference) = &*typed.ty {
-                let message = "expected an owned type, such as String: it comes from elsewhere";
-                return Err(Error::new_spanned(reference, message));
-            }
-            match &*typed.pat {
-                Pat::Ident(name) => Ok((name.ident.clone(), (*typed.ty).clone())),
-                other => Err(Error::new_spanned(other, "expected a parameter's name")),
-            }
-        })
-        .collect()
-}
-
-fn returns(output: &ReturnType) -> Returns {
-    let ReturnType::Type(_, ty) = output else {
-        let value = syn::parse_quote!(());
-        return Returns {
-            value,
-            fallible: false,
-        };
-    };
-    if let Type::Path(path) = &**ty
-        && let Some(last) = path.path.segments.last()
-        && last.ident == "Result"
-        && let syn::PathArguments::AngleBracketed(args) = &last.arguments
-        && let Some(syn::GenericArgument::Type(value)) = args.args.first()
-    {
-        return Returns {
-            value: value.clone(),
-            fallible: true,
-        };
-    }
-    Returns {
-        value: (**ty).clone(),
-        fallible: false,
-    }
-}
-
-fn docs(function: &TraitItemFn) -> Vec<Attribute> {
-    let docs = function.attrs.iter().filter(|a| a.path().is_ident("doc"));
-    docs.cloned().collect()
-}
-
-/// A name without what Rust's keywords make necessary.
-pub(crate) fn bare(name: &Ident) -> String {
-    let name = name.to_string();
-    let name = name.strip_prefix("r#").unwrap_or(&name);
-    name.trim_end_matches('_').to_owned()
-}
-
-/// A name as it is on the wire: in camel case.
-pub(crate) fn on_wire(name: &Ident) -> String {
-    let mut wire = String::new();
-    for (n, word) in bare(name)
-        .split('_')
-        .filter(|word| !word.is_empty())
-        .enumerate()
-    {
-        let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-        if n > 0 {
-            wire.extend(first.chars().flat_map(char::to_uppercase));
-        } else {
-            wire.push_str(first);
-        }
-        wire.push_str(rest);
-    }
-    wire
 }

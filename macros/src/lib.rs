@@ -1,6 +1,10 @@
 //! `#[peerage::agent]`: from a trait, what uses it elsewhere and what lets others use it.
 
 mod interface;
+mod names;
+mod signature;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use proc_macro::TokenStream;

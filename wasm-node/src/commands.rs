@@ -5,7 +5,7 @@ use core::time::Duration;
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use gloo::events::EventListener;
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function};
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::service::command::param::{Arg, Param, ParamKind};
@@ -14,14 +14,14 @@ use peerage::service::command::{
 };
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::{AbortController, AbortSignal, console};
 
 use crate::error::to_js;
 use crate::node::Node;
 use crate::objects::{node_object, object, set};
 use crate::options::{check, flag, number, text, value, wrong};
-use crate::platform::js_text;
+use crate::page::{self, text_of};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -204,18 +204,12 @@ fn read_signature(name: String, description: Option<JsValue>) -> Result<Signatur
     let (help, args) = match &description {
         Some(description) => {
             check(description, "an object { help, args }", &["help", "args"])?;
-            (
-                text(description, "help")?,
-                instance::<Array>(description, "args", "an array")?,
-            )
+            (text(description, "help")?, list(description, "args")?)
         }
         None => (None, None),
     };
     let params = match args {
-        Some(args) => args
-            .iter()
-            .map(|arg| read_param(&arg))
-            .collect::<Result<_, _>>()?,
+        Some(args) => args.iter().map(read_param).collect::<Result<_, _>>()?,
         None => vec![Param {
             name: "WORDS".into(),
             kind: ParamKind::Text,
@@ -231,6 +225,18 @@ fn read_signature(name: String, description: Option<JsValue>) -> Result<Signatur
     };
     signature.check()?;
     Ok(signature)
+}
+
+/// The items of a property that is an array, if anything is said.
+fn list(options: &JsValue, key: &str) -> Result<Option<Vec<JsValue>>, Failure> {
+    let value = value(options, key);
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let is_array = page::is_array(&value).unwrap_or_default();
+    let items = is_array.then(|| page::items(&value).ok()).flatten();
+    let items = items.ok_or_else(|| wrong(key, "an array", &value))?;
+    Ok(Some(items))
 }
 
 fn read_param(param: &JsValue) -> Result<Param, Failure> {
@@ -302,12 +308,12 @@ async fn call_handler(
         set(&output, "signal", &controller.signal());
     }
     let returned = match handler.call2(&JsValue::NULL, &args, &output) {
-        Ok(value) => JsFuture::from(Promise::resolve(&value)).await,
+        Ok(value) => page::awaited(&value).await,
         Err(error) => Err(error),
     };
     interrupt.controller = None;
     match returned {
         Ok(value) => Status(value.as_f64().unwrap_or_default().clamp(0.0, 255.0) as u8),
-        Err(error) => call.end(Status::FAILED, js_text(&error)),
+        Err(error) => call.end(Status::FAILED, text_of(&error)),
     }
 }

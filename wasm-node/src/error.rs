@@ -8,7 +8,7 @@ use peerage::error::Code;
 use peerage::rpc::{CallError, Thrown};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::platform::js_text;
+use crate::page::{self, text_of};
 
 /// The JavaScript error of a failure.
 pub(crate) fn to_js(failure: &Failure) -> JsValue {
@@ -45,11 +45,12 @@ pub(crate) fn call_to_js(error: &CallError) -> JsValue {
 
 /// What a page's own code threw, as others get it.
 pub(crate) fn from_js_error(js: &JsValue) -> CallError {
-    let Some(error) = js.dyn_ref::<Error>() else {
-        return Thrown::new("Error", js_text(js)).into();
-    };
-    let (kind, message) = (String::from(error.name()), String::from(error.message()));
-    let field = |key: &str| Reflect::get(error, &key.into()).ok()?.as_string();
+    if !js.is_instance_of::<Error>() {
+        return Thrown::new("Error", text_of(js)).into();
+    }
+    let field = |key: &str| page::field(js, key).ok()?.as_string();
+    let kind = field("name").unwrap_or_else(|| "Error".into());
+    let message = field("message").unwrap_or_default();
     // A failure of Peerage's own passes through as what it is.
     let code = field("code").filter(|_| kind == "PeerageError");
     match code.and_then(|code| Code::from_name(&code)) {

@@ -10,6 +10,7 @@ pub mod log;
 mod node;
 mod objects;
 mod options;
+mod page;
 mod platform;
 mod rpc;
 mod scripts;

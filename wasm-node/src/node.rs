@@ -18,7 +18,8 @@ use web_sys::{CustomEvent, CustomEventInit, EventTarget};
 use crate::driver::Inputs;
 use crate::error::to_js;
 use crate::objects::{object, peer_object, set};
-use crate::platform::{Clock, js_text, random, window};
+use crate::page::{self, text_of};
+use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
 use crate::{direct, identity, log, options, scripts, streams};
 
@@ -33,32 +34,6 @@ export type StreamHandler = (stream: Pair) => void | Promise<void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
   | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
 export interface PeerageError extends Error { code: Code; peer?: string }
-export interface CallOptions { timeoutMs?: number; signal?: AbortSignal; version?: number }
-type Arg<T> = T | PromiseLike<T>;
-type Answer<R> = Pending<Awaited<R>>;
-export type Method<F> = F extends (...args: infer A) => infer R ? (...args: { [I in keyof A]: Arg<A[I]> }) => Answer<R> : never;
-export type Methods<T> = { [K in keyof T as T[K] extends (...args: any[]) => any ? K : never]: Method<T[K]> };
-export interface Verbs<T, E> {
-  call(method: string, ...args: any[]): Pending<any>;
-  get<K extends keyof T>(property: K): Pending<T[K]>;
-  set<K extends keyof T>(property: K, value: T[K]): Promise<void>;
-  on<K extends keyof E>(event: K, listener: (detail: E[K]) => void): Subscription;
-  watch<K extends keyof T>(property: K, listener: (value: T[K]) => void): Subscription;
-  with(options: CallOptions): Remote<T, E>;
-}
-/** An object at another node: its methods, and what can be done with any. */
-export type Remote<T = any, E = any> = Methods<T> & Verbs<T, E>;
-/** The result of a call: a promise, which can be asked before it is there, and cancelled. */
-export type Pending<T> = Promise<T> & (T extends object ? Remote<T> : unknown) & { cancel(): void };
-export interface CurrentCall { peer?: Peer; signal: AbortSignal }
-export interface Node {
-  /** Lets others find an object by this name: they call its methods, get, set and watch its properties. */
-  agent(name: string, object: object, options?: { version?: number }): Agent;
-  /** A proxy of the agent of a name at a node. Nothing is sent before it is used. */
-  proxy<T = any, E = any>(target: string, agent: string, options?: CallOptions): Remote<T, E>;
-  /** Marks an object as one that travels by reference, and gives it back. Functions do in any case. */
-  byReference<T extends object>(object: T): T;
-}
 "#;
 
 #[wasm_bindgen]
@@ -159,18 +134,20 @@ impl Node {
 
     /// Marks an object as one that travels by reference, and gives it back. Functions do in any case.
     #[wasm_bindgen(js_name = byReference, skip_typescript)]
-    pub fn by_reference(&self, object: js_sys::Object) -> js_sys::Object {
-        self.objects.mark_by_reference(&object);
-        object
+    pub fn by_reference(&self, object: JsValue) -> Result<JsValue, JsValue> {
+        let expected = || to_js(&Code::BadMessage.because("expected an object"));
+        self.objects
+            .mark_by_reference(page::object(&object).ok_or_else(expected)?);
+        Ok(object)
     }
 
     /// Lets go of what a proxy stands for, before the browser sees that it is used no more.
     pub fn release(
         &self,
-        #[wasm_bindgen(unchecked_param_type = "object")] proxy: js_sys::Object,
+        #[wasm_bindgen(unchecked_param_type = "object")] proxy: &JsValue,
     ) -> Result<(), JsValue> {
         self.objects
-            .release(&proxy)
+            .release(proxy)
             .map_err(|failure| to_js(&failure))
     }
 
@@ -272,7 +249,7 @@ impl Node {
         let rpc = Rpc::new(node.clone());
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let objects = Objects::new(rpc);
-        let target = EventTarget::new().map_err(|error| Code::Refused.because(js_text(&error)))?;
+        let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
         let held = Rc::new(RefCell::new(Held {
             release,
             page: Vec::new(),

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use js_sys::{Array, Function, Object, Reflect};
+use js_sys::Function;
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
@@ -10,6 +10,8 @@ use peerage::stream::Priority;
 use peerage::{Config, Failure};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
+
+use crate::page;
 
 const KEYS: [&str; 6] = [
     "relay",
@@ -106,27 +108,25 @@ pub(crate) fn script(options: &JsValue) -> Result<ScriptOptions, Failure> {
         Err(none) if none.is_undefined() => None,
         Err(other) => return Err(wrong("onOutput", "a function", &other)),
     };
-    let args = match value(options, "args") {
-        none if none.is_undefined() => Vec::new(),
-        list => {
-            let words = list
-                .dyn_ref::<Array>()
-                .map(Array::iter)
-                .into_iter()
-                .flatten();
-            let words = words
-                .map(|word| word.as_string())
-                .collect::<Option<Vec<_>>>();
-            let is_list = Array::is_array(&list);
-            let words = words.filter(|_| is_list);
-            words.ok_or_else(|| wrong("args", "a list of strings", &list))?
-        }
+    let list = value(options, "args");
+    let args = match list.is_undefined() {
+        true => Some(Vec::new()),
+        false => words(&list),
     };
+    let args = args.ok_or_else(|| wrong("args", "a list of strings", &list))?;
     Ok(ScriptOptions {
         at: text(options, "at")?,
         args,
         on_output,
     })
+}
+
+fn words(list: &JsValue) -> Option<Vec<String>> {
+    let items = match page::is_array(list) {
+        Ok(true) => page::items(list).ok()?,
+        _ => return None,
+    };
+    items.iter().map(JsValue::as_string).collect()
 }
 
 /// The version that an agent is said to have.
@@ -140,10 +140,8 @@ pub(crate) fn version(options: Option<JsValue>) -> Result<Option<u32>, Failure> 
 
 /// Whether options are an object of none but known keys.
 pub(crate) fn check(options: &JsValue, expected: &str, known: &[&str]) -> Result<(), Failure> {
-    let Some(object) = options.dyn_ref::<Object>() else {
-        return Err(wrong("options", expected, options));
-    };
-    let keys = Object::keys(object);
+    let object = page::object(options).ok_or_else(|| wrong("options", expected, options))?;
+    let keys = page::keys(object).map_err(|_| wrong("options", expected, options))?;
     match keys
         .iter()
         .find(|key| !known.iter().any(|known| *key == **known))
@@ -169,7 +167,7 @@ pub(crate) fn flag(options: &JsValue, key: &str) -> Result<bool, Failure> {
 /// The value of a key; undefined if there is none.
 pub(crate) fn value(options: &JsValue, key: &str) -> JsValue {
     // Reading an object's property fails only if the page's own getter does.
-    Reflect::get(options, &key.into()).unwrap_or(JsValue::UNDEFINED)
+    page::field(options, key).unwrap_or_default()
 }
 
 /// A string, if anything is said.
@@ -207,6 +205,6 @@ pub(crate) fn number(
 
 /// A value that is not as expected.
 pub(crate) fn wrong(key: &str, expected: &str, got: &JsValue) -> Failure {
-    let got = got.as_string().unwrap_or_else(|| format!("{got:?}"));
+    let got = page::text_of(got);
     Code::BadMessage.because(format!("{key}: expected {expected}, got {got}"))
 }

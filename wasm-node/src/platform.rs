@@ -7,6 +7,8 @@ use peerage::{Failure, Time};
 use wasm_bindgen::JsValue;
 use web_sys::{Performance, Window};
 
+use crate::page::text_of;
+
 /// The tab's window.
 pub(crate) fn window() -> Result<Window, Failure> {
     web_sys::window()
@@ -43,23 +45,5 @@ pub(crate) fn random() -> Result<[u8; 32], Failure> {
 
 /// What the browser has to say of something that it would not do.
 pub(crate) fn js_failure(error: &JsValue) -> Failure {
-    Code::Refused.because(js_text(error))
-}
-
-pub(crate) fn js_text(error: &JsValue) -> String {
-    error
-        .dyn_ref_message()
-        .unwrap_or_else(|| error.as_string().unwrap_or_else(|| format!("{error:?}")))
-}
-
-trait Message {
-    fn dyn_ref_message(&self) -> Option<String>;
-}
-
-impl Message for JsValue {
-    fn dyn_ref_message(&self) -> Option<String> {
-        use wasm_bindgen::JsCast;
-        self.dyn_ref::<js_sys::Error>()
-            .map(|error| String::from(error.message()))
-    }
+    Code::Refused.because(text_of(error))
 }

@@ -17,7 +17,8 @@ use web_sys::Response;
 use crate::error::{call_to_js, to_js};
 use crate::node::Node;
 use crate::options::{ScriptOptions, script};
-use crate::platform::{js_text, window};
+use crate::page::text_of;
+use crate::platform::window;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -78,7 +79,7 @@ fn tell(out: Option<&Function>, text: &str) {
     if let Some(out) = out
         && let Err(error) = out.call1(&JsValue::NULL, &text.into())
     {
-        tracing::warn!(error = js_text(&error), "a script's listener failed");
+        tracing::warn!(error = text_of(&error), "a script's listener failed");
     }
 }
 
@@ -91,7 +92,7 @@ fn compute(work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
 /// Gets a script's source from where the page may get it.
 async fn load(address: String) -> Result<String, String> {
     let window = window().map_err(|failure| failure.message)?;
-    let told = |error: JsValue| format!("{address}: {}", js_text(&error));
+    let told = |error: JsValue| format!("{address}: {}", text_of(&error));
     let response = JsFuture::from(window.fetch_with_str(&address)).await;
     let response: Response = response.map_err(told)?.dyn_into().map_err(told)?;
     if !response.ok() {

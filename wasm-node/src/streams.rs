@@ -10,17 +10,17 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
-use js_sys::{ArrayBuffer, Function, Promise, Uint8Array};
+use js_sys::{ArrayBuffer, Function, Uint8Array};
 use peerage::error::Code;
 use peerage::node::{Datagrams, Node, Stream};
 use peerage::{Failure, NodeId};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
 
 use crate::error::to_js;
 use crate::objects::{node_object, object};
-use crate::platform::js_text;
+use crate::page::{self, text_of};
 
 /// Who is meant by `target`; a node has no streams to itself.
 pub(crate) async fn resolve(node: &Node, target: &str) -> Result<NodeId, Failure> {
@@ -42,14 +42,14 @@ pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
     let held = Rc::new(Held::new(stream));
     let answered = stream_object(&node, &held)
         .and_then(|stream| handler.call1(&JsValue::NULL, &stream))
-        .map(|returned| JsFuture::from(Promise::resolve(&returned)));
+        .map(|returned| page::awaited(&returned));
     let result = match answered {
         Ok(answered) => answered.await,
         Err(error) => Err(error),
     };
     if let Err(error) = result {
-        tracing::warn!(error = js_text(&error), "a protocol's handler failed");
-        held.abort(Code::Refused.because(js_text(&error)));
+        tracing::warn!(error = text_of(&error), "a protocol's handler failed");
+        held.abort(Code::Refused.because(text_of(&error)));
     }
 }
 
@@ -255,21 +255,17 @@ where
 }
 
 fn message_of(chunk: &JsValue) -> Result<Bytes, JsValue> {
-    let view = match chunk.dyn_ref::<Uint8Array>() {
-        Some(view) => view.clone(),
-        None if chunk.is_instance_of::<ArrayBuffer>() => Uint8Array::new(chunk),
-        None => {
-            let failure = Code::BadMessage.because("expected a Uint8Array or an ArrayBuffer");
-            return Err(to_js(&failure));
-        }
-    };
-    Ok(view.to_vec().into())
+    if !chunk.is_instance_of::<Uint8Array>() && !chunk.is_instance_of::<ArrayBuffer>() {
+        let failure = Code::BadMessage.because("expected a Uint8Array or an ArrayBuffer");
+        return Err(to_js(&failure));
+    }
+    Ok(page::bytes(chunk)?.into())
 }
 
 fn reason_of(reason: &JsValue) -> String {
     if reason.is_undefined() {
         String::from("the writer has given up")
     } else {
-        js_text(reason)
+        text_of(reason)
     }
 }

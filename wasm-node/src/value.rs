@@ -14,14 +14,7 @@ use peerage::object::{self, Big, Element, Form, Item, Node, Pointer, Slot, Value
 use wasm_bindgen::prelude::*;
 
 use crate::error::to_js;
-use crate::objects;
-
-#[wasm_bindgen]
-extern "C" {
-    /// What a value says it is: `[object Map]`.
-    #[wasm_bindgen(js_namespace = ["Object", "prototype", "toString"], js_name = call)]
-    fn tag_of(value: &JsValue) -> String;
-}
+use crate::{objects, page};
 
 /// Bytes of a value, as services write them (CBOR): for streams and datagrams of a page's own.
 #[wasm_bindgen]
@@ -117,12 +110,12 @@ impl Reader<'_> {
             return Ok(Item::Big(Arc::new(big_of(big)?)));
         }
         if let Some(date) = js.dyn_ref::<Date>() {
-            return Ok(Item::Date(date.get_time()));
+            return Ok(Item::Date(page::time_of(date).map_err(unreadable)?));
         }
         if let Some(reference) = self.references.reference(js) {
             return reference;
         }
-        match js.dyn_ref::<Object>() {
+        match page::object(js) {
             Some(object) if !js.is_function() => Ok(self.object(object)),
             _ => Err(not_cloned(js)),
         }
@@ -140,48 +133,55 @@ impl Reader<'_> {
     }
 
     fn node(&mut self, object: &Object) -> Result<Node, Failure> {
-        if let Some(bytes) = bytes_of(object) {
+        if let Some(bytes) = bytes_of(object)? {
             return Ok(bytes);
         }
-        if let Some(list) = object.dyn_ref::<Array>() {
-            let items = list.iter().map(|item| self.item(&item));
-            return Ok(Node::List(items.collect::<Result<_, _>>()?));
+        if page::is_array(object).map_err(unreadable)? {
+            return Ok(Node::List(self.items(page::items(object))?));
         }
-        if let Some(set) = object.dyn_ref::<Set>() {
-            let items = Array::from(set);
-            let items = items.iter().map(|item| self.item(&item));
-            return Ok(Node::Set(items.collect::<Result<_, _>>()?));
+        if object.is_instance_of::<Set>() {
+            return Ok(Node::Set(self.items(page::members(object))?));
         }
-        if let Some(map) = object.dyn_ref::<Map>() {
-            let entries = Array::from(map);
-            let entries = entries.iter().map(|entry| {
-                let entry = Array::from(&entry);
-                Ok((self.item(&entry.get(0))?, self.item(&entry.get(1))?))
-            });
+        if object.is_instance_of::<Map>() {
+            let entries = page::entries(object).map_err(unreadable)?;
+            let entries = entries
+                .iter()
+                .map(|(key, value)| Ok((self.item(key)?, self.item(value)?)));
             return Ok(Node::Map(entries.collect::<Result<_, Failure>>()?));
         }
-        if !is_plain(object) {
+        if !is_plain(object)? {
             return Err(not_cloned(object));
         }
-        let keys = Object::keys(object);
+        let keys = page::keys(object).map_err(unreadable)?;
         let entries = keys.iter().map(|key| {
             let text = key.as_string().unwrap_or_default();
-            let item = Reflect::get(object, &key).map_err(|_| not_cloned(object))?;
+            let item = Reflect::get(object, &key).map_err(unreadable)?;
             Ok((text.into(), self.item(&item)?))
         });
         Ok(Node::Record(entries.collect::<Result<_, Failure>>()?))
+    }
+
+    fn items(&mut self, items: Result<Vec<JsValue>, JsValue>) -> Result<Vec<Item>, Failure> {
+        let items = items.map_err(unreadable)?;
+        items.iter().map(|item| self.item(item)).collect()
     }
 }
 
 /// What has fields and nothing but fields. Those that hold something else (a promise, a regular
 /// expression, an element) say so by their tag.
-fn is_plain(object: &Object) -> bool {
-    tag_of(object) == "[object Object]"
+fn is_plain(object: &Object) -> Result<bool, Failure> {
+    Ok(page::tag_of(object).map_err(unreadable)? == "[object Object]")
 }
 
 fn not_cloned(js: &JsValue) -> Failure {
-    let kind = tag_of(js);
+    let kind = page::tag_of(js).unwrap_or_else(|_| "what does not say what it is".into());
     Code::BadMessage.because(format!("expected a value that can be cloned, got {kind}"))
+}
+
+/// The page's own value threw when it was read.
+fn unreadable(thrown: JsValue) -> Failure {
+    let why = page::text_of(&thrown);
+    Code::BadMessage.because(format!("expected a value that can be cloned: {why}"))
 }
 
 fn big_of(big: &BigInt) -> Result<Big, Failure> {
@@ -211,19 +211,27 @@ fn big_of(big: &BigInt) -> Result<Big, Failure> {
 }
 
 /// Bytes and numbers of one kind; those of a whole buffer come back as bytes.
-fn bytes_of(object: &Object) -> Option<Node> {
-    if let Some(bytes) = object.dyn_ref::<Uint8Array>() {
-        return Some(Node::Bytes(bytes.to_vec().into()));
+fn bytes_of(object: &Object) -> Result<Option<Node>, Failure> {
+    if object.is_instance_of::<Uint8Array>() || object.is_instance_of::<ArrayBuffer>() {
+        let bytes = page::bytes(object).map_err(unreadable)?;
+        return Ok(Some(Node::Bytes(bytes.into())));
     }
-    if object.is_instance_of::<ArrayBuffer>() {
-        return Some(Node::Bytes(Uint8Array::new(object).to_vec().into()));
+    let Some(element) = element_of(object) else {
+        return Ok(None);
+    };
+    let bytes = page::bytes(object).map_err(unreadable)?;
+    // The page's own class may say anything of its length.
+    if !bytes.len().is_multiple_of(element.width()) {
+        return Err(not_cloned(object));
     }
+    Ok(Some(Node::Typed(element, bytes.into())))
+}
+
+fn element_of(object: &Object) -> Option<Element> {
     macro_rules! typed {
         ($($array:ident: $element:ident),*) => {$(
-            if let Some(array) = object.dyn_ref::<$array>() {
-                let (from, len) = (array.byte_offset(), array.byte_length());
-                let bytes = Uint8Array::new_with_byte_offset_and_length(&array.buffer(), from, len);
-                return Some(Node::Typed(Element::$element, bytes.to_vec().into()));
+            if object.is_instance_of::<$array>() {
+                return Some(Element::$element);
             }
         )*};
     }

@@ -8,11 +8,11 @@ use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
 use crate::driver::{Inputs, Socket};
-use crate::platform::js_text;
+use crate::page::text_of;
 
 /// Calls the relay. What happens comes in as inputs; the socket lives with its listeners.
 pub(crate) fn dial(inputs: &Inputs, id: LinkId, url: &str) -> Result<Socket, String> {
-    let socket = WebSocket::new(url).map_err(|error| js_text(&error))?;
+    let socket = WebSocket::new(url).map_err(|error| text_of(&error))?;
     socket.set_binary_type(BinaryType::Arraybuffer);
     let opened = inputs.clone();
     let received = inputs.clone();

@@ -146,7 +146,7 @@ async fn attempt(
             Next::Late => break Ended::Failed(String::from("it took too long")),
         };
         if let Err(error) = result {
-            break Ended::Failed(crate::platform::js_text(&error));
+            break Ended::Failed(crate::page::text_of(&error));
         }
     };
     if let Some(id) = link {

@@ -172,10 +172,7 @@ impl Connection {
             .add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init));
         if let Err(error) = JsFuture::from(added).await {
             // One candidate that is of no use here is no reason to give up the others.
-            tracing::debug!(
-                error = crate::platform::js_text(&error),
-                "candidate not taken"
-            );
+            tracing::debug!(error = crate::page::text_of(&error), "candidate not taken");
         }
         Ok(())
     }

@@ -1,28 +1,30 @@
 //! JavaScript's own objects as agents.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use std::any::Any;
-use std::collections::HashSet;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Reflect};
 use peerage::NodeId;
 use peerage::error::Code;
 use peerage::rpc::{self, Act, CallError, Emitter, Handling, Interface, Parcel, Request};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 use super::Objects;
+use super::member::Member;
 use crate::error::{call_to_js, from_js_error, to_js};
 use crate::objects::{node_object, object};
+use crate::page;
 
 /// An agent of this page, as the page holds it.
 #[wasm_bindgen]
 pub struct Agent {
     objects: Objects,
+    /// By which it is known among those that can be found.
+    number: u32,
     name: String,
 }
 
@@ -44,7 +46,7 @@ impl Agent {
             .objects
             .parcel(detail)
             .map_err(|error| call_to_js(&error))?;
-        match self.objects.0.named.borrow().get(&self.name) {
+        match self.objects.0.offered.borrow().get(&self.number) {
             Some(handle) => handle.emitter().tell(Act::Subscribe, event, parcel),
             None => return Err(to_js(&Code::Left.because("the agent was withdrawn"))),
         }
@@ -53,7 +55,7 @@ impl Agent {
 
     /// It can be found no more, and who listens to it learns that.
     pub fn close(&self) {
-        let withdrawn = self.objects.0.named.borrow_mut().remove(&self.name);
+        let withdrawn = self.objects.0.offered.borrow_mut().remove(&self.number);
         drop(withdrawn);
     }
 }
@@ -72,21 +74,21 @@ impl Objects {
         object: &JsValue,
         version: Option<u32>,
     ) -> Result<Agent, JsValue> {
-        let Some(object) = object.dyn_ref::<Object>() else {
+        let Some(object) = page::object(object) else {
             return Err(to_js(
                 &Code::BadMessage.because("expected an object as an agent"),
             ));
         };
         let agent = self.agent_of(object);
-        // What it was told before, or as whom it was known, does not matter.
-        let _ = agent.0.called.set((name.to_owned(), version));
-        let handle = self
-            .rpc()
-            .agent_of(name, agent)
-            .map_err(|failure| to_js(&failure))?;
-        self.0.named.borrow_mut().insert(name.to_owned(), handle);
+        let shared: Arc<dyn rpc::Agent> = agent.clone();
+        let handle = self.rpc().agent_of(name, shared);
+        let handle = handle.map_err(|failure| to_js(&failure))?;
+        agent.0.called.replace((name.to_owned(), version));
+        let number = self.next_number();
+        self.0.offered.borrow_mut().insert(number, handle);
         Ok(Agent {
             objects: self.clone(),
+            number,
             name: name.to_owned(),
         })
     }
@@ -115,11 +117,11 @@ struct Own {
     number: u32,
     object: Object,
     /// Its name and version, if it has been given any.
-    called: OnceLock<(String, Option<u32>)>,
-    emitter: OnceLock<Emitter>,
-    watched: RefCell<HashSet<String>>,
-    /// Whether a property is being set for another node, who tells of it itself.
-    setting: Rc<Cell<bool>>,
+    called: RefCell<(String, Option<u32>)>,
+    /// By what it tells its changes: anew each time that it begins to be used by others.
+    emitter: RefCell<Option<Emitter>>,
+    /// The property that is being set for another node, who tells of it itself.
+    setting: RefCell<Option<String>>,
 }
 
 impl Drop for Own {
@@ -134,10 +136,9 @@ impl JsAgent {
             objects: objects.clone(),
             number,
             object: object.clone(),
-            called: OnceLock::new(),
-            emitter: OnceLock::new(),
-            watched: RefCell::default(),
-            setting: Rc::default(),
+            called: RefCell::default(),
+            emitter: RefCell::default(),
+            setting: RefCell::default(),
         }))
     }
 
@@ -149,6 +150,11 @@ impl JsAgent {
 
     pub(super) fn object(&self) -> JsValue {
         self.0.object.clone().into()
+    }
+
+    /// The page has set a property.
+    pub(super) fn tell_changed(&self, name: &str) {
+        self.0.tell_changed(name);
     }
 }
 
@@ -166,28 +172,31 @@ impl rpc::Agent for JsAgent {
             Act::Call => self.0.call(request.name, &request.args, &current),
             Act::Set => self.0.set(request.name, &request.args),
             Act::Watch => {
-                self.0.watch(request.name);
+                // What cannot be watched can be read, or that says why not.
+                let _ = self.0.objects.watch(&self.0.object, request.name);
                 self.0.get(request.name)
             }
             _ => self.0.get(request.name),
         };
+        let begun = begun.and_then(|js| Ok((page::is_thenable(&js).map_err(thrown)?, js)));
         let objects = self.0.objects.clone();
         match begun {
-            Ok(js) if js.has_type::<Promise>() || is_thenable(&js) => {
+            Ok((true, js)) => {
                 let ending = Ending(current);
+                let awaited = page::awaited(&js);
                 Box::pin(SendWrapper::new(async move {
-                    let value = JsFuture::from(Promise::resolve(&js)).await;
+                    let value = awaited.await;
                     drop(ending.0.controller.take());
-                    objects.parcel(&value.map_err(|error| from_js_error(&error))?)
+                    objects.parcel(&value.map_err(thrown)?)
                 }))
             }
-            Ok(js) => Box::pin(core::future::ready(objects.parcel(&js))),
+            Ok((false, js)) => Box::pin(core::future::ready(objects.parcel(&js))),
             Err(error) => Box::pin(core::future::ready(Err(error))),
         }
     }
 
     fn attached(&self, emitter: Emitter) {
-        let _ = self.0.emitter.set(emitter);
+        self.0.emitter.replace(Some(emitter));
     }
 }
 
@@ -205,21 +214,21 @@ impl Drop for Ending {
 
 impl Own {
     fn interface(&self) -> Interface {
-        let (name, version) = self.called.get().cloned().unwrap_or_default();
-        let mut interface = Interface {
+        let (name, version) = self.called.borrow().clone();
+        // What does not let itself be looked at has nothing that others could know of.
+        let (methods, properties) = Member::all(&self.object).unwrap_or_default();
+        Interface {
             name,
             version,
-            ..Interface::default()
-        };
-        for key in keys_of(&self.object) {
-            let value = Reflect::get(&self.object, &key.as_str().into()).unwrap_or_default();
-            if value.is_function() {
-                interface.methods.push(key);
-            } else {
-                interface.properties.push(key);
-            }
+            methods,
+            properties,
+            events: None,
         }
-        interface
+    }
+
+    fn member(&self, act: Act, name: &str) -> Result<Member, CallError> {
+        let member = Member::find(&self.object, name).map_err(thrown)?;
+        member.ok_or_else(|| self.interface().unknown(act, name))
     }
 
     fn call(
@@ -228,155 +237,59 @@ impl Own {
         args: &Parcel,
         current: &Rc<CurrentCall>,
     ) -> Result<JsValue, CallError> {
-        let unknown = || self.interface().unknown(Act::Call, name);
-        let method = match name {
-            "" => self.object.dyn_ref::<Function>().cloned(),
-            name if has(&self.object, name) => self.read(name)?.dyn_into().ok(),
-            _ => None,
+        let method = if name.is_empty() {
+            self.object.dyn_ref::<Function>().cloned()
+        } else {
+            self.member(Act::Call, name)?;
+            self.read(name)?.dyn_into().ok()
         };
-        let method = method.ok_or_else(unknown)?;
+        let method = method.ok_or_else(|| self.interface().unknown(Act::Call, name))?;
         let args: Array = self.objects.arguments(args)?;
         let before = self.objects.0.current.replace(Some(Rc::clone(current)));
         let returned = method.apply(&self.object, &args);
         self.objects.0.current.replace(before);
-        returned.map_err(|error| from_js_error(&error))
+        returned.map_err(thrown)
     }
 
     fn get(&self, name: &str) -> Result<JsValue, CallError> {
-        if !has(&self.object, name) {
-            return Err(self.interface().unknown(Act::Get, name));
-        }
+        self.member(Act::Get, name)?;
         self.read(name)
     }
 
     fn set(&self, name: &str, value: &Parcel) -> Result<JsValue, CallError> {
-        if !has(&self.object, name) || self.read(name)?.is_function() {
+        if self.member(Act::Set, name)?.is_method() {
             return Err(self.interface().unknown(Act::Set, name));
         }
         let value = self.objects.unpack(value)?;
-        self.setting.set(true);
+        let before = self.setting.replace(Some(name.to_owned()));
         let set = Reflect::set(&self.object, &name.into(), &value);
-        self.setting.set(false);
-        if set.map_err(|error| from_js_error(&error))? {
+        self.setting.replace(before);
+        if set.map_err(thrown)? {
             return Ok(JsValue::UNDEFINED);
         }
         Err(rpc::Thrown::new("TypeError", format!("the property `{name}` cannot be set")).into())
     }
 
     fn read(&self, name: &str) -> Result<JsValue, CallError> {
-        Reflect::get(&self.object, &name.into()).map_err(|error| from_js_error(&error))
+        page::field(&self.object, name).map_err(thrown)
     }
 
-    /// From now on, setting the property tells those who watch it. One that cannot be changed that way
-    /// is told when others set it.
-    fn watch(&self, name: &str) {
-        let Some(emitter) = self.emitter.get() else {
+    fn tell_changed(&self, name: &str) {
+        let emitter = self.emitter.borrow().clone();
+        let Some(emitter) = emitter.filter(|emitter| emitter.is_heard(Act::Watch, name)) else {
             return;
         };
-        if !has(&self.object, name) || !self.watched.borrow_mut().insert(name.to_owned()) {
+        if self.setting.borrow().as_deref() == Some(name) {
             return;
         }
-        let Some(descriptor) = descriptor_of(&self.object, name) else {
-            return;
-        };
-        let field = |key: &str| Reflect::get(&descriptor, &key.into()).unwrap_or_default();
-        let property = Rc::new(Property {
-            object: self.object.clone(),
-            value: RefCell::new(field("value")),
-            get: field("get").dyn_into().ok(),
-            set: field("set").dyn_into().ok(),
-        });
-        if property.get.is_some() && property.set.is_none() {
-            return;
-        }
-        let reading = Rc::clone(&property);
-        let get = Closure::<dyn Fn() -> Result<JsValue, JsValue>>::new(move || reading.read());
-        let (emitter, objects) = (emitter.clone(), Rc::downgrade(&self.objects.0));
-        let (setting, name_told) = (Rc::clone(&self.setting), name.to_owned());
-        let set = Closure::<dyn Fn(JsValue) -> Result<(), JsValue>>::new(move |value: JsValue| {
-            property.write(&value)?;
-            if let Some(inner) = objects.upgrade()
-                && !setting.get()
-                && emitter.is_heard(Act::Watch, &name_told)
-            {
-                let told = Objects(inner).parcel(&property.read()?);
-                let told = told.map_err(|error| call_to_js(&error))?;
-                emitter.tell(Act::Watch, &name_told, told);
-            }
-            Ok(())
-        });
-        let accessor = object(&[
-            ("get", get.into_js_value()),
-            ("set", set.into_js_value()),
-            ("enumerable", field("enumerable")),
-            ("configurable", JsValue::TRUE),
-        ]);
-        // A property that is fixed stays as it is.
-        let _ = Reflect::define_property(&self.object, &name.into(), accessor.unchecked_ref());
-    }
-}
-
-/// A property as it was before it was watched.
-struct Property {
-    object: Object,
-    value: RefCell<JsValue>,
-    get: Option<Function>,
-    set: Option<Function>,
-}
-
-impl Property {
-    fn read(&self) -> Result<JsValue, JsValue> {
-        match &self.get {
-            Some(get) => get.call0(&self.object),
-            None => Ok(self.value.borrow().clone()),
-        }
-    }
-
-    fn write(&self, value: &JsValue) -> Result<(), JsValue> {
-        match &self.set {
-            Some(set) => set.call1(&self.object, value).map(drop),
-            None => {
-                self.value.replace(value.clone());
-                Ok(())
-            }
+        match self.read(name).and_then(|js| self.objects.parcel(&js)) {
+            Ok(value) => emitter.tell(Act::Watch, name, value),
+            // The page does not fail for who looks at it.
+            Err(error) => tracing::warn!(%error, name, "a property cannot be told"),
         }
     }
 }
 
-/// Whether others may use what an object has by this name: what is its own, or its class's, and not what
-/// every object or function has.
-fn has(object: &Object, name: &str) -> bool {
-    name != "constructor" && prototypes(object).any(|level| Object::has_own(&level, &name.into()))
-}
-
-fn keys_of(object: &Object) -> Vec<String> {
-    let mut keys = Vec::new();
-    for level in prototypes(object) {
-        let names = Object::get_own_property_names(&level);
-        let names = names.iter().filter_map(|name| name.as_string());
-        keys.extend(names.filter(|name| name != "constructor"));
-    }
-    keys.sort();
-    keys.dedup();
-    keys
-}
-
-fn descriptor_of(object: &Object, name: &str) -> Option<Object> {
-    let level = prototypes(object).find(|level| Object::has_own(level, &name.into()))?;
-    let descriptor = Reflect::get_own_property_descriptor(&level, &name.into());
-    descriptor.ok()?.dyn_into().ok()
-}
-
-/// An object and its classes, without those that every object or function is of.
-fn prototypes(object: &Object) -> impl Iterator<Item = Object> {
-    let everybody = Object::get_prototype_of(&Object::new());
-    let functions = Object::get_prototype_of(&Closure::<dyn Fn()>::new(|| {}).into_js_value());
-    core::iter::successors(Some(object.clone()), |level| {
-        Object::get_prototype_of(level).dyn_into().ok()
-    })
-    .take_while(move |level| *level != everybody && *level != functions)
-}
-
-fn is_thenable(js: &JsValue) -> bool {
-    js.is_object() && Reflect::get(js, &"then".into()).is_ok_and(|then| then.is_function())
+fn thrown(js: JsValue) -> CallError {
+    from_js_error(&js)
 }

@@ -11,7 +11,7 @@ use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 use super::Objects;
 use crate::error::call_to_js;
-use crate::platform::js_text;
+use crate::page::text_of;
 
 /// A subscription to an event or a property. It lasts until its `off`, or until the object is gone.
 #[wasm_bindgen(js_name = Subscription)]
@@ -49,6 +49,7 @@ impl Interest {
     ) -> Self {
         let (tell_begun, begun) = futures_channel::oneshot::channel();
         let (stop, registration) = AbortHandle::new_pair();
+        let stopped = stop.clone();
         let listening = async move {
             let started = subscription.begun().await;
             let failed = started.is_err();
@@ -59,7 +60,8 @@ impl Interest {
             }
             loop {
                 let next = poll_fn(|cx| subscription.poll_parcel(cx)).await;
-                let told = match next {
+                // A listener may have listened enough while more was there already.
+                let told = match next.filter(|_| !stopped.is_aborted()) {
                     Some(Ok(parcel)) => objects.unpack(&parcel),
                     Some(Err(error)) => return error,
                     None => return over(),
@@ -68,7 +70,7 @@ impl Interest {
                     Ok(Ok(_)) => {}
                     Ok(Err(thrown)) => {
                         tracing::warn!(
-                            error = js_text(&thrown),
+                            error = text_of(&thrown),
                             "a subscription's listener failed"
                         );
                     }

@@ -2,8 +2,12 @@
 //! reference keeps its identity: one object is one proxy, and an object that comes home is itself.
 
 mod agent;
+mod handler;
 mod interest;
+mod member;
 mod remote;
+mod types;
+mod watched;
 
 use core::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,7 +28,8 @@ use agent::{CurrentCall, JsAgent};
 pub use interest::Interest;
 use remote::{Entry, Remote};
 
-use crate::error::from_js_error;
+use crate::error::{call_to_js, from_js_error};
+use crate::page;
 use crate::value::{self, References};
 
 /// The remote objects of a tab's node. Clones are the same.
@@ -51,7 +56,10 @@ struct Inner {
     agents: RefCell<HashMap<u32, sync::Weak<JsAgent>>>,
     /// Own objects that go by reference.
     by_reference: WeakSet,
-    named: RefCell<HashMap<String, AgentHandle>>,
+    /// Own objects that can be found by a name.
+    offered: RefCell<HashMap<u32, AgentHandle>>,
+    /// Setters that tell of a property.
+    accessors: WeakSet,
     current: RefCell<Option<Rc<CurrentCall>>>,
     last_number: Cell<u32>,
 }
@@ -68,8 +76,8 @@ impl Objects {
             let gone: Function = gone.into_js_value().unchecked_into();
             Inner {
                 rpc,
-                handler: remote::handler(this),
-                target: remote::target(),
+                handler: handler::handler(this),
+                target: handler::target(),
                 numbers: WeakMap::new(),
                 entries: RefCell::default(),
                 owners: WeakMap::new(),
@@ -78,7 +86,8 @@ impl Objects {
                 own: WeakMap::new(),
                 agents: RefCell::default(),
                 by_reference: WeakSet::new(),
-                named: RefCell::default(),
+                offered: RefCell::default(),
+                accessors: WeakSet::new(),
                 current: RefCell::default(),
                 last_number: Cell::new(0),
             }
@@ -142,11 +151,8 @@ impl Objects {
         let (this, reference) = (self.clone(), reference.clone());
         let value = async move {
             let asking = reference.proxy().ask(Act::Await, "", Parcel::default());
-            let parcel = asking
-                .await
-                .map_err(|error| crate::error::call_to_js(&error))?;
-            this.unpack(&parcel)
-                .map_err(|error| crate::error::call_to_js(&error))
+            let parcel = asking.await.map_err(|error| call_to_js(&error))?;
+            this.unpack(&parcel).map_err(|error| call_to_js(&error))
         };
         let promise = wasm_bindgen_futures::future_to_promise(value);
         // Whoever does not look at it does not care how it ends.
@@ -164,19 +170,29 @@ impl Objects {
 
     /// The agent that is one of this page's own objects; the same as long as anybody uses it.
     fn agent_of(&self, object: &Object) -> Arc<JsAgent> {
-        let known = self.0.own.get(object).as_f64().map(|number| number as u32);
-        let number = known.unwrap_or_else(|| {
+        if let Some(agent) = self.known_agent(object) {
+            return agent;
+        }
+        let number = self.own_number(object).unwrap_or_else(|| {
             let number = self.next_number();
             self.0.own.set(object, &number.into());
             number
         });
-        let mut agents = self.0.agents.borrow_mut();
-        if let Some(agent) = agents.get(&number).and_then(sync::Weak::upgrade) {
-            return agent;
-        }
         let agent = Arc::new(JsAgent::new(self, number, object));
-        agents.insert(number, Arc::downgrade(&agent));
+        let known = Arc::downgrade(&agent);
+        self.0.agents.borrow_mut().insert(number, known);
         agent
+    }
+
+    /// As [`Objects::agent_of`], if anybody uses it.
+    fn known_agent(&self, object: &Object) -> Option<Arc<JsAgent>> {
+        let number = self.own_number(object)?;
+        self.0.agents.borrow().get(&number)?.upgrade()
+    }
+
+    fn own_number(&self, object: &Object) -> Option<u32> {
+        let number = self.0.own.get(object).as_f64();
+        number.map(|number| number as u32)
     }
 
     fn forget_agent(&self, number: u32) {
@@ -198,7 +214,7 @@ struct Packing<'a> {
 
 impl References for Packing<'_> {
     fn reference(&self, js: &JsValue) -> Option<Result<Item, Failure>> {
-        let object = js.dyn_ref::<Object>()?;
+        let object = page::object(js)?;
         let reference = self.objects.reference_to(object)?;
         let item = Item::Pointer(reference.pointer().clone().into());
         let mut references = self.references.borrow_mut();
@@ -218,8 +234,8 @@ impl Objects {
                 None => self.share_coming(&remote),
             });
         }
-        if let Some(promise) = object.dyn_ref::<Promise>() {
-            return Some(self.share_promise(promise));
+        if object.is_instance_of::<Promise>() {
+            return Some(self.share_promise(object));
         }
         let by_reference = object.is_function() || self.0.by_reference.has(object);
         by_reference.then(|| self.rpc().share(self.agent_of(object)))
@@ -240,9 +256,9 @@ impl Objects {
         self.rpc().share_future(coming)
     }
 
-    fn share_promise(&self, promise: &Promise) -> Reference {
+    fn share_promise(&self, promise: &JsValue) -> Reference {
         let this = self.clone();
-        let awaited = JsFuture::from(promise.clone()).map(move |result| match result {
+        let awaited = page::awaited(promise).map(move |result| match result {
             Ok(value) => this.parcel(&value),
             Err(error) => Err(from_js_error(&error)),
         });

@@ -1,8 +1,6 @@
 //! Proxies: what JavaScript holds of an object that is elsewhere. To take a property of one gives its
 //! method of that name; a call gives a promise of its result, which is itself a proxy of the result.
 
-use std::rc::Weak;
-
 use futures_util::future::{Either, select};
 use gloo::events::EventListener;
 use js_sys::{Array, Function, Object, Promise, Proxy as JsProxy, Reflect, WeakRef};
@@ -13,11 +11,10 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
+use super::Objects;
 use super::interest::Interest;
-use super::{Inner, Objects};
 use crate::error::{call_to_js, to_js};
-use crate::objects::set;
-use crate::options;
+use crate::{options, page};
 
 /// What a function that is a proxy stands for.
 pub(super) enum Entry {
@@ -178,8 +175,8 @@ impl Objects {
     }
 
     /// Lets go of what a proxy stands for. The proxy is of no use any more.
-    pub(crate) fn release(&self, object: &Object) -> Result<(), Failure> {
-        let number = self.number_of(object);
+    pub(crate) fn release(&self, proxy: &JsValue) -> Result<(), Failure> {
+        let number = page::object(proxy).and_then(|proxy| self.number_of(proxy));
         let wrong = || Code::BadMessage.because("expected a proxy of a remote object");
         self.forget(number.ok_or_else(wrong)?);
         Ok(())
@@ -203,7 +200,7 @@ impl Objects {
     }
 
     /// A property of a proxy.
-    fn property(&self, target: &Object, key: &JsValue) -> JsValue {
+    pub(super) fn property(&self, target: &Object, key: &JsValue) -> JsValue {
         let (Some(number), Some(name)) = (self.number_of(target), key.as_string()) else {
             return JsValue::UNDEFINED;
         };
@@ -221,6 +218,9 @@ impl Objects {
             (Some(_), "cancel") => Member::Verb(Verb::Cancel),
             // An object is no promise, or it could not be the result of one.
             (None, "then") => return JsValue::UNDEFINED,
+            // What the language itself asks of any value is not asked of another node.
+            (_, "toJSON") => return JsValue::UNDEFINED,
+            (_, "toString" | "valueOf") => return Reflect::get(target, key).unwrap_or_default(),
             (_, name) => match Verb::of(name) {
                 Some(verb) => Member::Verb(verb),
                 None => Member::Method(name.to_owned()),
@@ -233,7 +233,7 @@ impl Objects {
     }
 
     /// A call of a proxy.
-    fn apply(&self, target: &Object, args: &Array) -> Result<JsValue, JsValue> {
+    pub(super) fn apply(&self, target: &Object, args: &Array) -> Result<JsValue, JsValue> {
         let released = || to_js(&Code::Gone.because("the reference was released"));
         let number = self.number_of(target).ok_or_else(released)?;
         let (number, member) = match self.0.entries.borrow().get(&number) {
@@ -323,7 +323,7 @@ impl Objects {
 
     /// A call is over.
     fn settle(&self, number: u32, result: Option<&JsValue>) {
-        let object = result.and_then(|js| js.dyn_ref::<Object>());
+        let object = result.and_then(page::object);
         let object = object.filter(|object| self.number_of(object).is_some());
         let weak = object.map(WeakRef::new);
         let over = Code::UnknownMethod.because("the call returned no object");
@@ -371,30 +371,4 @@ fn configured(mut remote: Remote, given: &JsValue) -> Result<Remote, Failure> {
     }
     remote.signal = given.signal.or(remote.signal);
     Ok(remote)
-}
-
-/// What every proxy does when it is used.
-pub(super) fn handler(objects: &Weak<Inner>) -> Object {
-    let (getting, applying) = (objects.clone(), objects.clone());
-    let get = move |target: Object, key: JsValue, _: JsValue| match getting.upgrade() {
-        Some(inner) => Objects(inner).property(&target, &key),
-        None => JsValue::UNDEFINED,
-    };
-    let apply = move |target: Object, _: JsValue, args: Array| match applying.upgrade() {
-        Some(inner) => Objects(inner).apply(&target, &args),
-        None => Err(to_js(&Code::Left.because("this node has left"))),
-    };
-    let get = Closure::<dyn Fn(Object, JsValue, JsValue) -> JsValue>::new(get);
-    let apply = Closure::<dyn Fn(Object, JsValue, Array) -> Result<JsValue, JsValue>>::new(apply);
-    let handler: JsValue = Object::new().into();
-    set(&handler, "get", &get.into_js_value());
-    set(&handler, "apply", &apply.into_js_value());
-    handler.unchecked_into()
-}
-
-/// A function that does nothing.
-pub(super) fn target() -> Function {
-    Closure::<dyn Fn()>::new(|| {})
-        .into_js_value()
-        .unchecked_into()
 }
