@@ -52,6 +52,14 @@ pub(crate) fn js_text(error: &JsValue) -> String {
         .unwrap_or_else(|| error.as_string().unwrap_or_else(|| format!("{error:?}")))
 }
 
+/// The name of what was thrown, such as `TypeError`: its words may be anybody's.
+pub(crate) fn js_name(error: &JsValue) -> String {
+    use wasm_bindgen::JsCast;
+    error
+        .dyn_ref::<js_sys::Error>()
+        .map_or_else(String::new, |error| error.name().into())
+}
+
 trait Message {
     fn dyn_ref_message(&self) -> Option<String>;
 }

@@ -28,12 +28,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     }
     let address = options.listen.or(file.address()).unwrap_or(DEFAULT_LISTEN);
     let relays = relay_urls(&options.relay, &file)?;
+    let config = file.applied_to(Config::new(Kind::Relay));
     let name = name_of(options.name, file.name)?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
     let address = door.address;
-    let config = file.links.applied_to(Config::new(Kind::Relay).named(name));
-    let (node, runtime) = Runtime::start(config, relays)?;
+    let (node, runtime) = Runtime::start(config.named(name), relays)?;
     serve_commands(node.clone(), file.commands);
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
