@@ -49,6 +49,8 @@ use core::str::FromStr;
 
 pub use entry::{Entry, Value};
 pub use journal::{Journal, News, Reader};
+#[cfg(test)]
+pub(crate) use tests::Ear;
 use tracing::{Level, Metadata};
 
 /// The target of events of the category connection.
