@@ -88,7 +88,11 @@ impl Runtime {
         let _ = self.finished.clone().wait_for(|finished| *finished).await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
-            tracing::debug!(target: CONNECTION, links = self.links.len(), "links take too long to close");
+            tracing::debug!(
+                target: CONNECTION,
+                links = self.links.len(),
+                "links take too long to close"
+            );
         }
     }
 

@@ -108,7 +108,11 @@ impl Scripts {
         out: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<String, ScriptError> {
         self.check(&script.source)?;
-        tracing::debug!(target: MESSAGE, node = %self.rpc().node().id().short(), to = node, "a script leaves");
+        tracing::debug!(
+            target: MESSAGE,
+            node = %self.rpc().node().id().short(), to = node,
+            "a script leaves"
+        );
         let out: Reference = self.rpc().share(Arc::new(Out(Box::new(out))));
         let args = Parcel::of(&(script.source, script.args, out)).map_err(CallError::from)?;
         let call = self.rpc().proxy(node, AGENT).ask(Act::Call, "run", args);
@@ -265,7 +269,11 @@ impl Agent for Offer {
         match (request.act, request.name) {
             (Act::Call, "run") => Box::pin(async move {
                 let _admitted = scripts.admit()?;
-                tracing::debug!(target: MESSAGE, node = %node.short(), peer = %peer.short(), "a script begins");
+                tracing::debug!(
+                    target: MESSAGE,
+                    node = %node.short(), peer = %peer.short(),
+                    "a script begins"
+                );
                 let (source, given): (String, Vec<String>) = (args.argument(0)?, args.argument(1)?);
                 let out: Reference = args.argument(2)?;
                 let out = out.proxy();
@@ -276,7 +284,11 @@ impl Agent for Offer {
                     args: given,
                 };
                 let result = scripts.run(script, write).await;
-                tracing::debug!(target: MESSAGE, node = %node.short(), peer = %peer.short(), well = result.is_ok(), "a script has ended");
+                tracing::debug!(
+                    target: MESSAGE,
+                    node = %node.short(), peer = %peer.short(), well = result.is_ok(),
+                    "a script has ended"
+                );
                 let result = result.map_err(thrown)?;
                 Ok(Parcel::of(&result)?)
             }),

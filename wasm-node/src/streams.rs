@@ -50,7 +50,11 @@ pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
         Err(error) => Err(error),
     };
     if let Err(error) = result {
-        tracing::warn!(target: ERROR, node = %node.id().short(), peer = %peer.short(), error = js_name(&error), "a protocol's handler failed");
+        tracing::warn!(
+            target: ERROR,
+            node = %node.id().short(), peer = %peer.short(), error = js_name(&error),
+            "a protocol's handler failed"
+        );
         held.abort(Code::Refused.because(js_text(&error)));
     }
 }

@@ -108,7 +108,11 @@ impl Keyboard {
                 if let Some(file) = &history
                     && let Err(error) = keep(&mut editor, file)
                 {
-                    tracing::debug!(target: "peerage::prompt", ?file, %error, "the history is not kept");
+                    tracing::debug!(
+                        target: "peerage::prompt",
+                        ?file, %error,
+                        "the history is not kept"
+                    );
                 }
                 if answers.blocking_send(line).is_err() {
                     return;

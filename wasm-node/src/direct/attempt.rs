@@ -41,12 +41,20 @@ impl Directory {
         let mut failures = 0u32;
         let mut next = None;
         loop {
-            tracing::debug!(target: CONNECTION, node = %self.node.id().short(), peer = %peer.short(), "a direct link is tried");
+            tracing::debug!(
+                target: CONNECTION,
+                node = %self.node.id().short(), peer = %peer.short(),
+                "a direct link is tried"
+            );
             let ended = attempt(&self.node, &self.inputs, peer, &mut theirs, next.take()).await;
             match ended {
                 Ended::Over => return,
                 Ended::Declined => {
-                    tracing::debug!(target: CONNECTION, node = %self.node.id().short(), peer = %peer.short(), "the peer has no room for a direct link");
+                    tracing::debug!(
+                        target: CONNECTION,
+                        node = %self.node.id().short(), peer = %peer.short(),
+                        "the peer has no room for a direct link"
+                    );
                     return self.pause(peer);
                 }
                 Ended::TheyBeganAnew(stream) => {
@@ -58,7 +66,12 @@ impl Directory {
                 Ended::Lost if !self.is_wanted(peer) => return self.pause(peer),
                 Ended::Lost => failures = 0,
                 Ended::Failed(reason) => {
-                    tracing::debug!(target: CONNECTION, node = %self.node.id().short(), peer = %peer.short(), reason, tries = failures + 1, "no direct link");
+                    tracing::debug!(
+                        target: CONNECTION,
+                        node = %self.node.id().short(), peer = %peer.short(), reason,
+                        tries = failures + 1,
+                        "no direct link"
+                    );
                     failures += 1;
                     if failures >= TRIES_MAX {
                         return self.pause(peer);

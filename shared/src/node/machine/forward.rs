@@ -125,7 +125,11 @@ impl Machine {
             }
             Err(failure) => {
                 let failure = failure.of(target);
-                event!(CONNECTION, DEBUG, self.id, link = link.0, route = route.0, peer = %from.short(), %failure, "route refused");
+                event!(
+                    CONNECTION, DEBUG, self.id,
+                    link = link.0, route = route.0, peer = %from.short(), %failure,
+                    "route refused"
+                );
                 self.tell(link, &Frame::Control(Control::Closed { route, failure }));
             }
         }

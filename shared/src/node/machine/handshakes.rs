@@ -18,7 +18,11 @@ impl Machine {
     pub(super) fn call(&mut self, peer: NodeId) -> Result<(), Failure> {
         let calls = |state: &PeerState| state.answering.is_some();
         if self.peers.get(&peer).is_some_and(calls) {
-            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "who is calling is not called");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(),
+                "who is calling is not called"
+            );
             return Ok(());
         }
         let rng = self.child_rng();
@@ -136,7 +140,11 @@ impl Machine {
             state.calling = None;
             self.handshake_failed(peer, code.because("the node refused the session"));
         } else if established && state.calling.is_none() && self.call(peer).is_err() {
-            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "cannot begin anew for want of a route");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(),
+                "cannot begin anew for want of a route"
+            );
         }
         self.reschedule(peer);
     }
@@ -178,7 +186,11 @@ impl Machine {
         session.remark(Remark::Ack);
         state.reroute_at = None;
         let serial = session.serial;
-        event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), session = serial, link = via.link().0, "session up");
+        event!(
+            CONNECTION, DEBUG, self.id,
+            peer = %peer.short(), session = serial, link = via.link().0,
+            "session up"
+        );
         self.emit(Event::SessionUp(peer));
         self.path_up(peer, via);
     }

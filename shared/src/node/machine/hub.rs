@@ -323,7 +323,11 @@ impl Machine {
             // Told again to those who know already: now it can be reached.
             self.broadcast(Control::Join(member.clone()), Some(link));
         }
-        event!(DISCOVERY, INFO, self.id, peer = %id.short(), name = %member.name, kind = %member.kind, link = link.0, "joined");
+        event!(
+            DISCOVERY, INFO, self.id,
+            peer = %id.short(), name = %member.name, kind = %member.kind, link = link.0,
+            "joined"
+        );
         self.member_joined(member);
         if let Some(surplus) = surplus {
             self.drop_way(id, surplus);
@@ -334,7 +338,11 @@ impl Machine {
     fn drop_way(&mut self, id: NodeId, link: LinkId) {
         self.forget_below(link, id);
         if self.is_link_of(link, id) {
-            event!(CONNECTION, DEBUG, self.id, peer = %id.short(), link = link.0, "a spare link is one too many");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %id.short(), link = link.0,
+                "a spare link is one too many"
+            );
             self.refuse(
                 link,
                 Code::Overloaded.because("newer links of the node are in use"),
@@ -394,7 +402,11 @@ impl Machine {
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
         self.hub.applicants.remove(&id);
-        event!(DISCOVERY, INFO, self.id, peer = %id.short(), reason = %reason.code, "no longer here");
+        event!(
+            DISCOVERY, INFO, self.id,
+            peer = %id.short(), reason = %reason.code,
+            "no longer here"
+        );
         let leave = Control::Leave {
             id,
             reason: reason.code,
@@ -424,7 +436,11 @@ impl Machine {
     /// The primary tells of a node that is here by another way: the ways that were known are old.
     pub(super) fn moved_elsewhere(&mut self, id: NodeId) {
         if self.hub.ways.contains_key(&id) {
-            event!(DISCOVERY, DEBUG, self.id, peer = %id.short(), "a node below has moved elsewhere");
+            event!(
+                DISCOVERY, DEBUG, self.id,
+                peer = %id.short(),
+                "a node below has moved elsewhere"
+            );
         }
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);

@@ -206,7 +206,11 @@ impl Machine {
         if let Some(member) = self.members.remove(&id) {
             let peer = self.peer(&member);
             let reason = reason.clone().of(&peer.name);
-            event!(DISCOVERY, DEBUG, self.id, peer = %id.short(), name = %peer.name, reason = %reason.code, "is here no more");
+            event!(
+                DISCOVERY, DEBUG, self.id,
+                peer = %id.short(), name = %peer.name, reason = %reason.code,
+                "is here no more"
+            );
             self.emit(Event::PeerLeave(peer, reason));
         }
     }
@@ -216,7 +220,11 @@ impl Machine {
         self.missing.remove(&id);
         let changed = self.members.insert(id, member.clone()) != Some(member.clone());
         if changed {
-            event!(DISCOVERY, DEBUG, self.id, peer = %id.short(), name = %member.name, kind = %member.kind, "is here");
+            event!(
+                DISCOVERY, DEBUG, self.id,
+                peer = %id.short(), name = %member.name, kind = %member.kind,
+                "is here"
+            );
             let peer = self.peer(&member);
             self.emit(Event::PeerJoin(peer));
         }

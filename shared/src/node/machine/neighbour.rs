@@ -181,7 +181,11 @@ impl Machine {
         match (&link.phase, link.origin, frame) {
             (_, _, Frame::Control(Control::Bye { spread_ms })) => self.receive_bye(id, spread_ms),
             (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
-                event!(CONNECTION, DEBUG, self.id, link = id.0, %failure, "the relay ends the link");
+                event!(
+                    CONNECTION, DEBUG, self.id,
+                    link = id.0, %failure,
+                    "the relay ends the link"
+                );
                 self.outputs.push_back(Output::Close(id, failure.clone()));
                 self.forget_link_quietly(id);
                 self.refused_by_relay(failure);
@@ -318,7 +322,11 @@ impl Machine {
         link.phase = Phase::Up(relay);
         self.uplink.welcomed(id, self.now);
         self.enter_zone(zone);
-        event!(DISCOVERY, INFO, self.id, name = %welcome.name, peer = %relay.short(), link = id.0, zone = self.zone, "online");
+        event!(
+            DISCOVERY, INFO, self.id,
+            name = %welcome.name, peer = %relay.short(), link = id.0, zone = self.zone,
+            "online"
+        );
         // The name that it has now is the one to ask for when it returns.
         self.config.name = Some(welcome.name.clone());
         self.set_state(State::Online(welcome.name));

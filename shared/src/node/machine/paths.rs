@@ -22,7 +22,11 @@ impl Machine {
         let Some(session) = &mut state.session else {
             return;
         };
-        event!(CONNECTION, TRACE, self.id, peer = %peer.short(), link = via.link().0, route = via.route().0, "path up");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0,
+            "path up"
+        );
         session.paths.add(via);
         session.pathless_since = None;
         let mut unneeded = None;
@@ -58,7 +62,11 @@ impl Machine {
 
     /// Nothing comes by this way, though the other node was asked.
     pub(super) fn give_up_path(&mut self, peer: NodeId, via: Via) {
-        event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), link = via.link().0, direct = via.is_direct(), "path gives no sign of life");
+        event!(
+            CONNECTION, DEBUG, self.id,
+            peer = %peer.short(), link = via.link().0, direct = via.is_direct(),
+            "path gives no sign of life"
+        );
         match via {
             Via::Relayed { .. } => self.close_route(via),
             Via::Direct { link } => {
@@ -79,13 +87,21 @@ impl Machine {
         let Some(session) = &mut state.session else {
             return;
         };
-        event!(CONNECTION, TRACE, self.id, peer = %peer.short(), link = via.link().0, route = via.route().0, "path down");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0,
+            "path down"
+        );
         let moved = session.paths.remove(via);
         if let Some(link) = state.directs.last() {
             session.paths.add(Via::Direct { link: *link });
         }
         if moved == Moved::Lost {
-            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), link = via.link().0, direct = via.is_direct(), "path lost");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(), link = via.link().0, direct = via.is_direct(),
+                "path lost"
+            );
             if let Some(transport) = &mut session.transport {
                 transport.rewind(now);
             }
@@ -130,7 +146,11 @@ impl Machine {
             match opened {
                 Ok(via) => state.opening = Some(via),
                 Err(failure) => {
-                    event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), %failure, "no route yet");
+                    event!(
+                        CONNECTION, DEBUG, self.id,
+                        peer = %peer.short(), %failure,
+                        "no route yet"
+                    );
                     state.reroute_at = Some(now + REROUTE_INTERVAL);
                 }
             }
@@ -172,7 +192,11 @@ impl Machine {
 
     /// A route has ended, or could not be opened.
     pub(super) fn route_down(&mut self, peer: NodeId, via: Via, failure: &Failure) {
-        event!(CONNECTION, TRACE, self.id, peer = %peer.short(), link = via.link().0, route = via.route().0, %failure, "route down");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0, %failure,
+            "route down"
+        );
         let retry_at = self.now + REROUTE_INTERVAL;
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
@@ -225,7 +249,11 @@ impl Machine {
         session.shown_path = path;
         if let Some(member) = self.members.get(&peer) {
             let peer = self.peer(member);
-            event!(CONNECTION, DEBUG, self.id, peer = %peer.id.short(), name = %peer.name, link = via.link().0, path = %peer.path, "path");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.id.short(), name = %peer.name, link = via.link().0, path = %peer.path,
+                "path"
+            );
             self.emit(Event::PathChange(peer));
         }
     }

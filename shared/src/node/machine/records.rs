@@ -22,7 +22,11 @@ impl Machine {
             Ok(Payload::Notice(code)) => self.receive_notice(peer, code),
             Ok(Payload::Record(sealed)) => return self.receive_record(via, peer, &sealed),
             Err(error) => {
-                event!(MESSAGE, DEBUG, self.id, peer = %peer.short(), link = via.link().0, %error, "not a session's payload");
+                event!(
+                    MESSAGE, DEBUG, self.id,
+                    peer = %peer.short(), link = via.link().0, %error,
+                    "not a session's payload"
+                );
             }
         }
         false
@@ -59,7 +63,11 @@ impl Machine {
                 return fresh;
             }
             Err(OpenError::NotOurs(_)) => {
-                event!(MESSAGE, TRACE, self.id, peer = %peer.short(), link = via.link().0, "a record of no session here");
+                event!(
+                    MESSAGE, TRACE, self.id,
+                    peer = %peer.short(), link = via.link().0,
+                    "a record of no session here"
+                );
                 self.send_notice(via, peer);
             }
             Err(OpenError::Malformed(error)) => self.end_session(peer, &error.into(), true),

@@ -27,7 +27,11 @@ impl Machine {
         }
         let stream = session.mux.open(protocol.to_owned())?;
         let key = session.key(peer, stream);
-        event!(MESSAGE, TRACE, self.id, peer = %peer.short(), session = key.session, stream = stream.0, protocol, "a stream is opened");
+        event!(
+            MESSAGE, TRACE, self.id,
+            peer = %peer.short(), session = key.session, stream = stream.0, protocol,
+            "a stream is opened"
+        );
         self.ready_peer(peer);
         Ok(key)
     }
@@ -99,7 +103,12 @@ impl Machine {
 
     /// Ends a stream early, and tells the other side why.
     pub fn reset(&mut self, key: StreamKey, failure: Failure) {
-        event!(MESSAGE, DEBUG, self.id, peer = %key.peer.short(), session = key.session, stream = key.stream.0, code = %failure.code, "a stream is reset here");
+        event!(
+            MESSAGE, DEBUG, self.id,
+            peer = %key.peer.short(), session = key.session, stream = key.stream.0,
+            code = %failure.code,
+            "a stream is reset here"
+        );
         self.with_streams(key, |mux| mux.reset(key.stream, failure));
     }
 
@@ -140,7 +149,11 @@ impl Machine {
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
                 MuxEvent::Slow(stream) => self.emit(Event::Slow(key(stream))),
                 MuxEvent::Reset(stream, code) => {
-                    event!(MESSAGE, DEBUG, self.id, peer = %peer.short(), session = serial, stream = stream.0, %code, "a stream was reset");
+                    event!(
+                        MESSAGE, DEBUG, self.id,
+                        peer = %peer.short(), session = serial, stream = stream.0, %code,
+                        "a stream was reset"
+                    );
                 }
             }
         }
@@ -150,13 +163,21 @@ impl Machine {
 
     pub(super) fn incoming(&mut self, key: StreamKey, protocol: Protocol) {
         if self.protocols.contains(&protocol) {
-            event!(MESSAGE, TRACE, self.id, peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol, "a stream comes");
+            event!(
+                MESSAGE, TRACE, self.id,
+                peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol,
+                "a stream comes"
+            );
             self.emit(Event::Incoming(key, protocol));
         } else if let Some(mux) = self.streams_of(key) {
             let failure = Code::UnknownProtocol.because(format!("nobody speaks `{protocol}` here"));
             mux.reset(key.stream, failure);
             mux.release(key.stream);
-            event!(MESSAGE, DEBUG, self.id, peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol, "a stream of an unknown protocol");
+            event!(
+                MESSAGE, DEBUG, self.id,
+                peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol,
+                "a stream of an unknown protocol"
+            );
         }
     }
 

@@ -154,7 +154,11 @@ impl Commands {
             return known.clone();
         }
         let listing = self.ask(peer).await.unwrap_or_else(|failure| {
-            event!(MESSAGE, DEBUG, self.node.id(), peer = %peer.short(), code = %failure.code, "no list of commands");
+            event!(
+                MESSAGE, DEBUG, self.node.id(),
+                peer = %peer.short(), code = %failure.code,
+                "no list of commands"
+            );
             Vec::new()
         });
         self.lock().listings.put(peer, now, listing.clone());

@@ -81,7 +81,11 @@ impl Commands {
                 Some(stream) if running.len() < COMMANDS_MAX => running.push(self.answer(stream)),
                 Some(stream) => {
                     let message = format!("{COMMANDS_MAX} commands run here already");
-                    event!(ERROR, WARN, self.node.id(), peer = %stream.peer().short(), most = COMMANDS_MAX, "too many commands");
+                    event!(
+                        ERROR, WARN, self.node.id(),
+                        peer = %stream.peer().short(), most = COMMANDS_MAX,
+                        "too many commands"
+                    );
                     stream.reset(Code::Overloaded.because(message));
                 }
                 None => return,
@@ -93,7 +97,11 @@ impl Commands {
         if let Err(failure) = self.converse(&stream).await {
             let (peer, session) = (stream.peer(), stream.session());
             let code = failure.code;
-            event!(MESSAGE, DEBUG, self.node.id(), peer = %peer.short(), session, %code, "command not answered");
+            event!(
+                MESSAGE, DEBUG, self.node.id(),
+                peer = %peer.short(), session, %code,
+                "command not answered"
+            );
             stream.reset(failure);
         }
     }

@@ -68,7 +68,11 @@ impl Rpc {
         rest: &Bytes,
     ) -> Result<(), Failure> {
         let id = request.id;
-        event!(MESSAGE, TRACE, self.node().id(), peer = %key.0.short(), call = id, name = request.name, "a call comes");
+        event!(
+            MESSAGE, TRACE, self.node().id(),
+            peer = %key.0.short(), call = id, name = request.name,
+            "a call comes"
+        );
         let value = object::decode(rest).map_err(bad_value)?;
         let (found, args) = self.with(|state| {
             let connection = state.connection(key)?;

@@ -239,7 +239,11 @@ impl State {
             return;
         };
         let session = (key.0, connection.session);
-        event!(MESSAGE, DEBUG, self.me, peer = %key.0.short(), session = session.1, code = %failure.code, "objects: a connection has ended");
+        event!(
+            MESSAGE, DEBUG, self.me,
+            peer = %key.0.short(), session = session.1, code = %failure.code,
+            "objects: a connection has ended"
+        );
         if self.by_session.get(&session) == Some(&key) {
             self.by_session.remove(&session);
         }
