@@ -1,9 +1,9 @@
 //! The log of another node, as it comes: lines of JSON that its command `log` writes.
 
 use futures_util::StreamExt;
-use js_sys::{JSON, Object, Reflect};
+use js_sys::{JSON, Reflect};
 use peerage::service::command::{Commands, News, Status};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
 use crate::log::{Lines, push, time_of_day};
 
@@ -40,8 +40,8 @@ fn show(lines: Lines, line: &str) {
     };
     let said = |key: &str| text(&event, key);
     let date = js_sys::Date::new(&JsValue::from(said("time")));
-    let fields = Object::keys(event.unchecked_ref()).iter();
-    let fields = fields.filter_map(|key| key.as_string());
+    let keys = Reflect::own_keys(&event).unwrap_or_default();
+    let fields = keys.iter().filter_map(|key| key.as_string());
     let fields = fields.filter(|key| !KEYS.contains(&key.as_str()));
     let fields = fields.map(|key| format!(" {key}={}", said(&key)));
     let words = said("message") + &fields.collect::<String>();

@@ -68,8 +68,8 @@ pub(crate) fn EventLog(shown: Shown) -> impl IntoView {
             <div class="choices">
                 <h2 id="events">"Events"</h2>
                 <label>"of " <Nodes shown node=choice.node /></label>
-                <label>"about " {select("log-category", choice.category, &categories)}</label>
-                <label>"from " {select("log-level", choice.level, &levels)}</label>
+                <label>"about " {select("log-category", choice.category, categories)}</label>
+                <label>"from " {select("log-level", choice.level, levels.into())}</label>
             </div>
             <ol class="lines" data-testid="log" tabindex="0" aria-labelledby="events">
                 <For each=newest_first key=key children=row />
@@ -109,9 +109,9 @@ fn Nodes(shown: Shown, node: RwSignal<String>) -> impl IntoView {
 fn select(
     testid: &'static str,
     chosen: RwSignal<String>,
-    options: &[(&'static str, String)],
+    options: Vec<(&'static str, String)>,
 ) -> impl IntoView {
-    let options = options.iter().cloned().map(|(value, name)| {
+    let options = options.into_iter().map(|(value, name)| {
         let selected = chosen.with_untracked(|chosen| chosen == value);
         view! { <option value=value selected=selected>{name}</option> }
     });
@@ -122,8 +122,9 @@ fn select(
 }
 
 fn row(entry: Entry) -> impl IntoView {
+    let category = entry.category.clone();
     view! {
-        <li class=entry.level.to_lowercase() data-category=entry.category.clone()>
+        <li class=entry.level.to_lowercase() data-category=category>
             <time>{entry.time}</time> " " <small>{entry.category}</small> " " {entry.text}
         </li>
     }
