@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 
 use clap::ValueEnum;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -27,6 +28,8 @@ pub(super) enum Format {
 /// Logs from now on.
 pub(super) fn install(format: Option<Format>) -> Result<(), CliError> {
     let filter = EnvFilter::try_from_env(FILTER_KEY).unwrap_or_else(|_| EnvFilter::new(FILTER));
+    // What libraries tell may be anything: a key that was pressed, a request with its headers.
+    let own = filter_fn(|metadata| metadata.target().starts_with("peerage"));
     let on_stderr = match format.map_or_else(usual, Ok)? {
         Format::Json => json_lines(stderr).boxed(),
         Format::Text => {
@@ -35,7 +38,7 @@ pub(super) fn install(format: Option<Format>) -> Result<(), CliError> {
         }
     };
     tracing_subscriber::registry()
-        .with(on_stderr.with_filter(filter))
+        .with(on_stderr.with_filter(filter.and(own)))
         .with(journal())
         .init();
     Ok(())

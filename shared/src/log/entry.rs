@@ -14,8 +14,8 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 /// Bytes that an entry takes beside its texts, and each of its fields.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 const FIELD_BYTES: usize = size_of::<(&str, Value)>();
-/// Keys of a line of JSON that are no fields.
-const KEYS: [&str; 6] = ["time", "level", "category", "target", "node", "message"];
+/// Keys of a line of JSON that are no fields, beside what the event is about.
+const KEYS: [&str; 4] = ["time", "level", "node", "message"];
 
 /// An event.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,18 +68,20 @@ impl Entry {
     /// of Peerage's), `node`, the fields by their names, `message`.
     pub fn to_json(&self) -> String {
         let mut line = Object::default();
+        let about = match self.category {
+            Some(category) => ("category", category.as_str()),
+            None => ("target", self.target),
+        };
         let time = self.date().map(|date| format!("{date}T{}Z", self.clock()));
         line.text("time", &time.unwrap_or_default());
         line.text("level", self.level.as_str());
-        match self.category {
-            Some(category) => line.text("category", category.as_str()),
-            None => line.text("target", self.target),
-        }
+        line.text(about.0, about.1);
         if let Some(node) = &self.node {
             line.text("node", node);
         }
         for (name, value) in &self.fields {
-            let taken = KEYS.contains(name).then(|| format!("{name}_"));
+            let is_key = *name == about.0 || KEYS.contains(name);
+            let taken = is_key.then(|| format!("{name}_"));
             let name = taken.as_deref().unwrap_or(name);
             match value {
                 Value::Text(text) => line.text(name, text),

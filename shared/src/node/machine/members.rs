@@ -101,6 +101,11 @@ impl Machine {
             }
             Control::Leave { id, reason } => {
                 if !self.contradict_leave(id) {
+                    event!(
+                        DISCOVERY, DEBUG, self.id,
+                        peer = %id.short(), %reason,
+                        "is here no more"
+                    );
                     self.list(id, false);
                     self.broadcast(Control::Leave { id, reason }, None);
                     self.member_gone(id, &reason.because("the relay no longer sees the node"));
@@ -206,11 +211,6 @@ impl Machine {
         if let Some(member) = self.members.remove(&id) {
             let peer = self.peer(&member);
             let reason = reason.clone().of(&peer.name);
-            event!(
-                DISCOVERY, DEBUG, self.id,
-                peer = %id.short(), name = %peer.name, reason = %reason.code,
-                "is here no more"
-            );
             self.emit(Event::PeerLeave(peer, reason));
         }
     }
@@ -220,11 +220,14 @@ impl Machine {
         self.missing.remove(&id);
         let changed = self.members.insert(id, member.clone()) != Some(member.clone());
         if changed {
-            event!(
-                DISCOVERY, DEBUG, self.id,
-                peer = %id.short(), name = %member.name, kind = %member.kind,
-                "is here"
-            );
+            // Of those below it is told that they join.
+            if !self.is_below(id) {
+                event!(
+                    DISCOVERY, DEBUG, self.id,
+                    peer = %id.short(), name = %member.name, kind = %member.kind,
+                    "is here"
+                );
+            }
             let peer = self.peer(&member);
             self.emit(Event::PeerJoin(peer));
         }
