@@ -38,7 +38,10 @@ async fn log(call: Call, options: Vec<String>, journal: Arc<Journal>) -> Status 
     for entry in &shown[shown.len().saturating_sub(wish.count)..] {
         call.out.write(&wish.line(entry));
     }
-    while wish.follow {
+    if !wish.follow {
+        return Status::OK;
+    }
+    loop {
         let News { missed, entries } = reader.next().await;
         if missed > 0 {
             call.out.write(&wish.gap(missed, &entries));
@@ -47,7 +50,6 @@ async fn log(call: Call, options: Vec<String>, journal: Arc<Journal>) -> Status 
             call.out.write(&wish.line(entry));
         }
     }
-    Status::OK
 }
 
 /// What is to be shown, and how.
