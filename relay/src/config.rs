@@ -38,6 +38,28 @@ pub struct FileConfig {
     pub links: LinksConfig,
     /// Aliases: words that stand for a command at this node.
     pub commands: BTreeMap<String, String>,
+    /// Who may know what it tells of its work.
+    pub log: LogConfig,
+}
+
+impl FileConfig {
+    /// The same configuration of a node, with what the file says of its sessions and its log.
+    #[must_use]
+    pub fn applied_to(&self, config: Config) -> Config {
+        let shows_log = self.log.remote.unwrap_or(config.shows_log);
+        Config {
+            shows_log,
+            ..self.links.applied_to(config)
+        }
+    }
+}
+
+/// Who may read a node's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Whether other nodes may, which they may unless this is `false`.
+    pub remote: Option<bool>,
 }
 
 /// A node to call.
@@ -188,6 +210,8 @@ mod tests {
         let config = config.unwrap().links.applied_to(Config::new(Kind::Native));
         assert_eq!(config.resume_window, Duration::from_secs(5));
         assert_eq!(config.resume_window_bytes, 65_536);
+        let config = parse(r#"{"log":{"remote":false}}"#).unwrap();
+        assert!(!config.applied_to(Config::new(Kind::Native)).shows_log);
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod link;
+pub mod log;
 mod node;
 pub mod runtime;
 pub mod web;

@@ -131,7 +131,9 @@ fn compute(work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         match started {
             // An error means that it is over, too.
             Ok(_) => drop(done.await),
-            Err(error) => tracing::error!(%error, "no thread for a script"),
+            Err(error) => {
+                tracing::error!(target: peerage::log::ERROR, %error, "no thread for a script")
+            }
         }
     })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerage::link::{LinkId, Origin};
+use peerage::log::CONNECTION;
 use peerage::node::{Action, Driver, Input, Node};
 use peerage::{Config, Identity};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -87,7 +88,11 @@ impl Runtime {
         let _ = self.finished.clone().wait_for(|finished| *finished).await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
-            tracing::debug!(links = self.links.len(), "links take too long to close");
+            tracing::debug!(
+                target: CONNECTION,
+                links = self.links.len(),
+                "links take too long to close"
+            );
         }
     }
 
@@ -196,13 +201,21 @@ impl Loop {
             for url in relays {
                 match websocket::dial(&runtime, &url).await {
                     Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{url}: {reason}")),
+                    Err(reason) => reasons.push(format!("{}: {reason}", without_secrets(url))),
                 }
             }
             let reason = reasons.join("; ");
             runtime.tell(Told::Input(Input::DialFailed(reason))).await;
         });
     }
+}
+
+/// An address as it may be told: a password or a token in it may not.
+fn without_secrets(mut url: Url) -> Url {
+    // An address without a host has no password either.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_query(None);
+    url
 }
 
 async fn sleep_until(start: Instant, deadline: Option<Duration>) {

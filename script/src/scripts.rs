@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use futures_channel::oneshot;
 use futures_util::future::{BoxFuture, Either, select};
 use peerage::error::Code;
+use peerage::log::MESSAGE;
 use peerage::rpc::{
     Act, Agent, AgentHandle, CallError, Emitter, Handling, Interface, Parcel, Reference, Request,
     Rpc, Thrown,
@@ -115,6 +116,11 @@ impl Scripts {
         out: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<String, ScriptError> {
         self.check(&script.source)?;
+        tracing::debug!(
+            target: MESSAGE,
+            node = %self.rpc().node().id().short(), to = node,
+            "a script leaves"
+        );
         let out: Reference = self.rpc().share(Arc::new(Out(Box::new(out))));
         let args = Parcel::of(&(script.source, script.args, out)).map_err(CallError::from)?;
         let call = self.rpc().proxy(node, AGENT).ask(Act::Call, "run", args);
@@ -274,9 +280,16 @@ impl Agent for Offer {
 
     fn handle(self: Arc<Self>, request: Request<'_>) -> Handling {
         let (scripts, args) = (self.0.clone(), request.args);
+        let node = self.0.rpc().node().id();
+        let peer = request.caller.unwrap_or(node);
         match (request.act, request.name) {
             (Act::Call, "run") => Box::pin(async move {
                 let _admitted = scripts.admit()?;
+                tracing::debug!(
+                    target: MESSAGE,
+                    node = %node.short(), peer = %peer.short(),
+                    "a script begins"
+                );
                 let (source, given): (String, Vec<String>) = (args.argument(0)?, args.argument(1)?);
                 let out: Reference = args.argument(2)?;
                 let out = out.proxy();
@@ -286,7 +299,13 @@ impl Agent for Offer {
                     source,
                     args: given,
                 };
-                let result = scripts.run(script, write).await.map_err(thrown)?;
+                let result = scripts.run(script, write).await;
+                tracing::debug!(
+                    target: MESSAGE,
+                    node = %node.short(), peer = %peer.short(), well = result.is_ok(),
+                    "a script has ended"
+                );
+                let result = result.map_err(thrown)?;
                 Ok(Parcel::of(&result)?)
             }),
             (Act::Call, "load") => Box::pin(async move {

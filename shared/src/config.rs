@@ -29,6 +29,8 @@ pub struct Config {
     pub direct_links: usize,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
+    /// Whether other nodes may read its log. Nothing secret is in it.
+    pub shows_log: bool,
 }
 
 impl Config {
@@ -44,6 +46,7 @@ impl Config {
             resume_window_bytes: UNACKNOWLEDGED_BYTES_MAX,
             direct_links: DIRECT_LINKS,
             aliases: BTreeMap::new(),
+            shows_log: true,
         }
     }
 

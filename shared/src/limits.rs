@@ -117,6 +117,15 @@ pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest time after which a command can be told to end.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Events that a process keeps for those who read its log; the oldest is dropped beyond, and counted.
+pub const LOG_LINES_MAX: usize = 2048;
+/// Bytes of them.
+pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of what one field of an event says; it is cut beyond.
+pub const LOG_VALUE_BYTES_MAX: usize = 256;
+/// Events that the command `log` shows unless it is told how many.
+pub const LOG_SHOWN: usize = 100;
+
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer

@@ -35,6 +35,12 @@ async fn main() {
     laptop.press(&["@workbench s", &(Key::Tab + "")]).await;
     laptop.until_candidate("status").await;
     take(&laptop, Path::new(&folder), "typing").await;
+    let choose = "const list = document.querySelector('[data-testid=\"log-node\"]');
+        list.value = [...list.options].find(o => o.text === 'workbench').value;
+        list.dispatchEvent(new Event('change'));
+        document.querySelector('.events').scrollIntoView();";
+    laptop.ask(choose).await;
+    take(&laptop, Path::new(&folder), "log").await;
 }
 
 async fn take(tab: &Tab, folder: &Path, what: &str) {

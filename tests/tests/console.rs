@@ -53,3 +53,86 @@ async fn walk_to(tab: &Tab, peer: &str) {
     }
     panic!("no way to {peer} by the keyboard");
 }
+
+/// Chooses in a list of the log's view.
+async fn choose(tab: &Tab, list: &str, text: &str) {
+    let chosen = format!(
+        "const list = document.querySelector('[data-testid=\"log-{list}\"]');
+        const option = [...list.options].find(o => o.text === '{text}');
+        if (!option) return false;
+        list.value = option.value;
+        list.dispatchEvent(new Event('change', {{ bubbles: true }}));
+        return true"
+    );
+    tab.until(&chosen).await;
+}
+
+/// What a script makes of `lines`, the log's lines as they are shown.
+fn of_log(script: &str) -> String {
+    format!(
+        "const lines = [...document.querySelectorAll('[data-testid=\"log\"] li')]; return {script}"
+    )
+}
+
+#[tokio::test]
+async fn the_log_of_any_node_is_shown_live() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let left = browsers.open(&relay.console("left")).await;
+    let right = browsers.open(&relay.console("right")).await;
+    right
+        .ask(
+            "window.told = [];
+            peerage.addEventListener('log', e => told.push(e.detail));",
+        )
+        .await;
+    choose(&left, "node", "right").await;
+    left.until(&of_log(
+        "lines.some(l => l.textContent.includes('step=execute'))",
+    ))
+    .await;
+    left.run("echo hush @right").await;
+    let delivered = "lines.some(l => l.textContent.includes('command=echo'))";
+    left.until(&of_log(delivered)).await;
+    assert_eq!(
+        left.ask(&of_log(
+            "lines.some(l => l.textContent.includes('step=parse'))"
+        ))
+        .await,
+        false
+    );
+    choose(&left, "category", "connection").await;
+    choose(&left, "level", "debug").await;
+    left.until(&of_log(
+        "lines.length > 0 && lines.every(l => l.dataset.category === 'connection')",
+    ))
+    .await;
+    left.until(&of_log("lines.some(l => l.classList.contains('debug'))"))
+        .await;
+
+    choose(&left, "category", "anything").await;
+    choose(&left, "node", "this node").await;
+    left.until(&of_log(
+        "lines.some(l => l.textContent.includes('step=parse'))",
+    ))
+    .await;
+    assert_eq!(
+        left.ask(&of_log(
+            "lines.some(l => l.textContent.includes('step=deliver'))"
+        ))
+        .await,
+        false
+    );
+
+    let told = "return told.some(e => e.level === 'INFO' && e.target === 'peerage::command'
+        && e.category === 'message' && e.fields.step === 'execute' && e.fields.command === 'echo'
+        && typeof e.fields.trace === 'number' && Math.abs(Date.now() - e.time) < 3600e3
+        && e.text.includes('the command runs'))";
+    right.until(told).await;
+    // What was followed is followed no more: the right one's command has ended.
+    right
+        .until("return !told.some(e => JSON.stringify(e).includes('hush'))")
+        .await;
+    let reset =
+        "return told.some(e => e.level === 'DEBUG' && e.text.includes('a stream was reset'))";
+    right.until(reset).await;
+}

@@ -27,6 +27,8 @@ use crate::{direct, identity, log, options, scripts, streams};
 const TYPES: &str = r#"
 export interface JoinOptions { relay: string; name?: string; insist?: boolean;
   directLinks?: number; resumeWindowMs?: number; resumeWindowBytes?: number }
+export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
+  category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
 export interface Pair { peer: Peer; readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
@@ -210,7 +212,7 @@ impl Node {
     }
 
     /// Listens for `peerjoin`, `peerleave`, `pathchange`, `state` or `log`; the news is in the event's
-    /// `detail`.
+    /// `detail`, of a `log` event a `LogDetail`.
     #[wasm_bindgen(js_name = addEventListener)]
     pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
         self.target.add_event_listener_with_callback(kind, listener)
@@ -342,13 +344,13 @@ impl Node {
     }
 
     fn tell_log(&self) {
-        let this = self.clone();
-        log::watch(move |line| {
-            let detail = object(&[
-                ("level", line.level.into()),
-                ("target", line.target.as_str().into()),
-                ("text", line.text.as_str().into()),
-            ]);
+        let (this, own) = (self.clone(), self.commands.node().id().short());
+        log::watch(move |entry| {
+            // There may be several nodes in a page.
+            if entry.node.as_ref().is_some_and(|node| *node != own) {
+                return;
+            }
+            let detail = log::entry_object(entry);
             // The node is at work while it logs; a listener may want to ask it something.
             let this = this.clone();
             spawn_local(async move { this.dispatch("log", &detail) });

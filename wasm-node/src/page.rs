@@ -49,6 +49,12 @@ pub(crate) fn field(object: &JsValue, name: &str) -> Result<JsValue, JsValue> {
     Reflect::get(object, &name.into())
 }
 
+/// The name of what was thrown, such as `TypeError`: its words may be anybody's, and have no place in a log.
+pub(crate) fn name_of(error: &JsValue) -> String {
+    let name = field(error, "name").ok();
+    name.and_then(|name| name.as_string()).unwrap_or_default()
+}
+
 /// The items of an array.
 pub(crate) fn items(array: &JsValue) -> Result<Vec<JsValue>, JsValue> {
     let length = field(array, "length")?.as_f64().unwrap_or_default() as u32;

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use js_sys::{ArrayBuffer, Function, Uint8Array};
 use peerage::error::Code;
+use peerage::log::ERROR;
 use peerage::node::{Datagrams, Node, Stream};
 use peerage::{Failure, NodeId};
 use wasm_bindgen::prelude::*;
@@ -20,7 +21,7 @@ use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
 
 use crate::error::to_js;
 use crate::objects::{node_object, object};
-use crate::page::{self, text_of};
+use crate::page::{self, name_of, text_of};
 
 /// Who is meant by `target`; a node has no streams to itself.
 pub(crate) async fn resolve(node: &Node, target: &str) -> Result<NodeId, Failure> {
@@ -39,6 +40,7 @@ pub(crate) fn opened(node: &Node, stream: Stream) -> Result<JsValue, JsValue> {
 
 /// Lets the page answer a stream. If it fails, the stream ends with its reason.
 pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
+    let peer = stream.peer();
     let held = Rc::new(Held::new(stream));
     let answered = stream_object(&node, &held)
         .and_then(|stream| handler.call1(&JsValue::NULL, &stream))
@@ -48,7 +50,11 @@ pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
         Err(error) => Err(error),
     };
     if let Err(error) = result {
-        tracing::warn!(error = text_of(&error), "a protocol's handler failed");
+        tracing::warn!(
+            target: ERROR,
+            node = %node.id().short(), peer = %peer.short(), error = name_of(&error),
+            "a protocol's handler failed"
+        );
         held.abort(Code::Refused.because(text_of(&error)));
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{Either, select};
 use leptos::prelude::*;
 use peerage::id::Kind;
+use peerage::log::Category;
 use peerage::node::Event;
 use peerage::service::command::Commands;
 use peerage::{Config, Name, Node, NodeId, Peer};
@@ -29,7 +30,7 @@ pub(crate) struct Shown {
     pub(crate) peers: RwSignal<BTreeMap<NodeId, Peer>>,
     /// What stands at the prompt.
     pub(crate) typed: RwSignal<String>,
-    pub(crate) log: RwSignal<Vec<crate::log::Entry>>,
+    pub(crate) log: crate::log::Lines,
 }
 
 impl Shown {
@@ -84,7 +85,8 @@ pub(crate) async fn join(shown: Shown) {
     shown.commands.set(Some(commands));
     shown.id.set(node.id().short());
     shown.look(&node);
-    note(shown, "joined as", &shown.name.get_untracked());
+    let name = shown.name.get_untracked();
+    note(shown, Category::Discovery, "joined as", &name);
     loop {
         shown.look(&node);
         let event = core::pin::pin!(events.next());
@@ -112,12 +114,17 @@ fn wishes() -> (String, Option<Name>) {
 
 /// An event in words.
 fn tell(shown: Shown, event: &Event) {
+    use Category::{Connection, Discovery};
     match event {
-        Event::State(state) => note(shown, "this node is", state.as_str()),
-        Event::PeerJoin(peer) => note(shown, peer.name.as_str(), "is here"),
-        Event::PeerLeave(peer, why) => note(shown, peer.name.as_str(), &format!("is {}", why.code)),
+        Event::State(state) => note(shown, Connection, "this node is", state.as_str()),
+        Event::PeerJoin(peer) => note(shown, Discovery, peer.name.as_str(), "is here"),
+        Event::PeerLeave(peer, why) => {
+            let what = format!("is {}", why.code);
+            note(shown, Discovery, peer.name.as_str(), &what);
+        }
         Event::PathChange(peer) => {
-            note(shown, peer.name.as_str(), &format!("is now {}", peer.path))
+            let what = format!("is now {}", peer.path);
+            note(shown, Connection, peer.name.as_str(), &what);
         }
         _ => {}
     }

@@ -173,6 +173,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "hostile",
         "--test",
+        "log",
+        "--test",
         "stuck",
         "--test",
         "kai",

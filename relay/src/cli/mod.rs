@@ -2,13 +2,14 @@
 
 mod door;
 mod idl;
+mod log;
 mod peer;
 mod prompt;
 mod relay;
 mod report;
 mod stop;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,9 @@ use crate::config::{ConfigError, FileConfig, PeerConfig};
 struct Args {
     #[command(subcommand)]
     task: Task,
+    /// How to log on the standard error [default: text, or as PEERAGE_LOG_FORMAT says].
+    #[arg(long, value_name = "FORMAT", global = true)]
+    log: Option<log::Format>,
 }
 
 #[derive(Subcommand)]
@@ -41,16 +45,20 @@ enum Task {
 
 /// Runs what the arguments say.
 pub async fn main() -> ExitCode {
-    log_to_stderr();
-    let result = match Args::parse().task {
-        Task::Relay(args) => relay::run(args).await,
-        Task::Peer(args) => peer::run(args).await,
-        Task::Idl(args) => idl::run(&args),
-    };
-    result.unwrap_or_else(|error| {
+    let args = Args::parse();
+    run(args).await.unwrap_or_else(|error| {
         complain(&format!("peerage: {error}"));
         ExitCode::FAILURE
     })
+}
+
+async fn run(args: Args) -> Outcome {
+    log::install(args.log)?;
+    match args.task {
+        Task::Relay(args) => relay::run(args).await,
+        Task::Peer(args) => peer::run(args).await,
+        Task::Idl(args) => idl::run(&args),
+    }
 }
 
 /// Why a task could not be done.
@@ -58,6 +66,8 @@ pub async fn main() -> ExitCode {
 enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("PEERAGE_LOG_FORMAT: expected text or json, got `{0}`")]
+    LogFormat(String),
     #[error("cannot listen at {address}: {source}")]
     Listen {
         address: SocketAddr,
@@ -119,16 +129,6 @@ fn relay_url(text: &str) -> Result<Url, CliError> {
     let url = Url::parse(text).ok();
     url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
         .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PEERAGE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

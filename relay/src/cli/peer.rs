@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         Some(address) => Some(Door::open(address).await?),
         None => None,
     };
-    let mut config = file.links.applied_to(Config::new(Kind::Native));
+    let mut config = file.applied_to(Config::new(Kind::Native));
     config.name = name_of(args.common.name, file.name)?;
     config.aliases = file.commands;
     let node = Node::join(config, relays).await?;

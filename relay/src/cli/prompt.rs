@@ -98,7 +98,7 @@ impl Keyboard {
         if let Some(file) = &history
             && let Err(error) = editor.load_history(file)
         {
-            tracing::debug!(?file, %error, "no history");
+            tracing::debug!(target: "peerage::prompt", ?file, %error, "no history");
         }
         let (questions, asked) = mpsc::sync_channel::<String>(1);
         let (answers, lines) = tokio_mpsc::channel(1);
@@ -108,7 +108,11 @@ impl Keyboard {
                 if let Some(file) = &history
                     && let Err(error) = keep(&mut editor, file)
                 {
-                    tracing::debug!(?file, %error, "the history is not kept");
+                    tracing::debug!(
+                        target: "peerage::prompt",
+                        ?file, %error,
+                        "the history is not kept"
+                    );
                 }
                 if answers.blocking_send(line).is_err() {
                     return;

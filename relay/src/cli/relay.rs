@@ -28,11 +28,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     }
     let address = options.listen.or(file.address()).unwrap_or(DEFAULT_LISTEN);
     let relays = relay_urls(&options.relay, &file)?;
+    let config = file.applied_to(Config::new(Kind::Relay));
     let name = name_of(options.name, file.name)?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
     let address = door.address;
-    let mut config = file.links.applied_to(Config::new(Kind::Relay).named(name));
+    let mut config = config.named(name);
     config.aliases = file.commands;
     let node = Node::start(config, relays)?;
     say(&format!("Peerage is at http://{address}/"));

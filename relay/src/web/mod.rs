@@ -63,7 +63,7 @@ pub async fn serve(
 
 async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
     if let Err(refusal) = web.origins.check(request.headers()) {
-        tracing::warn!(%refusal, "refused a page's call");
+        tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",
             message: refusal.to_string(),

@@ -24,3 +24,14 @@ pub enum Origin {
     /// Two nodes made it by signalling inside their session, so it needs no hello.
     Direct(NodeId),
 }
+
+impl Origin {
+    /// In a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dialled => "dialled",
+            Self::Accepted => "accepted",
+            Self::Direct(_) => "direct",
+        }
+    }
+}

@@ -54,6 +54,11 @@ impl Node {
         self.lock().machine.config.kind
     }
 
+    /// Whether other nodes may read its log.
+    pub(crate) fn shows_log(&self) -> bool {
+        self.lock().machine.config.shows_log
+    }
+
     /// How it stands with its relay.
     pub fn state(&self) -> State {
         self.lock().machine.state().clone()

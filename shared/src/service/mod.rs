@@ -4,4 +4,6 @@ pub mod command;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod zone;

@@ -15,6 +15,9 @@ use crate::{Config, Identity, Kind, Time};
 /// How far time moves at once: no test waits for longer in vain.
 const TIME_MAX: Time = Time::from_secs(600);
 
+/// A short while, in which messages travel.
+pub(super) const WHILE: Time = Time::from_millis(100);
+
 /// Nodes by number; the relay is number 0.
 pub(super) struct Zone {
     nodes: Vec<(Node, Driver)>,
@@ -47,7 +50,14 @@ impl Zone {
 
     /// A node of this name, online.
     pub(super) fn join(&mut self, name: &str) -> Node {
-        let node = self.add(Config::new(Kind::Native), name);
+        self.join_with(name, |_| {})
+    }
+
+    /// As [`Zone::join`], with a configuration that is changed a little.
+    pub(super) fn join_with(&mut self, name: &str, change: impl FnOnce(&mut Config)) -> Node {
+        let mut config = Config::new(Kind::Native);
+        change(&mut config);
+        let node = self.add(config, name);
         let online = node.clone();
         self.run(async move { online.online(false).await }).unwrap();
         node

@@ -11,6 +11,7 @@ use crate::limits::{
     ACK_DELAY, ACK_RECORDS, RESEND_MAX, RESEND_MIN, RESUME_WINDOW_BYTES_MIN,
     UNACKNOWLEDGED_BYTES_MAX, UNACKNOWLEDGED_RECORDS_MAX, UNACKNOWLEDGED_RESERVE,
 };
+use crate::log::MESSAGE;
 use crate::quality::Quality;
 
 /// What the receiver has: every record below `next`; and of those above, `missing` lie before the
@@ -111,11 +112,12 @@ impl Sender {
         let index = usize::try_from(self.cursor.checked_sub(self.first)?).ok()?;
         let kept = self.kept.get_mut(index)?;
         tracing::trace!(
+            target: MESSAGE,
             number = self.cursor,
             first = self.first,
             end = self.resend_end,
             recover = self.recover_end,
-            "again"
+            "a record is sent again"
         );
         kept.sent = now;
         if !std::mem::replace(&mut kept.again, true) {

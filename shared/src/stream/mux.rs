@@ -49,6 +49,8 @@ pub enum MuxEvent {
     Writable(StreamId),
     /// There is none, because the other side does not read.
     Slow(StreamId),
+    /// It was ended early: by the other node, or because that has sent what is not allowed.
+    Reset(StreamId, Code),
 }
 
 impl Mux {
@@ -256,6 +258,7 @@ impl Mux {
         let window = self.window();
         let held_bytes = self.held_bytes;
         let reset = self.change(id, |flow| {
+            let before = flow.is_reset();
             match frame {
                 StreamFrame::Data { fragment, .. }
                     if held_bytes + fragment.len() as u64 > HELD_BYTES_MAX =>
@@ -275,11 +278,15 @@ impl Mux {
                 StreamFrame::Credit(sum) => flow.receive_credit(sum),
                 StreamFrame::Open(_) => {}
             }
-            flow.is_reset()
+            let failure = flow.failure().filter(|_| !before);
+            (flow.is_reset(), failure.map(|failure| failure.code))
         });
-        let Some(reset) = reset else {
+        let Some((reset, just_now)) = reset else {
             return self.check_known(id);
         };
+        if let Some(code) = just_now {
+            self.events.push_back(MuxEvent::Reset(id, code));
+        }
         if reset {
             self.events.push_back(MuxEvent::Writable(id));
         }
@@ -324,6 +331,7 @@ impl Mux {
                 id,
                 Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")),
             );
+            self.events.push_back(MuxEvent::Reset(id, Code::Overloaded));
             self.release(id);
         } else {
             self.events.push_back(MuxEvent::Incoming(id, protocol));

@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
 use gloo::timers::future::TimeoutFuture;
 use peerage::error::Code;
+use peerage::log::CONNECTION;
 use peerage::node::{Input, Stream};
 use peerage::service::signal::{PROTOCOL, Signal};
 use peerage::{Failure, Node, NodeId};
@@ -40,10 +41,22 @@ impl Directory {
         let mut failures = 0u32;
         let mut next = None;
         loop {
+            tracing::debug!(
+                target: CONNECTION,
+                node = %self.node.id().short(), peer = %peer.short(),
+                "a direct link is tried"
+            );
             let ended = attempt(&self.node, &self.inputs, peer, &mut theirs, next.take()).await;
             match ended {
                 Ended::Over => return,
-                Ended::Declined => return self.pause(peer),
+                Ended::Declined => {
+                    tracing::debug!(
+                        target: CONNECTION,
+                        node = %self.node.id().short(), peer = %peer.short(),
+                        "the peer has no room for a direct link"
+                    );
+                    return self.pause(peer);
+                }
                 Ended::TheyBeganAnew(stream) => {
                     next = Some(stream);
                     // One who does so without end shall not keep the browser busy.
@@ -53,7 +66,12 @@ impl Directory {
                 Ended::Lost if !self.is_wanted(peer) => return self.pause(peer),
                 Ended::Lost => failures = 0,
                 Ended::Failed(reason) => {
-                    tracing::debug!(peer = %peer.short(), reason, "no direct link");
+                    tracing::debug!(
+                        target: CONNECTION,
+                        node = %self.node.id().short(), peer = %peer.short(), reason,
+                        tries = failures + 1,
+                        "no direct link"
+                    );
                     failures += 1;
                     if failures >= TRIES_MAX {
                         return self.pause(peer);
@@ -95,7 +113,7 @@ async fn attempt(
     };
     let mut connection = match Connection::new(node.id(), peer, ours) {
         Ok(connection) => connection,
-        Err(error) => return Ended::Failed(format!("{error:?}")),
+        Err(error) => return Ended::Failed(crate::page::name_of(&error)),
     };
     let mut incoming = first;
     let (mut link, mut met) = (None, false);
@@ -146,7 +164,8 @@ async fn attempt(
             Next::Late => break Ended::Failed(String::from("it took too long")),
         };
         if let Err(error) = result {
-            break Ended::Failed(crate::page::text_of(&error));
+            // The browser's words may have a line of the description in them.
+            break Ended::Failed(crate::page::name_of(&error));
         }
     };
     if let Some(id) = link {

@@ -6,6 +6,7 @@ use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
 use peerage::link::{LinkId, Origin};
+use peerage::log::CONNECTION;
 use peerage::node::{Input, Stream};
 use peerage::service::signal::{Decision, Negotiation, Signal};
 use wasm_bindgen::prelude::*;
@@ -170,9 +171,10 @@ impl Connection {
         let added = self
             .peer
             .add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init));
-        if let Err(error) = JsFuture::from(added).await {
-            // One candidate that is of no use here is no reason to give up the others.
-            tracing::debug!(error = crate::page::text_of(&error), "candidate not taken");
+        if JsFuture::from(added).await.is_err() {
+            // One candidate that is of no use here is no reason to give up the others. The browser's words
+            // may have an address in them.
+            tracing::debug!(target: CONNECTION, "a candidate is not taken");
         }
         Ok(())
     }

@@ -5,13 +5,14 @@ use core::future::poll_fn;
 use futures_util::future::{AbortHandle, Abortable};
 use js_sys::{Function, Promise};
 use peerage::error::Code;
+use peerage::log::ERROR;
 use peerage::rpc::{CallError, Subscription};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 use super::Objects;
 use crate::error::call_to_js;
-use crate::page::text_of;
+use crate::page::name_of;
 
 /// A subscription to an event or a property. It lasts until its `off`, or until the object is gone.
 #[wasm_bindgen(js_name = Subscription)]
@@ -69,12 +70,10 @@ impl Interest {
                 match told.map(|value| listener.call1(&JsValue::NULL, &value)) {
                     Ok(Ok(_)) => {}
                     Ok(Err(thrown)) => {
-                        tracing::warn!(
-                            error = text_of(&thrown),
-                            "a subscription's listener failed"
-                        );
+                        let error = name_of(&thrown);
+                        tracing::warn!(target: ERROR, error, "a subscription's listener failed");
                     }
-                    Err(error) => tracing::warn!(%error, "an event cannot be read"),
+                    Err(_) => tracing::warn!(target: ERROR, "an event cannot be read"),
                 }
             }
         };

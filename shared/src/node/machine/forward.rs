@@ -8,6 +8,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::link::frame::Control;
 use crate::link::{Frame, LinkId, Origin, RouteHandle};
+use crate::log::event;
 use crate::node::machine::Machine;
 use crate::routing::routes::{End, NoRoute};
 use crate::session::Via;
@@ -77,12 +78,21 @@ impl Machine {
             self.hub.traffic.forwarded_bytes += bytes;
             self.ready_link(to);
         } else {
-            tracing::debug!(
-                link = to.0,
-                route = route.0,
-                "a record is dropped: the link is slow"
-            );
             self.hub.traffic.dropped_records += 1;
+            link.dropped += 1;
+            let dropped = link.dropped;
+            // There may be thousands a second.
+            if dropped.is_power_of_two() {
+                event!(
+                    MESSAGE,
+                    DEBUG,
+                    self.id,
+                    link = to.0,
+                    route = route.0,
+                    dropped,
+                    "a record is dropped: the link is slow"
+                );
+            }
         }
     }
 
@@ -115,6 +125,11 @@ impl Machine {
             }
             Err(failure) => {
                 let failure = failure.of(target);
+                event!(
+                    CONNECTION, DEBUG, self.id,
+                    link = link.0, route = route.0, peer = %from.short(), %failure,
+                    "route refused"
+                );
                 self.tell(link, &Frame::Control(Control::Closed { route, failure }));
             }
         }
@@ -217,7 +232,7 @@ impl Machine {
     /// A primary that may have begun anew cannot know that a node does not exist.
     fn excuse(&self, failure: Failure) -> Failure {
         if failure.code == Code::UnknownName && self.uplink.has_just_returned(self.now) {
-            tracing::debug!("the relay may have begun anew");
+            event!(CONNECTION, DEBUG, self.id, "the relay may have begun anew");
             return Code::Unreachable.because("the node is not here, and may return");
         }
         failure

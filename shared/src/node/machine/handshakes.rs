@@ -3,6 +3,7 @@
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::log::event;
 use crate::node::events::Event;
 use crate::node::machine::Machine;
 use crate::node::machine::session::{Answering, Calling, PeerState, Session};
@@ -17,7 +18,11 @@ impl Machine {
     pub(super) fn call(&mut self, peer: NodeId) -> Result<(), Failure> {
         let calls = |state: &PeerState| state.answering.is_some();
         if self.peers.get(&peer).is_some_and(calls) {
-            tracing::debug!(peer = %peer.short(), "who is calling is not called");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(),
+                "who is calling is not called"
+            );
             return Ok(());
         }
         let rng = self.child_rng();
@@ -51,7 +56,7 @@ impl Machine {
             .get(&peer)
             .is_some_and(|state| state.calling.is_some());
         if calling && self.id < peer {
-            tracing::debug!(peer = %peer.short(), "both have called");
+            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "both have called");
             return self.close_route(via);
         }
         let rng = self.child_rng();
@@ -62,7 +67,7 @@ impl Machine {
         };
         match handshake::answer(context, noise, rng) {
             Ok(answer) if self.reassure(peer, via, answer.doubted) => {
-                tracing::debug!(peer = %peer.short(), "the session lives");
+                event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "the session lives");
             }
             Ok(answer) => {
                 let deadline = self.now + HANDSHAKE_TIMEOUT;
@@ -77,7 +82,7 @@ impl Machine {
                 self.reschedule(peer);
             }
             Err(error) => {
-                tracing::warn!(peer = %peer.short(), %error, "handshake refused");
+                event!(ERROR, WARN, self.id, peer = %peer.short(), %error, "handshake refused");
                 self.send_payload(via, Payload::notice(Code::Unauthorised));
             }
         }
@@ -114,7 +119,7 @@ impl Machine {
                 self.establish(peer, transport, via);
             }
             Err(error) => {
-                tracing::warn!(peer = %peer.short(), %error, "handshake failed");
+                event!(ERROR, WARN, self.id, peer = %peer.short(), %error, "handshake failed");
                 self.handshake_failed(peer, Code::Unauthorised.because(error.to_string()));
             }
         }
@@ -135,7 +140,11 @@ impl Machine {
             state.calling = None;
             self.handshake_failed(peer, code.because("the node refused the session"));
         } else if established && state.calling.is_none() && self.call(peer).is_err() {
-            tracing::debug!(peer = %peer.short(), "cannot begin anew for want of a route");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(),
+                "cannot begin anew for want of a route"
+            );
         }
         self.reschedule(peer);
     }
@@ -176,14 +185,19 @@ impl Machine {
         // The first record proves to the called node that the call is not a copy.
         session.remark(Remark::Ack);
         state.reroute_at = None;
-        tracing::debug!(peer = %peer.short(), "session up");
+        let serial = session.serial;
+        event!(
+            CONNECTION, DEBUG, self.id,
+            peer = %peer.short(), session = serial, link = via.link().0,
+            "session up"
+        );
         self.emit(Event::SessionUp(peer));
         self.path_up(peer, via);
     }
 
     /// The other node has forgotten the session: it ends, but for the routes of the one to come.
     fn begin_anew(&mut self, peer: NodeId, via: Via) {
-        tracing::debug!(peer = %peer.short(), "the other node has begun anew");
+        event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "the other node has begun anew");
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };

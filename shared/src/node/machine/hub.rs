@@ -12,6 +12,7 @@ use crate::limits::{ASKED_MAX, REQUEST_TIMEOUT, ROSTER_MAX, SPARE_LINKS_MAX};
 use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
+use crate::log::event;
 use crate::node::machine::forward::Traffic;
 use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
@@ -163,7 +164,11 @@ impl Machine {
         }
         let id = applicant.hello.id;
         let (wish, insist) = applicant.wish();
-        let name = self.hub.names.claim(id, wish, insist, self.now)?;
+        let claimed = self.hub.names.claim(id, wish, insist, self.now);
+        let name = claimed.inspect_err(|failure| {
+            event!(DISCOVERY, INFO, self.id, peer = %id.short(), %failure, "no name for a node");
+        })?;
+        event!(DISCOVERY, DEBUG, self.id, peer = %id.short(), %name, "a name is given");
         let roster = &self.hub.roster;
         let listed = roster.len() < ROSTER_MAX || roster.contains(&id);
         Ok(Admission::Granted { name, listed })
@@ -318,7 +323,11 @@ impl Machine {
             // Told again to those who know already: now it can be reached.
             self.broadcast(Control::Join(member.clone()), Some(link));
         }
-        tracing::info!(node = %id.short(), name = %member.name, kind = %member.kind, "joined");
+        event!(
+            DISCOVERY, INFO, self.id,
+            peer = %id.short(), name = %member.name, kind = %member.kind, link = link.0,
+            "joined"
+        );
         self.member_joined(member);
         if let Some(surplus) = surplus {
             self.drop_way(id, surplus);
@@ -329,7 +338,11 @@ impl Machine {
     fn drop_way(&mut self, id: NodeId, link: LinkId) {
         self.forget_below(link, id);
         if self.is_link_of(link, id) {
-            tracing::debug!(node = %id.short(), "a spare link is one too many");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %id.short(), link = link.0,
+                "a spare link is one too many"
+            );
             self.refuse(
                 link,
                 Code::Overloaded.because("newer links of the node are in use"),
@@ -389,7 +402,11 @@ impl Machine {
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);
         self.hub.applicants.remove(&id);
-        tracing::info!(node = %id.short(), reason = %reason.code, "no longer here");
+        event!(
+            DISCOVERY, INFO, self.id,
+            peer = %id.short(), reason = %reason.code,
+            "no longer here"
+        );
         let leave = Control::Leave {
             id,
             reason: reason.code,
@@ -419,7 +436,11 @@ impl Machine {
     /// The primary tells of a node that is here by another way: the ways that were known are old.
     pub(super) fn moved_elsewhere(&mut self, id: NodeId) {
         if self.hub.ways.contains_key(&id) {
-            tracing::debug!(node = %id.short(), "a node below has moved elsewhere");
+            event!(
+                DISCOVERY, DEBUG, self.id,
+                peer = %id.short(),
+                "a node below has moved elsewhere"
+            );
         }
         self.hub.leaving.remove(&id);
         self.hub.since.remove(&id);

@@ -5,6 +5,7 @@ use crate::id::{Name, NodeId};
 use crate::limits::{REQUEST_TIMEOUT, RETURN_GRACE};
 use crate::link::frame::{Control, Member};
 use crate::link::{Frame, LinkId};
+use crate::log::event;
 use crate::node::events::{Event, Peer, State};
 use crate::node::machine::Machine;
 use crate::node::machine::hub::Asker;
@@ -100,6 +101,11 @@ impl Machine {
             }
             Control::Leave { id, reason } => {
                 if !self.contradict_leave(id) {
+                    event!(
+                        DISCOVERY, DEBUG, self.id,
+                        peer = %id.short(), %reason,
+                        "is here no more"
+                    );
                     self.list(id, false);
                     self.broadcast(Control::Leave { id, reason }, None);
                     self.member_gone(id, &reason.because("the relay no longer sees the node"));
@@ -107,6 +113,14 @@ impl Machine {
             }
             Control::Resolved { request, id } => {
                 if !self.receive_resolved(request, id) && self.resolves.remove(&request).is_some() {
+                    event!(
+                        DISCOVERY,
+                        DEBUG,
+                        self.id,
+                        request,
+                        found = id.is_some(),
+                        "a name was asked for"
+                    );
                     let found = id.ok_or_else(|| unknown_name("", "nobody here has this name"));
                     self.emit(Event::Resolved(request, found));
                 }
@@ -143,6 +157,7 @@ impl Machine {
 
     /// The primary has given this node another name.
     fn rename(&mut self, name: Name) {
+        event!(DISCOVERY, INFO, self.id, %name, "this node has another name");
         self.config.name = Some(name.clone());
         self.set_state(State::Online(name));
     }
@@ -205,6 +220,14 @@ impl Machine {
         self.missing.remove(&id);
         let changed = self.members.insert(id, member.clone()) != Some(member.clone());
         if changed {
+            // Of those below it is told that they join.
+            if !self.is_below(id) {
+                event!(
+                    DISCOVERY, DEBUG, self.id,
+                    peer = %id.short(), name = %member.name, kind = %member.kind,
+                    "is here"
+                );
+            }
             let peer = self.peer(&member);
             self.emit(Event::PeerJoin(peer));
         }

@@ -37,6 +37,7 @@ use crate::id::{Identity, Name, NodeId};
 use crate::limits::{LINKS_MAX, RETURN_SPREAD_EACH, STALL, SWEEP_INTERVAL_MIN};
 use crate::link::frame::Member;
 use crate::link::{Frame, LinkId, Origin};
+use crate::log::event;
 use crate::node::events::{Event, Peer, State};
 use crate::node::machine::hub::Hub;
 use crate::node::machine::neighbour::Link;
@@ -184,6 +185,14 @@ impl Machine {
     pub fn handle_link_up(&mut self, now: Time, id: LinkId, origin: Origin) {
         self.handle_time(now);
         let link = Box::new(Link::new(origin, self.now));
+        event!(
+            CONNECTION,
+            DEBUG,
+            self.id,
+            link = id.0,
+            origin = origin.as_str(),
+            "link up"
+        );
         if self.links.len() >= LINKS_MAX || self.state == State::Closed {
             self.links.insert(id, link);
             self.refuse(
@@ -222,7 +231,7 @@ impl Machine {
     /// A link has ended, and not by the machine.
     pub fn handle_link_down(&mut self, now: Time, id: LinkId, reason: &str) {
         self.handle_time(now);
-        tracing::debug!(link = id.0, reason, "link down");
+        event!(CONNECTION, DEBUG, self.id, link = id.0, reason, "link down");
         self.forget_link(id);
     }
 
@@ -323,6 +332,13 @@ impl Machine {
 
     fn set_state(&mut self, state: State) {
         if self.state != state {
+            event!(
+                CONNECTION,
+                DEBUG,
+                self.id,
+                state = state.as_str(),
+                "this node's state"
+            );
             self.state = state.clone();
             self.emit(Event::State(state));
         }

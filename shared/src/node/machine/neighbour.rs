@@ -15,6 +15,7 @@ use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
 use crate::link::queue::Queue;
 use crate::link::{Frame, LinkId, Origin};
+use crate::log::event;
 use crate::node::events::State;
 use crate::node::machine::forward::Opening;
 use crate::node::machine::{Machine, Output};
@@ -32,6 +33,8 @@ pub(super) struct Link {
     /// Peers whose session waits for room in the queue.
     pub(super) waiting: Vec<NodeId>,
     pub(super) since: Time,
+    /// Records that were not passed on by it, because it took too little.
+    pub(super) dropped: u64,
     heard: Time,
     /// When to ask for a sign of life, if none comes.
     ask_at: Time,
@@ -73,6 +76,7 @@ impl Link {
             in_ready: false,
             waiting: Vec::new(),
             since: now,
+            dropped: 0,
             heard: now,
             ask_at: now + KEEPALIVE,
             measure_at: now,
@@ -177,6 +181,11 @@ impl Machine {
         match (&link.phase, link.origin, frame) {
             (_, _, Frame::Control(Control::Bye { spread_ms })) => self.receive_bye(id, spread_ms),
             (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
+                event!(
+                    CONNECTION, DEBUG, self.id,
+                    link = id.0, %failure,
+                    "the relay ends the link"
+                );
                 self.outputs.push_back(Output::Close(id, failure.clone()));
                 self.forget_link_quietly(id);
                 self.refused_by_relay(failure);
@@ -273,6 +282,7 @@ impl Machine {
         link.hear_pong(self.now);
         if let Phase::Probing(peer) = link.phase {
             link.phase = Phase::Up(peer);
+            event!(CONNECTION, DEBUG, self.id, link = id.0, peer = %peer.short(), "direct link up");
             self.direct_up(peer, id);
         }
     }
@@ -312,7 +322,11 @@ impl Machine {
         link.phase = Phase::Up(relay);
         self.uplink.welcomed(id, self.now);
         self.enter_zone(zone);
-        tracing::info!(name = %welcome.name, relay = %relay.short(), zone = self.zone, "online");
+        event!(
+            DISCOVERY, INFO, self.id,
+            name = %welcome.name, peer = %relay.short(), link = id.0, zone = self.zone,
+            "online"
+        );
         // The name that it has now is the one to ask for when it returns.
         self.config.name = Some(welcome.name.clone());
         self.set_state(State::Online(welcome.name));
@@ -343,6 +357,13 @@ impl Machine {
             return;
         };
         let left = Code::Left.because("the node has left");
+        event!(
+            CONNECTION,
+            DEBUG,
+            self.id,
+            link = id.0,
+            "the neighbour leaves"
+        );
         match (&link.phase, link.origin) {
             (Phase::Up(member), Origin::Accepted) => {
                 let member = *member;
@@ -372,7 +393,7 @@ impl Machine {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        tracing::debug!(link = id.0, %failure, "refused");
+        event!(CONNECTION, DEBUG, self.id, link = id.0, %failure, "refused");
         // What it did not take so far would only stand before the reason.
         link.queue = Queue::default();
         self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));

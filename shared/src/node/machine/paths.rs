@@ -6,6 +6,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{REROUTE_INTERVAL, ROUTE_TIMEOUT};
 use crate::link::LinkId;
+use crate::log::event;
 use crate::node::events::{Event, PathKind};
 use crate::node::machine::Machine;
 use crate::session::Via;
@@ -21,7 +22,11 @@ impl Machine {
         let Some(session) = &mut state.session else {
             return;
         };
-        tracing::trace!(peer = %peer.short(), ?via, "path up");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0,
+            "path up"
+        );
         session.paths.add(via);
         session.pathless_since = None;
         let mut unneeded = None;
@@ -57,7 +62,11 @@ impl Machine {
 
     /// Nothing comes by this way, though the other node was asked.
     pub(super) fn give_up_path(&mut self, peer: NodeId, via: Via) {
-        tracing::debug!(peer = %peer.short(), direct = via.is_direct(), "path gives no sign of life");
+        event!(
+            CONNECTION, DEBUG, self.id,
+            peer = %peer.short(), link = via.link().0, direct = via.is_direct(),
+            "path gives no sign of life"
+        );
         match via {
             Via::Relayed { .. } => self.close_route(via),
             Via::Direct { link } => {
@@ -78,13 +87,21 @@ impl Machine {
         let Some(session) = &mut state.session else {
             return;
         };
-        tracing::trace!(peer = %peer.short(), ?via, "path down");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0,
+            "path down"
+        );
         let moved = session.paths.remove(via);
         if let Some(link) = state.directs.last() {
             session.paths.add(Via::Direct { link: *link });
         }
         if moved == Moved::Lost {
-            tracing::debug!(peer = %peer.short(), direct = via.is_direct(), "path lost");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(), link = via.link().0, direct = via.is_direct(),
+                "path lost"
+            );
             if let Some(transport) = &mut session.transport {
                 transport.rewind(now);
             }
@@ -129,7 +146,11 @@ impl Machine {
             match opened {
                 Ok(via) => state.opening = Some(via),
                 Err(failure) => {
-                    tracing::debug!(peer = %peer.short(), %failure, "no route yet");
+                    event!(
+                        CONNECTION, DEBUG, self.id,
+                        peer = %peer.short(), %failure,
+                        "no route yet"
+                    );
                     state.reroute_at = Some(now + REROUTE_INTERVAL);
                 }
             }
@@ -160,7 +181,7 @@ impl Machine {
         }
         // If both have opened one at once, that of the smaller id stays.
         if let Some(own) = opening.filter(|_| peer < self.id) {
-            tracing::debug!(peer = %peer.short(), "both have opened a route");
+            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "both have opened a route");
             if let Some(state) = self.peers.get_mut(&peer) {
                 state.opening = None;
             }
@@ -171,7 +192,11 @@ impl Machine {
 
     /// A route has ended, or could not be opened.
     pub(super) fn route_down(&mut self, peer: NodeId, via: Via, failure: &Failure) {
-        tracing::trace!(peer = %peer.short(), ?via, %failure, "route down");
+        event!(
+            CONNECTION, TRACE, self.id,
+            peer = %peer.short(), link = via.link().0, route = via.route().0, %failure,
+            "route down"
+        );
         let retry_at = self.now + REROUTE_INTERVAL;
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
@@ -193,7 +218,7 @@ impl Machine {
                 self.end_session(peer, &gone, false);
             }
         } else {
-            tracing::debug!(peer = %peer.short(), %failure, "no route yet");
+            event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), %failure, "no route yet");
             state.reroute_at = Some(retry_at);
         }
         self.reschedule(peer);
@@ -224,7 +249,11 @@ impl Machine {
         session.shown_path = path;
         if let Some(member) = self.members.get(&peer) {
             let peer = self.peer(member);
-            tracing::debug!(peer = %peer.name, path = %peer.path, "path");
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.id.short(), name = %peer.name, link = via.link().0, path = %peer.path,
+                "path"
+            );
             self.emit(Event::PathChange(peer));
         }
     }

@@ -6,6 +6,7 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::PING_TIMEOUT;
+use crate::log::event;
 use crate::node::events::{Event, State};
 use crate::node::machine::Machine;
 use crate::node::machine::session::Session;
@@ -100,8 +101,13 @@ impl Machine {
             return self.reschedule(peer);
         };
         if session.is_out_of_patience(now) && session.mux.has_unannounced() {
-            tracing::debug!(peer = %peer.short(), "new streams wait no longer for a path");
             session.mux.end_unannounced(&no_path(peer));
+            let serial = session.serial;
+            event!(
+                MESSAGE, DEBUG, self.id,
+                peer = %peer.short(), session = serial,
+                "new streams wait no longer for a path"
+            );
             self.after_stream(peer);
         }
         let Some(session) = self.session_mut(peer) else {
@@ -189,7 +195,11 @@ impl Machine {
             .get(&peer)
             .map_or_else(|| peer.short(), |m| m.name.to_string());
         let failure = failure.clone().of(name);
-        tracing::debug!(peer = %peer.short(), %failure, "session down");
+        event!(
+            CONNECTION, DEBUG, self.id,
+            peer = %peer.short(), session = session.serial, %failure,
+            "session down"
+        );
         self.emit(Event::SessionDown(peer, failure.clone()));
         let ways: Vec<_> = session.paths.iter().chain(routes).collect();
         ways.into_iter().for_each(|via| self.close_route(via));

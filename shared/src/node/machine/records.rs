@@ -6,6 +6,7 @@ use crate::error::Code;
 use crate::id::NodeId;
 use crate::limits::REROUTE_INTERVAL;
 use crate::link::Frame;
+use crate::log::event;
 use crate::node::events::{Event, Pong};
 use crate::node::machine::Machine;
 use crate::session::record::{NotOurs, Sealed};
@@ -20,7 +21,13 @@ impl Machine {
             Ok(Payload::Second(noise)) => self.receive_second(via, peer, &noise),
             Ok(Payload::Notice(code)) => self.receive_notice(peer, code),
             Ok(Payload::Record(sealed)) => return self.receive_record(via, peer, &sealed),
-            Err(error) => tracing::debug!(peer = %peer.short(), %error, "not a session's payload"),
+            Err(error) => {
+                event!(
+                    MESSAGE, DEBUG, self.id,
+                    peer = %peer.short(), link = via.link().0, %error,
+                    "not a session's payload"
+                );
+            }
         }
         false
     }
@@ -55,7 +62,14 @@ impl Machine {
                 self.receive_opened(via, peer, opened);
                 return fresh;
             }
-            Err(OpenError::NotOurs(_)) => self.send_notice(via, peer),
+            Err(OpenError::NotOurs(_)) => {
+                event!(
+                    MESSAGE, TRACE, self.id,
+                    peer = %peer.short(), link = via.link().0,
+                    "a record of no session here"
+                );
+                self.send_notice(via, peer);
+            }
             Err(OpenError::Malformed(error)) => self.end_session(peer, &error.into(), true),
         }
         false

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::log::event;
 use crate::node::events::{Event, StreamKey};
 use crate::node::machine::Machine;
 use crate::node::machine::peers::no_path;
@@ -26,6 +27,11 @@ impl Machine {
         }
         let stream = session.mux.open(protocol.to_owned())?;
         let key = session.key(peer, stream);
+        event!(
+            MESSAGE, TRACE, self.id,
+            peer = %peer.short(), session = key.session, stream = stream.0, protocol,
+            "a stream is opened"
+        );
         self.ready_peer(peer);
         Ok(key)
     }
@@ -97,6 +103,12 @@ impl Machine {
 
     /// Ends a stream early, and tells the other side why.
     pub fn reset(&mut self, key: StreamKey, failure: Failure) {
+        event!(
+            MESSAGE, DEBUG, self.id,
+            peer = %key.peer.short(), session = key.session, stream = key.stream.0,
+            code = %failure.code,
+            "a stream is reset here"
+        );
         self.with_streams(key, |mux| mux.reset(key.stream, failure));
     }
 
@@ -136,6 +148,13 @@ impl Machine {
                 MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
                 MuxEvent::Slow(stream) => self.emit(Event::Slow(key(stream))),
+                MuxEvent::Reset(stream, code) => {
+                    event!(
+                        MESSAGE, DEBUG, self.id,
+                        peer = %peer.short(), session = serial, stream = stream.0, %code,
+                        "a stream was reset"
+                    );
+                }
             }
         }
         self.ready_peer(peer);
@@ -144,11 +163,21 @@ impl Machine {
 
     pub(super) fn incoming(&mut self, key: StreamKey, protocol: Protocol) {
         if self.protocols.contains(&protocol) {
+            event!(
+                MESSAGE, TRACE, self.id,
+                peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol,
+                "a stream comes"
+            );
             self.emit(Event::Incoming(key, protocol));
         } else if let Some(mux) = self.streams_of(key) {
             let failure = Code::UnknownProtocol.because(format!("nobody speaks `{protocol}` here"));
             mux.reset(key.stream, failure);
             mux.release(key.stream);
+            event!(
+                MESSAGE, DEBUG, self.id,
+                peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol,
+                "a stream of an unknown protocol"
+            );
         }
     }
 
@@ -166,7 +195,7 @@ impl Machine {
                 MuxEvent::Incoming(stream, _) => mux.release(stream),
                 MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
-                MuxEvent::Slow(_) => {}
+                MuxEvent::Slow(_) | MuxEvent::Reset(..) => {}
             }
         }
         if !mux.is_empty() {

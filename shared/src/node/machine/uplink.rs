@@ -10,6 +10,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{RETURN_GRACE, RETURN_SPREAD_MAX};
 use crate::link::LinkId;
+use crate::log::event;
 use crate::node::events::{Event, State};
 use crate::node::machine::{Machine, Output, neighbour};
 
@@ -109,7 +110,14 @@ impl Machine {
         let doubled = RETRY_MIN * 2u32.saturating_pow(self.uplink.failures.min(16));
         let spread = 0.5 + f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
         let wait = doubled.min(RETRY_MAX).mul_f64(spread);
-        tracing::info!(reason, ?wait, "no link to the relay");
+        event!(
+            CONNECTION,
+            INFO,
+            self.id,
+            reason,
+            wait_ms = wait.as_millis() as u64,
+            "no link to the relay"
+        );
         self.uplink.failures += 1;
         reason.clone_into(&mut self.uplink.reason);
         self.uplink.phase = Phase::Waiting(self.now + wait);
@@ -138,7 +146,7 @@ impl Machine {
             Code::IncompatibleVersion | Code::Refused | Code::Unauthorised
         );
         if final_word {
-            tracing::warn!(%failure, "the relay refused this node");
+            event!(ERROR, ERROR, self.id, %failure, "the relay refused this node");
             self.uplink.phase = Phase::Idle;
             self.set_state(State::Refused(failure));
         } else {

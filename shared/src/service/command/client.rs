@@ -11,11 +11,12 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE};
 use crate::log::step;
+use crate::node::Node;
 use crate::service::command::deadline::timed_out;
 use crate::service::command::job::{Job, Place};
 use crate::service::command::line::Targets;
 use crate::service::command::outcome::{Collected, Outcome};
-use crate::service::command::words::split_word;
+use crate::service::command::words::{name_in, split_word};
 use crate::service::command::{Commands, Line, Status};
 
 /// News of a line that runs.
@@ -39,6 +40,7 @@ pub enum News {
 /// A line that runs: a stream of what its targets tell, each of which ends once. If it is dropped, the
 /// command is interrupted everywhere; if it is not read, those that write wait.
 pub struct Run {
+    node: Node,
     pub(super) trace: u64,
     targets: Vec<Arc<str>>,
     is_several: bool,
@@ -78,8 +80,9 @@ impl Commands {
         let targets: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.target)).collect();
         step!(
             "parse",
+            self.node,
             trace,
-            command = line.command,
+            command = name_in(&line.command),
             target = targets.join(","),
             "a line is typed"
         );
@@ -92,6 +95,7 @@ impl Commands {
             (timeout, async move { node.sleep(timeout).await }.boxed())
         });
         Ok(Run {
+            node: self.node.clone(),
             trace,
             unfinished: targets.clone(),
             collected: Collected::new(&targets),
@@ -206,6 +210,7 @@ impl Stream for Run {
                 let target: &str = target;
                 step!(
                     "display",
+                    self.node,
                     self.trace,
                     target,
                     status = status.0,

@@ -8,6 +8,7 @@ use crate::id::NodeId;
 use crate::limits::{
     COMMAND_BYTES_MAX, COMPLETION_TIMEOUT, LISTING_AGE, LISTING_BYTES_MAX, LISTINGS_MAX,
 };
+use crate::log::event;
 use crate::service::command::deadline::within;
 use crate::service::command::line::{SYSTEM, target_word};
 use crate::service::command::param::ParamKind;
@@ -153,7 +154,11 @@ impl Commands {
             return known.clone();
         }
         let listing = self.ask(peer).await.unwrap_or_else(|failure| {
-            tracing::debug!(peer = %peer.short(), %failure, "no list of commands");
+            event!(
+                MESSAGE, DEBUG, self.node.id(),
+                peer = %peer.short(), code = %failure.code,
+                "no list of commands"
+            );
             Vec::new()
         });
         self.lock().listings.put(peer, now, listing.clone());

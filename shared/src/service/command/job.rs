@@ -94,7 +94,15 @@ impl Job {
             let running = async move { commands.execute(trace, call).await };
             return Ok(Stage::Here(running.boxed(), out));
         };
-        step!("route", self.trace, peer = %peer.short(), "to {}", self.target);
+        let target: &str = &self.target;
+        step!(
+            "route",
+            node,
+            self.trace,
+            peer = %peer.short(),
+            target,
+            "the target is found"
+        );
         let stream = node.open(peer, PROTOCOL)?;
         let request = Request::Run {
             trace: self.trace,

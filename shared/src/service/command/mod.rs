@@ -17,6 +17,7 @@ mod complete;
 mod deadline;
 mod job;
 mod line;
+mod log;
 mod outcome;
 mod output;
 pub mod param;
@@ -44,6 +45,7 @@ pub use signature::Signature;
 pub use table::Table;
 
 use crate::Time;
+use crate::log::Journal;
 use crate::node::Node;
 use crate::service::command::param::{Arg, ParamKind, Params};
 
@@ -112,6 +114,7 @@ impl Commands {
             registry: Arc::new(Mutex::new(registry)),
         };
         builtin::register(&commands);
+        log::register(&commands, Journal::of_process());
         commands
     }
 

@@ -10,13 +10,13 @@ use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{COMMAND_BYTES_MAX, COMMANDS_MAX, DEADLINE_MAX, LISTING_BYTES_MAX};
-use crate::log::step;
+use crate::log::{event, step};
 use crate::node::{Node, Stream};
 use crate::service::command::deadline::within;
 use crate::service::command::line::translate;
 use crate::service::command::output::Output;
 use crate::service::command::wire::{Request, Response};
-use crate::service::command::words::split_word;
+use crate::service::command::words::{name_in, split_word};
 use crate::service::command::{Commands, PROTOCOL, Signature, Status};
 use crate::wire::{from_cbor, to_cbor};
 
@@ -85,6 +85,11 @@ impl Commands {
                 Some(stream) if running.len() < COMMANDS_MAX => running.push(self.answer(stream)),
                 Some(stream) => {
                     let message = format!("{COMMANDS_MAX} commands run here already");
+                    event!(
+                        ERROR, WARN, self.node.id(),
+                        peer = %stream.peer().short(), most = COMMANDS_MAX,
+                        "too many commands"
+                    );
                     stream.reset(Code::Overloaded.because(message));
                 }
                 None => return,
@@ -94,7 +99,13 @@ impl Commands {
 
     async fn answer(&self, stream: Stream) {
         if let Err(failure) = self.converse(&stream).await {
-            tracing::debug!(peer = %stream.peer().short(), %failure, "command not answered");
+            let (peer, session) = (stream.peer(), stream.session());
+            let code = failure.code;
+            event!(
+                MESSAGE, DEBUG, self.node.id(),
+                peer = %peer.short(), session, %code,
+                "command not answered"
+            );
             stream.reset(failure);
         }
     }
@@ -132,7 +143,14 @@ impl Commands {
         timeout: Option<Time>,
     ) -> Result<(), Failure> {
         let caller = stream.peer();
-        step!("deliver", trace, caller = %caller.short(), command = line, "a command has arrived");
+        step!(
+            "deliver",
+            self.node,
+            trace,
+            peer = %caller.short(),
+            command = name_in(&line),
+            "a command has arrived"
+        );
         let out = Output::default();
         let call = Call::new(self.clone(), Some(caller), line, out.clone());
         let executed = async {
@@ -148,6 +166,7 @@ impl Commands {
         send_text(stream, &out.take_all()).await?;
         step!(
             "return",
+            self.node,
             trace,
             status = status.0,
             "status and output go back"
@@ -164,9 +183,10 @@ impl Commands {
         };
         step!(
             "translate",
+            self.node,
             trace,
-            from = call.line,
-            to = line,
+            from = name_in(&call.line),
+            to = name_in(&line),
             "aliases are resolved"
         );
         let (name, args) = split_word(&line);
@@ -179,7 +199,13 @@ impl Commands {
             Ok(read) => read,
             Err(usage) => return call.end(Status::USAGE, usage),
         };
-        step!("execute", trace, command = name, args, "the command runs");
+        step!(
+            "execute",
+            self.node,
+            trace,
+            command = name,
+            "the command runs"
+        );
         (entry.run)(call, read).await
     }
 

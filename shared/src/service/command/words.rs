@@ -46,6 +46,11 @@ pub(super) fn split_word(text: &str) -> (&str, &str) {
     }
 }
 
+/// The name of the command in a line: all that a log may tell of it.
+pub(super) fn name_in(line: &str) -> &str {
+    split_word(line).0
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(target_arch = "wasm32")]

@@ -24,6 +24,7 @@ use super::wire::{self, Answer, Ask, Target, message};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::REQUESTS_MAX;
+use crate::log::event;
 use crate::object;
 
 /// The slot of an answer; what was asked is cancelled when this is dropped before.
@@ -242,6 +243,7 @@ impl Rpc {
             _ => Content::Nothing,
         };
         let id = state.new_slot(Some(key), content);
+        event!(MESSAGE, TRACE, state.me, peer = %key.0.short(), call = id, name, "a call");
         let whole = |transit| {
             let request = wire::Request {
                 id,

@@ -19,6 +19,7 @@ use super::wire::{Answer, Ask, Target, message};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{FETCHES_MAX, HELD_OBJECTS_MAX};
+use crate::log::event;
 use crate::node::Stream;
 use crate::object::{Form, Handle, Pointer, Value, encode};
 
@@ -34,6 +35,11 @@ impl Rpc {
         let stream = Arc::new(self.node().open(peer, super::PROTOCOL)?);
         let key = state.connection_of(peer, stream.session());
         state.asked_by.insert(peer, key);
+        event!(
+            MESSAGE, DEBUG, state.me,
+            peer = %peer.short(), session = stream.session(),
+            "objects: a node is asked from now on"
+        );
         state.connection(key)?.asking = Some(Line::new(Arc::clone(&stream)));
         self.attend(state, key, Side::Asking, stream);
         Ok(key)
@@ -43,6 +49,11 @@ impl Rpc {
     pub(super) fn accept(&self, stream: Stream) {
         let stream = Arc::new(stream);
         self.with(|state| {
+            event!(
+                MESSAGE, DEBUG, state.me,
+                peer = %stream.peer().short(), session = stream.session(),
+                "objects: a node asks from now on"
+            );
             let mut key = state.connection_of(stream.peer(), stream.session());
             if state.line(key, Side::Answering).is_some() {
                 // The other node has begun anew before the end of what was could be seen here.
@@ -243,7 +254,11 @@ impl Rpc {
                 Err(failure) => break failure,
             };
             if let Err(failure) = heard {
-                tracing::warn!(peer = %key.0.short(), %failure, "not of the protocol of objects");
+                event!(
+                    ERROR, WARN, self.node().id(),
+                    peer = %key.0.short(), session = stream.session(), code = %failure.code,
+                    "not of the protocol of objects"
+                );
                 stream.reset(failure.clone());
                 break failure;
             }

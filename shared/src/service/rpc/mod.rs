@@ -55,6 +55,7 @@ pub use reference::Reference;
 
 use crate::error::{Code, Failure};
 use crate::limits::OBJECT_NAME_BYTES_MAX;
+use crate::log::event;
 use crate::node::Node;
 use crate::object::{Handle, Pointer};
 use reference::{Exported, Held, Place};
@@ -85,7 +86,12 @@ impl Rpc {
     /// When it is dropped, what is under way fails. What is served once is not served again.
     pub async fn serve(&self) {
         if self.with(|state| std::mem::replace(&mut state.serving, true)) {
-            return tracing::warn!("the objects of this node are served already");
+            return event!(
+                ERROR,
+                WARN,
+                self.node().id(),
+                "the objects of this node are served already"
+            );
         }
         let _end = End(self);
         let listener = self.node().listen(PROTOCOL);

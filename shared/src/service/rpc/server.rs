@@ -24,6 +24,7 @@ use super::{Rpc, check_name};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX, REQUESTS_MAX};
+use crate::log::event;
 use crate::object::{self, Handle};
 use crate::wire::DecodeError;
 
@@ -70,6 +71,11 @@ impl Rpc {
         rest: &Bytes,
     ) -> Result<(), Failure> {
         let id = request.id;
+        event!(
+            MESSAGE, TRACE, self.node().id(),
+            peer = %key.0.short(), call = id, name = request.name,
+            "a call comes"
+        );
         let value = object::decode(rest).map_err(bad_value)?;
         let (found, args) = self.with(|state| {
             let connection = state.connection(key)?;

@@ -17,6 +17,7 @@ use super::reference::{Exported, Held, Reference};
 use super::slot::Slot;
 use crate::error::Failure;
 use crate::id::NodeId;
+use crate::log::event;
 use crate::object::Handle;
 
 /// Which connection: with whom, and a number that no other ever has.
@@ -238,6 +239,11 @@ impl State {
             return;
         };
         let session = (key.0, connection.session);
+        event!(
+            MESSAGE, DEBUG, self.me,
+            peer = %key.0.short(), session = session.1, code = %failure.code,
+            "objects: a connection has ended"
+        );
         if self.by_session.get(&session) == Some(&key) {
             self.by_session.remove(&session);
         }

@@ -1,6 +1,7 @@
 //! Commands between nodes of a zone in memory.
 
 mod defects;
+mod log;
 mod remote;
 mod steps;
 mod targets;
@@ -8,8 +9,8 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use crate::service::command::{Commands, Completion, Outcome};
-use crate::service::zone::Zone;
+use crate::service::command::{Commands, Completion, Outcome, Status};
+use crate::service::zone::{WHILE, Zone};
 use crate::{Failure, Time};
 
 /// A zone in which every node serves its commands.
@@ -69,6 +70,3 @@ impl Stage {
             .run(async move { commands.complete(line, line.len()).await })
     }
 }
-
-/// A short while, in which messages travel.
-const WHILE: Time = Time::from_millis(100);
