@@ -2,7 +2,8 @@
 //! says is done.
 
 use std::collections::HashMap;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use peerage::log::CONNECTION;
 use peerage::node::{Action, Driver, Input, Node};
 use peerage::{Config, Identity};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
@@ -130,8 +131,12 @@ struct Loop {
 impl Loop {
     async fn run(mut self, mut received: mpsc::Receiver<Told>) {
         let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let deadline = self.driver.deadline();
+            if let Some(deadline) = deadline {
+                set_earlier(alarm.as_mut(), self.start + deadline);
+            }
             tokio::select! {
                 biased;
                 action = poll_fn(|cx| self.driver.poll_action(self.start.elapsed(), cx)) => {
@@ -142,7 +147,7 @@ impl Loop {
                 _ = received.recv_many(&mut batch, INPUTS_AT_ONCE) => {
                     batch.drain(..).for_each(|told| self.hear(told));
                 }
-                () = sleep_until(self.start, deadline) => {}
+                () = alarm.as_mut(), if deadline.is_some() => {}
             }
         }
     }
@@ -218,10 +223,11 @@ fn without_secrets(mut url: Url) -> Url {
     url
 }
 
-async fn sleep_until(start: Instant, deadline: Option<Duration>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until((start + deadline).into()).await,
-        None => pending().await,
+/// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
+/// nothing costs less than to set it for every message, for which tokio wakes itself through the system.
+fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
+    if alarm.is_elapsed() || deadline < alarm.deadline().into_std() {
+        alarm.reset(deadline.into());
     }
 }
 
