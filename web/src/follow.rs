@@ -44,7 +44,7 @@ fn show(lines: Lines, line: &str) {
     let fields = keys.iter().filter_map(|key| key.as_string());
     let fields = fields.filter(|key| !KEYS.contains(&key.as_str()));
     let fields = fields.map(|key| format!(" {key}={}", said(&key)));
-    let words = said("message") + &fields.collect::<String>();
+    let words = said("message") + fields.collect::<String>().as_str();
     push(
         lines,
         time_of_day(&date),
