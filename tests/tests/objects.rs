@@ -6,7 +6,6 @@
 )]
 
 use peerage::rpc::{CallError, Thrown};
-use peerage_relay::Node;
 use peerage_tests::{Browsers, Relay, Tab, join};
 use serde_json::{Value, json};
 
