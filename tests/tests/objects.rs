@@ -44,6 +44,89 @@ const CALCULATOR: &str = "
     window.agent = peerage.agent('Calculator', calc);
     return 0";
 
+/// What fails, and as what: the name of the error, a part of its message, its code.
+const FAILURES: [(&str, &str, &str, &str); 14] = [
+    (
+        "await calc.refuse('too much')",
+        "RangeError",
+        "too much",
+        "refused",
+    ),
+    ("await calc.odd()", "OddError", "odd", "refused"),
+    (
+        "await calc.nothing()",
+        "PeerageError",
+        "Calculator has no method `nothing`",
+        "unknown-method",
+    ),
+    (
+        "await calc.constructor()",
+        "PeerageError",
+        "has no method `constructor`",
+        "unknown-method",
+    ),
+    (
+        "await calc.hasOwnProperty('x')",
+        "PeerageError",
+        "has no method",
+        "unknown-method",
+    ),
+    (
+        "await calc.get('nothing')",
+        "PeerageError",
+        "has no property",
+        "unknown-method",
+    ),
+    (
+        "await peerage.proxy('right', 'Nobody').add(1, 2)",
+        "PeerageError",
+        "no agent `Nobody`",
+        "unknown-name",
+    ),
+    (
+        "await peerage.proxy('nobody', 'X').add(1, 2)",
+        "PeerageError",
+        "nobody",
+        "unknown-name",
+    ),
+    (
+        "await calc.add(document.body, 1)",
+        "PeerageError",
+        "can be cloned",
+        "bad-message",
+    ),
+    (
+        "await calc.with({ timeoutMs: 50 }).later(60000, 1)",
+        "PeerageError",
+        "in time",
+        "timed-out",
+    ),
+    (
+        "const p = calc.later(60000, 1); setTimeout(() => p.cancel(), 50); await p",
+        "PeerageError",
+        "cancelled",
+        "cancelled",
+    ),
+    (
+        "await calc.with({ signal: AbortSignal.timeout(50) }).later(60000, 1)",
+        "PeerageError",
+        "cancelled",
+        "cancelled",
+    ),
+    (
+        "await calc.with({ wrong: 1 }).add(1, 2)",
+        "PeerageError",
+        "one of timeoutMs, signal, version",
+        "bad-message",
+    ),
+    (
+        "await peerage.proxy('right', 'Calculator', { version: 2 }).add(1, 2)",
+        "PeerageError",
+        "version 2, the agent none",
+        "incompatible-version",
+    ),
+];
+
 /// What an asynchronous function of this body returns, or the failure's name, message, code and peer.
 async fn result(tab: &Tab, body: &str) -> Value {
     let script = format!(
@@ -81,87 +164,7 @@ async fn two_tabs_use_each_others_objects() {
         json!([1, [1, 2], true, "1180591620717411303425", 9])
     );
 
-    for (body, name, message, code) in [
-        (
-            "await calc.refuse('too much')",
-            "RangeError",
-            "too much",
-            "refused",
-        ),
-        ("await calc.odd()", "OddError", "odd", "refused"),
-        (
-            "await calc.nothing()",
-            "PeerageError",
-            "Calculator has no method `nothing`",
-            "unknown-method",
-        ),
-        (
-            "await calc.constructor()",
-            "PeerageError",
-            "has no method `constructor`",
-            "unknown-method",
-        ),
-        (
-            "await calc.hasOwnProperty('x')",
-            "PeerageError",
-            "has no method",
-            "unknown-method",
-        ),
-        (
-            "await calc.get('nothing')",
-            "PeerageError",
-            "has no property",
-            "unknown-method",
-        ),
-        (
-            "await peerage.proxy('right', 'Nobody').add(1, 2)",
-            "PeerageError",
-            "no agent `Nobody`",
-            "unknown-name",
-        ),
-        (
-            "await peerage.proxy('nobody', 'X').add(1, 2)",
-            "PeerageError",
-            "nobody",
-            "unknown-name",
-        ),
-        (
-            "await calc.add(document.body, 1)",
-            "PeerageError",
-            "can be cloned",
-            "bad-message",
-        ),
-        (
-            "await calc.with({ timeoutMs: 50 }).later(60000, 1)",
-            "PeerageError",
-            "in time",
-            "timed-out",
-        ),
-        (
-            "const p = calc.later(60000, 1); setTimeout(() => p.cancel(), 50); await p",
-            "PeerageError",
-            "cancelled",
-            "cancelled",
-        ),
-        (
-            "await calc.with({ signal: AbortSignal.timeout(50) }).later(60000, 1)",
-            "PeerageError",
-            "cancelled",
-            "cancelled",
-        ),
-        (
-            "await calc.with({ wrong: 1 }).add(1, 2)",
-            "PeerageError",
-            "one of timeoutMs, signal, version",
-            "bad-message",
-        ),
-        (
-            "await peerage.proxy('right', 'Calculator', { version: 2 }).add(1, 2)",
-            "PeerageError",
-            "version 2, the agent none",
-            "incompatible-version",
-        ),
-    ] {
+    for (body, name, message, code) in FAILURES {
         let failed = result(&left, body).await;
         let told = failed["message"].as_str().unwrap_or_default();
         assert!(told.contains(message), "{body}: {failed}");
@@ -277,10 +280,7 @@ async fn functions_and_marked_objects_travel_by_reference_and_are_released() {
     assert_eq!(released["code"], json!("gone"));
 
     // And what a tab holds is free when it closes.
-    assert_eq!(
-        result(&left, &give.replace("true", "true")).await,
-        json!(true)
-    );
+    assert_eq!(result(&left, give).await, json!(true));
     right.client.clone().close().await.unwrap();
     left.until("return peerage.objectCounts().own === before")
         .await;
