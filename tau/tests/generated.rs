@@ -5,7 +5,10 @@
     missing_docs,
     unused_imports,
     unreachable_pub,
+    clippy::module_inception,
     clippy::unwrap_used,
+    clippy::upper_case_acronyms,
+    clippy::use_self,
     reason = "generated code is as its file says, and this test uses little of it"
 )]
 
