@@ -236,3 +236,14 @@ fn random() -> Result<[u8; 32], getrandom::Error> {
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_what_is_secret_in_it() {
+        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
+        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
+    }
+}

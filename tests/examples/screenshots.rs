@@ -37,8 +37,7 @@ async fn main() {
     take(&laptop, Path::new(&folder), "typing").await;
     let choose = "const list = document.querySelector('[data-testid=\"log-node\"]');
         list.value = [...list.options].find(o => o.text === 'workbench').value;
-        list.dispatchEvent(new Event('change'));
-        document.querySelector('.events').scrollIntoView();";
+        list.dispatchEvent(new Event('change'));";
     laptop.ask(choose).await;
     take(&laptop, Path::new(&folder), "log").await;
 }
@@ -47,6 +46,10 @@ async fn take(tab: &Tab, folder: &Path, what: &str) {
     for (screen, width, height) in [("laptop", 1280, 800), ("phone", 390, 844)] {
         for scheme in ["light", "dark"] {
             tab.resize(width, height, scheme).await;
+            if what == "log" {
+                tab.ask("document.querySelector('.events').scrollIntoView()")
+                    .await;
+            }
             // Time for round trips to be refreshed and for the page to be drawn.
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             let picture = tab.client.screenshot().await.expect("a picture");

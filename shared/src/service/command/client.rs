@@ -10,7 +10,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE};
-use crate::log::step;
+use crate::log::{event, step};
 use crate::node::Node;
 use crate::service::command::deadline::timed_out;
 use crate::service::command::job::{Job, Place};
@@ -206,16 +206,20 @@ impl Stream for Run {
         }) = &told
         {
             self.unfinished.retain(|unfinished| unfinished != target);
-            if let Ok(status) = result {
-                let target: &str = target;
-                step!(
+            let target: &str = target;
+            match result {
+                Ok(status) => step!(
                     "display",
                     self.node,
                     self.trace,
                     target,
                     status = status.0,
                     "the result is here"
-                );
+                ),
+                Err(failure) => {
+                    let (trace, code) = (self.trace, failure.code);
+                    event!(MESSAGE, DEBUG, self.node.id(), trace, target, %code, "no result");
+                }
             }
         }
         Poll::Ready(told)
