@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) struct Modules(&'static str);
 
 /// A decoder that shares none of our code, for the tests to talk to: cbor-x. (Python's cbor2 is a package
-/// of Debian's.)
+/// of Debian's.) And the compiler that checks our types.
 pub(crate) const INTEROP: Modules = Modules("interop");
 /// Whom tabs are measured beside.
 pub(crate) const BENCH: Modules = Modules("bench");
@@ -36,7 +36,7 @@ impl Modules {
         run(Command::new("npm")
             .current_dir(&folder)
             .args(["install", "--silent", "--no-audit", "--no-fund"])
-            // Nothing of it shall run here but in the browser.
+            // Nothing of it shall run while it is installed.
             .args(["--ignore-scripts", "--omit=optional", "--no-package-lock"]))?;
         files::write(&installed, &pins)
     }

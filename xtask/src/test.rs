@@ -191,7 +191,11 @@ fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
         .cargo(verb, &args)
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws))
-        .env("PEERAGE_CBOR_X", cbor_x))
+        .env("PEERAGE_CBOR_X", cbor_x)
+        .env(
+            "PEERAGE_TSC",
+            npm::INTEROP.folder(ws).join("typescript/lib/tsc.js"),
+        ))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -232,6 +236,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "streams",
         "--test",
         "interop",
+        "--test",
+        "types",
         "--test",
         "console",
         "--test",

@@ -1,0 +1,60 @@
+// What a page's program in TypeScript may say, and what its compiler finds wrong with it.
+import init, { Node, type Remote } from "./peerage";
+import { Math as Tau } from "./DistributedCalculator";
+
+interface Child { name: string; rename(to: string): string }
+interface Calculator {
+  total: number;
+  add(a: number, b: number): number;
+  each(list: number[], f: (x: number) => number): Promise<number[]>;
+  child(name: string): Child;
+}
+interface Events { overflow: { at: number } }
+
+export async function use(): Promise<void> {
+  await init();
+  const node = await Node.join({ relay: "ws://127.0.0.1:7700/mesh", name: "sample" });
+  const agent = node.agent("Calculator", { total: 0, add: (a: number, b: number) => a + b }, { version: 2 });
+  agent.emit("overflow", { at: 7 });
+
+  const calc: Remote<Calculator, Events> = node.proxy<Calculator, Events>("other", "Calculator", { timeoutMs: 500 });
+  const sum: number = await calc.add(1, 2);
+  const total: number = await calc.get("total");
+  await calc.set("total", sum + total);
+  const doubled: number[] = await calc.each([1, 2], x => x * 2);
+  const renamed: string = await calc.child("a").rename("b");
+  const on = calc.on("overflow", detail => detail.at.toFixed());
+  calc.watch("total", value => value.toFixed());
+  await on.begun;
+  on.off();
+  const pending = calc.with({ signal: AbortSignal.timeout(5) }).add(1, 2);
+  pending.cancel();
+  node.release(calc);
+  node.byReference({ doubled, renamed });
+
+  // @ts-expect-error a text is no number
+  await calc.add("1", 2);
+  // @ts-expect-error there is no such method
+  await calc.divide(1, 2);
+  // @ts-expect-error there is no such property
+  await calc.get("totals");
+  // @ts-expect-error there is no such event
+  calc.on("underflow", () => {});
+  // @ts-expect-error there is no such option
+  calc.with({ timeout: 5 });
+
+  // An interface that was written in Tau.
+  const far = node.proxy<Tau.Distributed.Calculator, Tau.Distributed.CalculatorEvents>("far", "Calculator", { version: 2 });
+  const evaluated: number = await far.evaluate("1+1");
+  far.on("progress", progress => progress.done / progress.total);
+  // @ts-expect-error steps have an operation
+  await far.run(evaluated, [{ operand: 1 }]);
+
+  const { status, results } = await node.run("calc 1+2 @*", { timeoutMs: 100, onOutput: (text, target) => text + target });
+  results?.map(result => "error" in result ? result.error.code : result.output.length + status);
+  const text: string = await node.script("1 + 1", { at: "other", onOutput: text => text.length });
+  text.trim();
+  const { readable, writable } = await node.open("other", "acme/robot/1");
+  readable.pipeTo(writable);
+  await node.close();
+}
