@@ -99,7 +99,7 @@ impl Node {
     /// # Errors
     /// As [`Rpc::agent`].
     pub fn agent(&self, name: &str, agent: impl Agent) -> Result<AgentHandle, Failure> {
-        self.rpc.agent_of(name, Arc::new(agent))
+        self.rpc.agent(name, agent)
     }
 
     /// A way to use the agent of a name at a node.

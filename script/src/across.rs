@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use peerage::rpc::{Act, CallError, Parcel, Proxy};
+use peerage::rpc::{Act, CallError, Proxy};
 use rhai::Dynamic;
 
 use crate::convert::{pack_list, unpack};
@@ -38,11 +38,7 @@ pub(crate) async fn across(
     for peer in peers {
         // Each node reads the script once, and has it for as long as it is held here.
         let loading = scripts.rpc().proxy(peer, AGENT);
-        let loading = loading.ask(
-            Act::Call,
-            "load",
-            arguments(vec![source.to_owned().into()])?,
-        );
+        let loading = loading.ask(Act::Call, "load", pack_list(&[source.to_owned().into()])?);
         work.nodes.push(Some(loading.pipelined()));
     }
     for node in 0..peers.len() {
@@ -90,7 +86,7 @@ impl Work {
         let Some(item) = self.waiting.pop_front() else {
             return Ok(());
         };
-        let args = arguments(vec![(function as i64).into(), data[item].clone()])?;
+        let args = pack_list(&[(function as i64).into(), data[item].clone()])?;
         let call = script.ask(Act::Call, "apply", args);
         self.running.push(Box::pin(async move {
             let result = match call.await {
@@ -102,8 +98,4 @@ impl Work {
         }));
         Ok(())
     }
-}
-
-fn arguments(list: Vec<Dynamic>) -> Result<Parcel, String> {
-    pack_list(&list)
 }

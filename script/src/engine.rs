@@ -169,8 +169,8 @@ fn register_method(engine: &mut Engine, tape: &Arc<Tape>, name: &str) {
         let call = move |_: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
             let object = args[0].read_lock::<Object>().map(|object| object.clone());
             let object = object.ok_or_else(|| wrong("expected a remote object"))?;
-            let args = args[1..].iter().map(|arg| (**arg).clone()).collect();
-            object.call(&tape, &method, args)
+            let args: Vec<_> = args[1..].iter().map(|arg| (**arg).clone()).collect();
+            object.call(&tape, &method, &args)
         };
         engine.register_raw_fn(name, types, call);
     }

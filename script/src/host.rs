@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peerage::rpc::{Act, Proxy, Reference, Rpc};
+use peerage::rpc::{Act, Parcel, Proxy, Reference, Rpc};
 use rhai::{Dynamic, Engine, EvalAltResult};
 
 use crate::convert::{pack, pack_list};
@@ -30,30 +30,14 @@ impl Object {
     }
 
     /// What a method of it returns.
-    pub(crate) fn call(&self, tape: &Tape, name: &str, args: Vec<Dynamic>) -> Answer {
-        let args = pack_list(&args).map_err(wrong)?;
-        tape.wait_for(|| Wish::Ask {
-            object: self.0.clone(),
-            act: Act::Call,
-            name: name.to_owned(),
-            args,
-        })
+    pub(crate) fn call(&self, tape: &Tape, name: &str, args: &[Dynamic]) -> Answer {
+        self.ask(tape, Act::Call, name, pack_list(args).map_err(wrong)?)
     }
 
-    fn get(&self, tape: &Tape, name: &str) -> Answer {
+    fn ask(&self, tape: &Tape, act: Act, name: &str, args: Parcel) -> Answer {
         tape.wait_for(|| Wish::Ask {
             object: self.0.clone(),
-            act: Act::Get,
-            name: name.to_owned(),
-            args: peerage::rpc::Parcel::default(),
-        })
-    }
-
-    fn set(&self, tape: &Tape, name: &str, value: &Dynamic) -> Answer {
-        let args = pack(value).map_err(wrong)?;
-        tape.wait_for(|| Wish::Ask {
-            object: self.0.clone(),
-            act: Act::Set,
+            act,
             name: name.to_owned(),
             args,
         })
@@ -87,12 +71,14 @@ pub(crate) fn register(engine: &mut Engine, tape: &Arc<Tape>) {
     });
     let told = Arc::clone(tape);
     engine.register_fn("get", move |object: &mut Object, name: &str| {
-        object.get(&told, name)
+        object.ask(&told, Act::Get, name, Parcel::default())
     });
     let told = Arc::clone(tape);
     engine.register_fn(
         "set",
-        move |object: &mut Object, name: &str, value: Dynamic| object.set(&told, name, &value),
+        move |object: &mut Object, name: &str, value: Dynamic| {
+            object.ask(&told, Act::Set, name, pack(&value).map_err(wrong)?)
+        },
     );
 }
 

@@ -8,8 +8,8 @@ use futures_util::future::{BoxFuture, Either, select};
 use peerage::error::Code;
 use peerage::log::MESSAGE;
 use peerage::rpc::{
-    Act, Agent, AgentHandle, CallError, Emitter, Handling, Interface, Parcel, Reference, Request,
-    Rpc, Thrown,
+    Act, Agent, AgentHandle, CallError, Handling, Interface, Parcel, Reference, Request, Rpc,
+    Thrown,
 };
 use peerage::service::command::Commands;
 use peerage::{Failure, Time};
@@ -363,8 +363,6 @@ impl Agent for Out {
         let written = written.map(|text| (self.0)(&text)).map_err(CallError::from);
         Box::pin(core::future::ready(written.map(|()| Parcel::default())))
     }
-
-    fn attached(&self, _: Emitter) {}
 }
 
 fn interface(name: &str, methods: &[&str]) -> Interface {

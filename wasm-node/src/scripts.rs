@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use js_sys::{Function, Promise};
 use peerage::Failure;
 use peerage::error::Code;
+use peerage::log::ERROR;
 use peerage::rpc::Rpc;
 use peerage::service::command::Commands;
 use peerage_script::{Limits, Platform, Script, ScriptError, Scripts};
@@ -17,7 +18,7 @@ use web_sys::Response;
 use crate::error::{call_to_js, to_js};
 use crate::node::Node;
 use crate::options::{ScriptOptions, script};
-use crate::page::text_of;
+use crate::page::{name_of, text_of};
 use crate::platform::window;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -79,7 +80,8 @@ fn tell(out: Option<&Function>, text: &str) {
     if let Some(out) = out
         && let Err(error) = out.call1(&JsValue::NULL, &text.into())
     {
-        tracing::warn!(error = text_of(&error), "a script's listener failed");
+        let error = name_of(&error);
+        tracing::warn!(target: ERROR, error, "a script's listener failed");
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use js_sys::{Array, Function, Object, Reflect};
 use peerage::NodeId;
 use peerage::error::Code;
+use peerage::log::ERROR;
 use peerage::rpc::{self, Act, CallError, Emitter, Handling, Interface, Parcel, Request};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
@@ -285,7 +286,7 @@ impl Own {
         match self.read(name).and_then(|js| self.objects.parcel(&js)) {
             Ok(value) => emitter.tell(Act::Watch, name, value),
             // The page does not fail for who looks at it.
-            Err(error) => tracing::warn!(%error, name, "a property cannot be told"),
+            Err(_) => tracing::warn!(target: ERROR, name, "a property cannot be told"),
         }
     }
 }

@@ -149,10 +149,12 @@ impl Rpc {
         pointer: &Pointer,
         fetched: &mut Vec<Pending>,
     ) -> Reference {
-        if pointer.node == state.me {
-            return self.own(state, pointer);
-        }
-        let taken = if pointer.node == from.0 {
+        let taken = if pointer.node == state.me {
+            // It comes home.
+            let export = state.exports.get_mut(&pointer.handle);
+            let own = export.map(|export| export.held(self, pointer.handle));
+            own.ok_or_else(|| stale().into())
+        } else if pointer.node == from.0 {
             self.take_theirs(state, from, pointer)
         } else {
             self.take_third(state, from, pointer, fetched)
@@ -198,23 +200,6 @@ impl Rpc {
         Ok(state.connection(through)?.add(self, through, pointer))
     }
 
-    /// An object of this node that comes home.
-    fn own(&self, state: &mut State, pointer: &Pointer) -> Reference {
-        let Some(export) = state.exports.get_mut(&pointer.handle) else {
-            return Reference::stale(self.clone(), pointer.clone(), stale().into());
-        };
-        if let Some(held) = export.guard.upgrade() {
-            return Reference(held);
-        }
-        let held = Arc::new(Held {
-            pointer: pointer.clone(),
-            place: Place::Here(export.what.clone()),
-            rpc: self.clone(),
-        });
-        export.guard = Arc::downgrade(&held);
-        Reference(held)
-    }
-
     /// An object of another node is not held here any longer.
     pub(super) fn release(&self, through: Key, handle: Handle, count: u64) {
         self.with(|state| {
@@ -236,11 +221,10 @@ impl Rpc {
     /// Lets somebody read from a line, and somebody write to it.
     fn attend(&self, state: &mut State, key: Key, side: Side, stream: Arc<Stream>) {
         let (reading, writing) = (self.clone(), self.clone());
-        let read = Arc::clone(&stream);
-        state.spawn(Box::pin(async move { reading.read(key, side, read).await }));
         state.spawn(Box::pin(
-            async move { writing.write(key, side, stream).await },
+            async move { reading.read(key, side, stream).await },
         ));
+        state.spawn(Box::pin(async move { writing.write(key, side).await }));
     }
 
     async fn read(&self, key: Key, side: Side, stream: Arc<Stream>) {
@@ -263,21 +247,14 @@ impl Rpc {
                 break failure;
             }
         };
-        self.with(|state| {
-            let line = state.line(key, side);
-            if line.is_some_and(|line| Arc::ptr_eq(&line.stream, &stream)) {
-                state.end(key, &failure);
-            }
-        });
+        self.with(|state| state.end(key, &failure));
     }
 
-    async fn write(&self, key: Key, side: Side, stream: Arc<Stream>) {
+    async fn write(&self, key: Key, side: Side) {
         poll_fn(|cx| {
             self.with(|state| {
                 loop {
-                    let line = state.line(key, side);
-                    let line = line.filter(|line| Arc::ptr_eq(&line.stream, &stream));
-                    let Some(line) = line else {
+                    let Some(line) = state.line(key, side) else {
                         return Poll::Ready(());
                     };
                     match line.poll_flush(cx) {
@@ -380,7 +357,7 @@ impl Connection {
     }
 }
 
-/// The bytes of a value; none for none.
+/// The bytes of a value.
 pub(super) fn body_of(parcel: &Parcel) -> Bytes {
     encode(parcel.value(), Form::Natural)
 }

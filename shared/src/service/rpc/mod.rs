@@ -57,8 +57,8 @@ use crate::error::{Code, Failure};
 use crate::limits::OBJECT_NAME_BYTES_MAX;
 use crate::log::event;
 use crate::node::Node;
-use crate::object::{Handle, Pointer};
-use reference::{Exported, Held, Place};
+use crate::object::Handle;
+use reference::Exported;
 use state::{Export, State};
 
 /// The protocol's id.
@@ -170,37 +170,19 @@ impl Rpc {
 
     fn export(&self, what: Exported) -> Reference {
         let fresh = self.new_handle();
-        let (reference, attached) = self.with(|state| {
+        let (reference, is_new) = self.with(|state| {
             let identity = what.identity();
             let known = identity.and_then(|identity| state.identities.get(&identity).copied());
             let handle = known.unwrap_or(fresh);
-            let guard = known.and_then(|handle| state.exports.get(&handle)?.guard.upgrade());
-            if let Some(held) = guard {
-                return (Reference(held), false);
-            }
-            let reference = Reference(Arc::new(Held {
-                pointer: Pointer {
-                    node: state.me,
-                    handle,
-                    future: matches!(what, Exported::Future(_)),
-                },
-                place: Place::Here(what.clone()),
-                rpc: self.clone(),
-            }));
-            let guard = Arc::downgrade(&reference.0);
-            if let Some(export) = state.exports.get_mut(&handle) {
-                export.guard = guard;
-                return (reference, false);
-            }
             if let Some(identity) = identity {
                 state.identities.insert(identity, handle);
             }
-            state
-                .exports
-                .insert(handle, Export::new(what.clone(), guard));
-            (reference, true)
+            let is_new = !state.exports.contains_key(&handle);
+            let export = state.exports.entry(handle);
+            let export = export.or_insert_with(|| Export::new(what.clone()));
+            (export.held(self, handle), is_new)
         });
-        if attached && let Exported::Object(agent) = &what {
+        if is_new && let Exported::Object(agent) = &what {
             agent.attached(Emitter::new(self.clone(), reference.pointer().handle));
         }
         reference

@@ -12,7 +12,7 @@ use super::agent::{Act, Agent};
 use super::connection::body_of;
 use super::fault::CallError;
 use super::parcel::Parcel;
-use super::server::{check_interface, guarded, read};
+use super::server::{check_interface, read};
 use super::slot::Content;
 use super::state::{Key, Running, Side, State};
 use super::wire::{Answer, message};
@@ -88,7 +88,7 @@ impl Rpc {
     /// Tells a new listener what the property is.
     pub(super) fn tell_present(&self, handle: Handle, agent: Arc<dyn Agent>, listener: Listener) {
         let caller = listener.through.map(|key| key.0);
-        let got = guarded(agent, read(Act::Watch, &listener.name, caller));
+        let got = self.guarded(agent, read(Act::Watch, &listener.name, caller));
         let (this, told_to) = (self.clone(), listener.clone());
         let (task, abort) = abortable(async move {
             let value = got.await.map(told);

@@ -1,10 +1,9 @@
 //! The answering side: requests of other nodes for this one's objects.
 
-use core::any::Any;
 use core::panic::AssertUnwindSafe;
 use core::task::{Context, Poll, Waker};
 use std::panic::catch_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,7 +15,7 @@ use super::connection::{body_of, stale};
 use super::fault::{CallError, Thrown};
 use super::later::Awaited;
 use super::parcel::Parcel;
-use super::reference::Exported;
+use super::reference::{Exported, Held, Place, Reference};
 use super::slot::Content;
 use super::state::{Export, Key, Running, Side, State};
 use super::wire::{self, Answer, Ask, Target, message};
@@ -25,7 +24,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX, REQUESTS_MAX};
 use crate::log::event;
-use crate::object::{self, Handle};
+use crate::object::{self, Handle, Pointer};
 use crate::wire::DecodeError;
 
 /// What a request is for.
@@ -203,15 +202,15 @@ impl Rpc {
             caller,
         };
         match act {
-            Act::Call | Act::Get => Ok(guarded(agent, request)),
+            Act::Call | Act::Get => Ok(self.guarded(agent, request)),
             Act::Set => {
-                let set = guarded(Arc::clone(&agent), request);
+                let set = self.guarded(Arc::clone(&agent), request);
                 let (this, name) = (self.clone(), name.to_owned());
                 Ok(Box::pin(async move {
                     let done = set.await?;
                     if this.is_heard(handle, Act::Watch, &name) {
                         // What it is now may not be what it was set to.
-                        let value = guarded(agent, read(Act::Get, &name, caller)).await;
+                        let value = this.guarded(agent, read(Act::Get, &name, caller)).await;
                         let values = value.into_iter();
                         values.for_each(|value| this.tell(handle, Act::Watch, &name, value));
                     }
@@ -222,6 +221,25 @@ impl Rpc {
             Act::Await => Ok(ready(self.share(agent).into())),
             Act::Hold | Act::Watch | Act::Subscribe => Err(not_of_an_object()),
         }
+    }
+
+    /// Lets an agent see to a request. If it panics, that is an error of this request and of no other.
+    pub(super) fn guarded(&self, agent: Arc<dyn Agent>, request: Request<'_>) -> Handling {
+        let this = self.clone();
+        match catch_unwind(AssertUnwindSafe(|| agent.handle(request))) {
+            Ok(handling) => {
+                let handled = AssertUnwindSafe(handling).catch_unwind();
+                Box::pin(handled.map(move |result| result.unwrap_or_else(|_| Err(this.panicked()))))
+            }
+            Err(_) => Box::pin(core::future::ready(Err(self.panicked()))),
+        }
+    }
+
+    /// What a panic said may hold anything, and so is told to nobody: the platform's own hook has it.
+    fn panicked(&self) -> CallError {
+        event!(ERROR, ERROR, self.node().id(), "an agent panicked");
+        let message = "the object failed in a way that it did not foresee";
+        Thrown::new("Panic", message).into()
     }
 
     /// Asks what is not there yet.
@@ -354,14 +372,32 @@ impl State {
 }
 
 impl Export {
-    pub(super) fn new(what: Exported, guard: std::sync::Weak<super::reference::Held>) -> Self {
+    pub(super) fn new(what: Exported) -> Self {
         Self {
             what,
-            guard,
+            guard: Weak::new(),
             holders: 0,
             name: None,
             listeners: Vec::new(),
         }
+    }
+
+    /// The object, held by this node itself: once more, or anew.
+    pub(super) fn held(&mut self, rpc: &Rpc, handle: Handle) -> Reference {
+        if let Some(held) = self.guard.upgrade() {
+            return Reference(held);
+        }
+        let held = Arc::new(Held {
+            pointer: Pointer {
+                node: rpc.node().id(),
+                handle,
+                future: matches!(self.what, Exported::Future(_)),
+            },
+            place: Place::Here(self.what.clone()),
+            rpc: rpc.clone(),
+        });
+        self.guard = Arc::downgrade(&held);
+        Reference(held)
     }
 }
 
@@ -390,30 +426,6 @@ pub(super) fn unknown_agent(name: &str) -> CallError {
     Code::UnknownName
         .because(format!("there is no agent `{name}` there"))
         .into()
-}
-
-/// Lets an agent see to a request. If it panics, that is an error of this request and of no other.
-pub(super) fn guarded(agent: Arc<dyn Agent>, request: Request<'_>) -> Handling {
-    match catch_unwind(AssertUnwindSafe(|| agent.handle(request))) {
-        Ok(handling) => {
-            let handled = AssertUnwindSafe(handling).catch_unwind();
-            Box::pin(handled.map(|result| result.unwrap_or_else(|panic| Err(panicked(&*panic)))))
-        }
-        Err(panic) => Box::pin(core::future::ready(Err(panicked(&*panic)))),
-    }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> CallError {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("without a word");
-    tracing::error!(panic = text, "an agent panicked");
-    // What exactly went wrong in it is for its own log.
-    Thrown::new(
-        "Panic",
-        "the object failed in a way that it did not foresee",
-    )
-    .into()
 }
 
 /// A request for what a property is.

@@ -15,6 +15,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::NodeId;
 use crate::Time;
+use crate::object::Pointer;
 use crate::service::zone::Zone;
 
 /// Nodes `a`, `b` and `c` on a relay, each with its objects.
