@@ -22,6 +22,7 @@ mod de;
 mod decode;
 mod dynamic;
 mod encode;
+mod graft;
 mod ser;
 #[cfg(test)]
 mod tests;

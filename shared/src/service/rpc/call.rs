@@ -95,7 +95,7 @@ impl Asking {
     /// Lets it go on though nobody waits for it.
     pub fn detach(self) {
         let rpc = self.rpc.clone();
-        rpc.with(|state| state.spawn(Box::pin(self.map(drop))));
+        rpc.spawn(self.map(drop));
     }
 
     /// That the result of the call before it is no object may be because that failed.

@@ -17,7 +17,7 @@ use super::fault::CallError;
 use super::news::Listener;
 use super::parcel::Parcel;
 use super::reference::{Exported, Place, Reference};
-use super::server::{check_interface, no_object, unknown_agent};
+use super::server::{Found, check_interface, no_object, unknown_agent};
 use super::slot::Content;
 use super::state::{Key, Side, State};
 use super::wire::{self, Answer, Ask, Target, message};
@@ -26,6 +26,26 @@ use crate::id::NodeId;
 use crate::limits::REQUESTS_MAX;
 use crate::log::event;
 use crate::object;
+
+/// What is wanted of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) act: Act,
+    /// Of a method, a property or an event.
+    pub(super) name: &'a str,
+    pub(super) lane: Option<&'a str>,
+}
+
+impl<'a> Wish<'a> {
+    /// In no lane.
+    pub(super) fn plain(act: Act, name: &'a str) -> Self {
+        Self {
+            act,
+            name,
+            lane: None,
+        }
+    }
+}
 
 /// The slot of an answer; what was asked is cancelled when this is dropped before.
 pub(super) struct Pending {
@@ -187,20 +207,19 @@ impl Rpc {
     pub(super) fn send_to(
         &self,
         peer: NodeId,
-        act: Act,
         target: Target<'_>,
-        name: &str,
+        wish: Wish<'_>,
         args: &Parcel,
     ) -> Result<Pending, CallError> {
         let body = body_of(args);
         self.with(|state| {
             let key = self.connection_to(state, peer)?;
-            match self.ask(state, key, act, target.clone(), name, (args, &body)) {
+            match self.ask(state, key, target.clone(), wish, (args, &body)) {
                 // What had ended before it was asked does not answer; another may.
                 Err(CallError::Failed(failure)) if is_end(failure.code) => {
                     state.end(key, &failure);
                     let key = self.connection_to(state, peer)?;
-                    self.ask(state, key, act, target, name, (args, &body))
+                    self.ask(state, key, target, wish, (args, &body))
                 }
                 other => other,
             }
@@ -210,9 +229,8 @@ impl Rpc {
     pub(super) fn send_through(
         &self,
         key: Key,
-        act: Act,
         target: Target<'_>,
-        name: &str,
+        wish: Wish<'_>,
         args: &Parcel,
     ) -> Result<Pending, CallError> {
         let body = body_of(args);
@@ -221,7 +239,7 @@ impl Rpc {
             if state.line(key, Side::Asking).is_none() && self.connection_to(state, key.0)? != key {
                 return Err(stale().into());
             }
-            self.ask(state, key, act, target, name, (args, &body))
+            self.ask(state, key, target, wish, (args, &body))
         })
     }
 
@@ -229,9 +247,8 @@ impl Rpc {
         &self,
         state: &mut State,
         key: Key,
-        act: Act,
         target: Target<'_>,
-        name: &str,
+        Wish { act, name, lane }: Wish<'_>,
         (args, body): (&Parcel, &Bytes),
     ) -> Result<Pending, CallError> {
         if state.connection(key)?.asked >= REQUESTS_MAX {
@@ -251,6 +268,7 @@ impl Rpc {
                 target,
                 name,
                 transit,
+                lane,
             };
             message(&Ask::Request(request), body)
         };
@@ -265,28 +283,19 @@ impl Rpc {
     pub(super) fn ask_object(
         &self,
         reference: &Reference,
-        act: Act,
-        name: &str,
+        wish: Wish<'_>,
         args: Parcel,
     ) -> Result<Pending, CallError> {
         let handle = reference.pointer().handle;
-        match &reference.0.place {
-            Place::Here(Exported::Object(agent)) => {
-                let agent = Arc::clone(agent);
-                Ok(self.start(self.apply(handle, agent, act, name, args, None)?))
-            }
-            Place::Here(Exported::Future(future)) if act == Act::Await => {
-                Ok(self.start(future.clone().boxed()))
-            }
-            Place::Here(Exported::Future(future)) => {
-                let later = self.apply_later(future.clone(), act, name.to_owned(), args);
-                Ok(self.start(later))
-            }
+        let found = match &reference.0.place {
+            Place::Here(Exported::Object(agent)) => Found::Object(handle, Arc::clone(agent)),
+            Place::Here(Exported::Future(future)) => Found::Future(handle, future.clone()),
             Place::There { through, .. } => {
-                self.send_through(*through, act, Target::Object(handle), name, &args)
+                return self.send_through(*through, Target::Object(handle), wish, &args);
             }
-            Place::Stale(error) => Err(error.clone()),
-        }
+            Place::Stale(error) => return Err(error.clone()),
+        };
+        Ok(self.start(self.see_to(found, wish, args, None)?))
     }
 
     /// Does something here, from now on, for which somebody waits.
@@ -340,7 +349,8 @@ impl Rpc {
             Place::Here(Exported::Future(_)) => return Err(no_object()),
             Place::There { through, .. } => {
                 let target = Target::Object(handle);
-                let sent = self.send_through(*through, act, target, name, &Parcel::default())?;
+                let wish = Wish::plain(act, name);
+                let sent = self.send_through(*through, target, wish, &Parcel::default())?;
                 return Ok(Listening::On {
                     pending: sent,
                     _object: Some(reference.clone()),

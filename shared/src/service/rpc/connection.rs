@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Rpc;
 use super::agent::Act;
-use super::client::Pending;
+use super::client::{Pending, Wish};
 use super::fault::CallError;
 use super::line::Line;
 use super::parcel::{self, Parcel};
@@ -196,7 +196,7 @@ impl Rpc {
         }
         let (target, nothing) = (Target::Object(pointer.handle), Parcel::default());
         let asked = (&nothing, &body_of(&nothing));
-        fetched.push(self.ask(state, through, Act::Hold, target, "", asked)?);
+        fetched.push(self.ask(state, through, target, Wish::plain(Act::Hold, ""), asked)?);
         Ok(state.connection(through)?.add(self, through, pointer))
     }
 

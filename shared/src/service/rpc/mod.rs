@@ -58,6 +58,7 @@ use crate::limits::OBJECT_NAME_BYTES_MAX;
 use crate::log::event;
 use crate::node::Node;
 use crate::object::Handle;
+use crate::service::lane::{Lanes, Turn};
 use reference::Exported;
 use state::{Export, State};
 
@@ -71,6 +72,8 @@ pub struct Rpc(Arc<Shared>);
 struct Shared {
     node: Node,
     state: Mutex<State>,
+    lanes: Lanes,
+    departures: Lanes,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -79,7 +82,12 @@ impl Rpc {
     /// The objects of a node.
     pub fn new(node: Node) -> Self {
         let state = Mutex::new(State::new(node.id()));
-        Self(Arc::new(Shared { node, state }))
+        Self(Arc::new(Shared {
+            node,
+            state,
+            lanes: Lanes::default(),
+            departures: Lanes::default(),
+        }))
     }
 
     /// Answers others, and hears their answers, until this node leaves. Somebody has to run this future.
@@ -158,6 +166,26 @@ impl Rpc {
     /// The node that these belong to.
     pub fn node(&self) -> &Node {
         &self.0.node
+    }
+
+    /// The lanes of those who ask something of this node.
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.0.lanes
+    }
+
+    /// A turn to be sent to the node of a name, of which it is not known yet whose it is.
+    pub(crate) fn departure(&self, name: &str) -> Turn {
+        self.0.departures.enter(self.node().id(), name)
+    }
+
+    /// Whether anything waits to know whom it shall be sent to.
+    pub(crate) fn is_departing(&self) -> bool {
+        !self.0.departures.is_empty()
+    }
+
+    /// Lets something go on for as long as this node serves.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.with(|state| state.spawn(Box::pin(task)));
     }
 
     /// How many objects of this node others can name, and how many of other nodes are held here.

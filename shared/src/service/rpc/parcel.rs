@@ -87,6 +87,30 @@ impl Parcel {
         }
     }
 
+    /// A list of these.
+    pub fn list(parcels: impl IntoIterator<Item = Self>) -> Self {
+        let mut references = Vec::new();
+        let values = parcels.into_iter().map(|parcel| {
+            references.extend(parcel.references);
+            parcel.value
+        });
+        let value = Value::list(values);
+        Self { value, references }
+    }
+
+    /// The items of a list, each by itself; nothing for anything else.
+    pub fn into_parts(self) -> Vec<Self> {
+        let references = self.references;
+        let parts = self.value.into_parts().into_iter();
+        let part = |value: Value| {
+            let own = pointers(&value).unwrap_or_default().into_iter();
+            let own = own.filter_map(|p| references.iter().find(|r| r.pointer() == p));
+            let references = own.cloned().collect();
+            Self { value, references }
+        };
+        parts.map(part).collect()
+    }
+
     /// The value.
     pub fn value(&self) -> &Value {
         &self.value

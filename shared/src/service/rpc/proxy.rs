@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::agent::{Act, Interface};
 use super::call::{Asking, Call, Listening, Subscription};
-use super::client::Pending;
+use super::client::{Pending, Wish};
 use super::fault::CallError;
 use super::later::Awaited;
 use super::parcel::Parcel;
 use super::reference::Reference;
-use super::server::no_object;
+use super::server::{Found, no_object};
 use super::wire::Target;
 use super::{Rpc, check_name};
 use crate::Time;
@@ -26,6 +26,7 @@ pub struct Proxy {
     rpc: Rpc,
     whom: Whom,
     timeout: Option<Time>,
+    lane: Option<Arc<str>>,
 }
 
 /// Which object is used.
@@ -77,6 +78,7 @@ impl Rpc {
             rpc: self.clone(),
             whom,
             timeout: None,
+            lane: None,
         }
     }
 }
@@ -87,6 +89,7 @@ impl Proxy {
             rpc: reference.0.rpc.clone(),
             whom: Whom::Object(reference),
             timeout: None,
+            lane: None,
         }
     }
 
@@ -95,6 +98,7 @@ impl Proxy {
             rpc,
             whom: Whom::Result(result),
             timeout: None,
+            lane: None,
         }
     }
 
@@ -103,6 +107,16 @@ impl Proxy {
     pub fn with_timeout(self, timeout: Time) -> Self {
         Self {
             timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    /// The same, where calls, and what is asked of properties, begin in the order made, each after the one
+    /// before it in this lane has ended. A lane is this node's own at each node that it calls.
+    #[must_use]
+    pub fn in_lane(self, lane: impl Into<Arc<str>>) -> Self {
+        Self {
+            lane: Some(lane.into()),
             ..self
         }
     }
@@ -213,6 +227,11 @@ impl Proxy {
 
     fn begin(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
         let rpc = &self.rpc;
+        let wish = Wish {
+            act,
+            name,
+            lane: self.lane.as_deref(),
+        };
         if matches!(act, Act::Hold | Act::Watch | Act::Subscribe) {
             let message =
                 "expected a call, a property or a description; `listen` begins a subscription";
@@ -225,33 +244,40 @@ impl Proxy {
                 version,
             } => match self.peer_of(node)? {
                 Some(peer) if peer == rpc.node().id() => {
-                    rpc.ask_object(&rpc.named(agent, *version)?, act, name, args)
+                    rpc.ask_object(&rpc.named(agent, *version)?, wish, args)
                 }
                 Some(peer) => {
                     let target = Target::Agent(agent, *version);
-                    rpc.send_to(peer, act, target, name, &args)
+                    rpc.send_to(peer, target, wish, &args)
                 }
                 None => {
                     let (this, name) = (self.clone(), name.to_owned());
-                    let later = async move { this.found().await?.ask(act, &name, args).await };
+                    let departure = rpc.departure(node.text());
+                    let later = async move {
+                        departure.come().await;
+                        let asking = this.found().await?.ask(act, &name, args);
+                        drop(departure);
+                        asking.await
+                    };
                     Ok(rpc.start(Box::pin(later)))
                 }
             },
-            Whom::Object(reference) => rpc.ask_object(reference, act, name, args),
+            Whom::Object(reference) => rpc.ask_object(reference, wish, args),
             Whom::Result(coming) => {
                 let asked = coming.call.as_ref().map_err(CallError::clone)?.asked();
                 match (coming.result.peek(), asked) {
                     (Some(result), _) => {
                         let come = result.clone()?;
                         let reference = come.as_reference().ok_or_else(no_object)?;
-                        rpc.ask_object(reference, act, name, args)
+                        rpc.ask_object(reference, wish, args)
                     }
                     (None, Some((key, id))) => {
-                        rpc.send_through(key, act, Target::Answer(id), name, &args)
+                        rpc.send_through(key, Target::Answer(id), wish, &args)
                     }
                     (None, None) => {
                         let coming = coming.result.clone();
-                        Ok(rpc.start(rpc.apply_later(coming, act, name.to_owned(), args)))
+                        let found = Found::Pending(coming.boxed());
+                        Ok(rpc.start(rpc.see_to(found, wish, args, None)?))
                     }
                 }
             }
@@ -262,6 +288,8 @@ impl Proxy {
     fn peer_of(&self, node: &Address) -> Result<Option<NodeId>, Failure> {
         match node {
             Address::Id(id) => Ok(Some(*id)),
+            // What was asked of a name before this, and waits to know whose it is, goes first.
+            Address::Text(_) if self.rpc.is_departing() => Ok(None),
             Address::Text(text) => self.resolve(text).now_or_never().transpose(),
         }
     }
@@ -293,6 +321,7 @@ impl Proxy {
             whom: proxy,
             rpc: self.rpc,
             timeout: None,
+            lane: self.lane,
         })
     }
 
@@ -310,7 +339,7 @@ impl Proxy {
                 }
                 Some(peer) => {
                     let target = Target::Agent(agent, *version);
-                    let sent = rpc.send_to(peer, act, target, name, &nothing)?;
+                    let sent = rpc.send_to(peer, target, Wish::plain(act, name), &nothing)?;
                     Ok(Listening::On {
                         pending: sent,
                         _object: None,
@@ -318,6 +347,7 @@ impl Proxy {
                 }
                 None => {
                     let (this, name) = (self.clone(), name.to_owned());
+                    // Nothing waits for a subscription: it need not have been read to let others go.
                     let later = async move { this.found().await?.begin_to_listen(act, &name) };
                     Ok(Listening::Beginning(Box::pin(later)))
                 }
@@ -349,6 +379,16 @@ impl PartialEq for Proxy {
                 },
             ) => (node, name) == (at, other),
             _ => false,
+        }
+    }
+}
+
+impl Address {
+    /// As it was written.
+    fn text(&self) -> &str {
+        match self {
+            Self::Id(_) => "",
+            Self::Text(text) => text,
         }
     }
 }

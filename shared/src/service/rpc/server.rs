@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::abortable;
 
 use super::agent::{Act, Agent, Handling, Request};
-use super::client::{Pending, bad_value};
+use super::client::{Pending, Wish, bad_value};
 use super::connection::{body_of, stale};
 use super::fault::{CallError, Thrown};
 use super::later::Awaited;
@@ -28,11 +28,11 @@ use crate::object::{self, Handle, Pointer};
 use crate::wire::DecodeError;
 
 /// What a request is for.
-enum Found {
+pub(super) enum Found {
     Object(Handle, Arc<dyn Agent>),
     Future(Handle, Awaited),
-    /// What another request returns.
-    Pending(Pending),
+    /// What another call returns.
+    Pending(Handling),
 }
 
 /// What is done for a request.
@@ -128,7 +128,7 @@ impl Rpc {
         let slot = state.new_slot(None, Content::Nothing);
         if let Some(reference) = answered {
             state.put(slot, Ok(reference.into()));
-            return Ok(Found::Pending(Pending::new(self.clone(), slot)));
+            return Ok(Found::Pending(Box::pin(Pending::new(self.clone(), slot))));
         }
         let slots = &mut state.slots;
         let connection = state.connections.get_mut(&key);
@@ -139,7 +139,7 @@ impl Rpc {
                     waiting.retain(|slot| slots.contains_key(slot));
                 }
                 waiting.push(slot);
-                Ok(Found::Pending(Pending::new(self.clone(), slot)))
+                Ok(Found::Pending(Box::pin(Pending::new(self.clone(), slot))))
             }
             _ => {
                 slots.remove(&slot);
@@ -162,31 +162,66 @@ impl Rpc {
         {
             agent.interface().check(*version)?;
         }
+        let lane = request.lane;
+        let wish = Wish { act, name, lane };
         Ok(match (act, found) {
             (Act::Hold, Found::Object(handle, _) | Found::Future(handle, _)) => {
                 self.with(|state| state.hold_asked(key, handle))?;
                 Begun::Now(ready(Parcel::default()))
             }
-            (Act::Await, Found::Future(_, future)) => Begun::Now(future.boxed()),
             (Act::Watch | Act::Subscribe, Found::Object(handle, agent)) => {
                 self.listen(key, request.id, (act, name), handle, &agent)?;
                 Begun::Listening
             }
             (Act::Hold | Act::Watch | Act::Subscribe, _) => return Err(not_of_an_object()),
-            (_, Found::Object(handle, agent)) => {
-                Begun::Now(self.apply(handle, agent, act, name, args, Some(caller))?)
+            (_, found @ Found::Pending(_)) => {
+                Begun::InTurn(self.see_to(found, wish, args, Some(caller))?)
             }
-            (_, Found::Future(_, future)) => {
-                Begun::Now(self.apply_later(future, act, name.to_owned(), args))
-            }
-            (_, Found::Pending(pending)) => {
-                Begun::InTurn(self.apply_later(pending, act, name.to_owned(), args))
-            }
+            (_, found) => Begun::Now(self.see_to(found, wish, args, Some(caller))?),
+        })
+    }
+
+    /// Sees to a call, or to what is asked of a property or a future, when its lane lets it.
+    pub(super) fn see_to(
+        &self,
+        found: Found,
+        wish: Wish<'_>,
+        args: Parcel,
+        caller: Option<NodeId>,
+    ) -> Result<Handling, CallError> {
+        let Some(lane) = wish.lane else {
+            return self.see_to_now(found, wish, args, caller);
+        };
+        check_name(lane)?;
+        let whose = caller.unwrap_or_else(|| self.node().id());
+        let turn = self.lanes().enter(whose, lane);
+        let (this, act, name) = (self.clone(), wish.act, wish.name.to_owned());
+        Ok(Box::pin(async move {
+            turn.come().await;
+            let wish = Wish::plain(act, &name);
+            let result = this.see_to_now(found, wish, args, caller)?.await;
+            drop(turn);
+            result
+        }))
+    }
+
+    fn see_to_now(
+        &self,
+        found: Found,
+        Wish { act, name, .. }: Wish<'_>,
+        args: Parcel,
+        caller: Option<NodeId>,
+    ) -> Result<Handling, CallError> {
+        Ok(match found {
+            Found::Object(handle, agent) => self.apply(handle, agent, act, name, args, caller)?,
+            Found::Future(_, future) if act == Act::Await => future.boxed(),
+            Found::Future(_, future) => self.apply_later(future, act, name.to_owned(), args),
+            Found::Pending(pending) => self.apply_later(pending, act, name.to_owned(), args),
         })
     }
 
     /// Lets one of this node's own objects see to a request.
-    pub(super) fn apply(
+    fn apply(
         &self,
         handle: Handle,
         agent: Arc<dyn Agent>,
@@ -243,7 +278,7 @@ impl Rpc {
     }
 
     /// Asks what is not there yet.
-    pub(super) fn apply_later<F>(&self, coming: F, act: Act, name: String, args: Parcel) -> Handling
+    fn apply_later<F>(&self, coming: F, act: Act, name: String, args: Parcel) -> Handling
     where
         F: Future<Output = Result<Parcel, CallError>> + Send + 'static,
     {

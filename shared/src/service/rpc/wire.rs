@@ -52,6 +52,9 @@ pub(super) struct Request<'b> {
     /// The number under which references of other nodes in the value are kept until they are taken.
     #[n(4)]
     pub(super) transit: Option<u64>,
+    /// It begins after the requests of the same lane that came before it.
+    #[b(5)]
+    pub(super) lane: Option<&'b str>,
 }
 
 /// What can be wanted of an object.
@@ -228,6 +231,7 @@ mod tests {
                     target,
                     name,
                     transit,
+                    lane: None,
                 }),
                 &[],
             )

@@ -446,6 +446,7 @@ impl Noise {
                 "add", "another", "keep", "kept", "apply", "await", "total", "overflow", "x",
             ]),
             transit: self.transit(),
+            lane: self.pick([None, None, Some("valve"), Some("light")]),
         };
         let ask = match self.below(8) {
             0 => wire::Ask::Cancel(id),

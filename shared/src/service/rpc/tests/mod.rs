@@ -2,6 +2,7 @@
 
 mod attacks;
 mod kai;
+mod lanes;
 mod order;
 mod typed;
 
