@@ -148,6 +148,21 @@ pub const SUBSCRIPTION_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an agent's name, or of a method's, a property's or an event's.
 pub const OBJECT_NAME_BYTES_MAX: usize = 255;
 
+/// Operations that run at a node at once, or wait for their lane.
+pub const OPERATIONS_MAX: usize = 16_384;
+/// Those of one caller.
+pub const OPERATIONS_OF_CALLER_MAX: usize = 2048;
+/// Operations that have ended and are still known; the oldest is forgotten beyond.
+pub const ENDED_OPERATIONS_MAX: usize = 1024;
+/// Bytes of their results.
+pub const ENDED_OPERATIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long an operation that has ended is known, and its result kept.
+pub const ENDED_OPERATION_KEPT: Duration = Duration::from_secs(300);
+/// How long an operation that was told to stop may take to end by itself.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Bytes of a note, or of the reason why an operation ended; it is cut beyond.
+pub const REASON_BYTES_MAX: usize = 1024;
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.

@@ -23,17 +23,17 @@ impl Value {
         whole
     }
 
-    /// The items of a list, each as a value of its own; nothing for anything else. What two of them shared
-    /// is then in both.
-    pub fn into_parts(self) -> Vec<Self> {
+    /// The first items of a list, each as a value of its own, and `undefined` for each that there is not.
+    /// What two of them shared is then in both.
+    pub fn into_parts<const N: usize>(self) -> [Self; N] {
         let items = match self.root() {
             Item::Node(slot) => match self.node(*slot) {
-                Some(Node::List(items)) => items.clone(),
-                _ => Vec::new(),
+                Some(Node::List(items)) => items.as_slice(),
+                _ => &[],
             },
-            _ => Vec::new(),
+            _ => &[],
         };
-        items.into_iter().map(|item| self.part(item)).collect()
+        core::array::from_fn(|at| self.part(items.get(at).cloned().unwrap_or(Item::Undefined)))
     }
 
     /// What an item of this value leads to, and nothing else.
@@ -114,8 +114,7 @@ mod tests {
         let values = [knot(), Value::of(Item::Bool(true)), plain];
         let whole = Value::list(values.clone());
         let whole = decode(&encode(&whole, Form::Natural)).unwrap();
-        let parts = whole.into_parts();
-        assert_eq!(parts.len(), values.len());
+        let parts: [_; 3] = whole.into_parts();
         for (part, value) in parts.iter().zip(&values) {
             assert!(part.is_same_graph(value), "{part:?}");
             assert_eq!(part.len(), value.len());
@@ -124,7 +123,9 @@ mod tests {
 
     #[test]
     fn what_is_no_list_has_no_parts() {
-        assert!(Value::of(Item::text("x")).into_parts().is_empty());
-        assert!(to_value(&b"x".len()).unwrap().into_parts().is_empty());
+        let nothing = [Value::of(Item::Undefined)];
+        assert_eq!(Value::of(Item::text("x")).into_parts(), nothing);
+        assert_eq!(to_value(&Some(())).unwrap().into_parts(), nothing);
+        assert_eq!(Value::list([]).into_parts(), nothing);
     }
 }

@@ -174,6 +174,20 @@ impl Value {
         self.nodes.is_empty()
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        let node = |node: &Node| {
+            let bytes = match node {
+                Node::Bytes(bytes) | Node::Typed(_, bytes) => bytes.len(),
+                Node::Record(entries) => entries.iter().map(|(key, _)| key.len()).sum(),
+                _ => 0,
+            };
+            let items: usize = node.items().map(Item::weight).sum();
+            size_of::<Node>() + bytes + items
+        };
+        self.root.weight() + self.nodes.iter().map(node).sum::<usize>()
+    }
+
     /// Whether two values are the same graph: equal items in the same places, shared and cyclic alike.
     pub fn is_same_graph(&self, other: &Self) -> bool {
         let mut twins = vec![None; self.nodes.len()];
@@ -229,6 +243,16 @@ impl Item {
     /// A text.
     pub fn text(text: &str) -> Self {
         Self::Text(text.into())
+    }
+
+    fn weight(&self) -> usize {
+        let apart = match self {
+            Self::Text(text) => text.len(),
+            Self::Big(big) => big.magnitude.len(),
+            Self::Pointer(_) => size_of::<Pointer>(),
+            _ => 0,
+        };
+        size_of::<Self>() + apart
     }
 
     /// Equal, where no number is as good as another that is none.

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod lane;
+pub mod operation;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]

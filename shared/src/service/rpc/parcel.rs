@@ -98,17 +98,15 @@ impl Parcel {
         Self { value, references }
     }
 
-    /// The items of a list, each by itself; nothing for anything else.
-    pub fn into_parts(self) -> Vec<Self> {
+    /// The first items of a list, each by itself, and `undefined` for each that there is not.
+    pub fn into_parts<const N: usize>(self) -> [Self; N] {
         let references = self.references;
-        let parts = self.value.into_parts().into_iter();
-        let part = |value: Value| {
+        self.value.into_parts().map(|value| {
             let own = pointers(&value).unwrap_or_default().into_iter();
             let own = own.filter_map(|p| references.iter().find(|r| r.pointer() == p));
             let references = own.cloned().collect();
             Self { value, references }
-        };
-        parts.map(part).collect()
+        })
     }
 
     /// The value.

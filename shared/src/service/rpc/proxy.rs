@@ -47,6 +47,8 @@ enum Whom {
 enum Address {
     Id(NodeId),
     Text(Arc<str>),
+    /// The node that had this name.
+    Found(NodeId, Arc<str>),
 }
 
 /// What a call returns, for several who want it.
@@ -287,7 +289,7 @@ impl Proxy {
     /// Who has the agent, if that is known without asking.
     fn peer_of(&self, node: &Address) -> Result<Option<NodeId>, Failure> {
         match node {
-            Address::Id(id) => Ok(Some(*id)),
+            Address::Id(id) | Address::Found(id, _) => Ok(Some(*id)),
             // What was asked of a name before this, and waits to know whose it is, goes first.
             Address::Text(_) if self.rpc.is_departing() => Ok(None),
             Address::Text(text) => self.resolve(text).now_or_never().transpose(),
@@ -299,8 +301,16 @@ impl Proxy {
         Ok(node.resolve(text).await?.unwrap_or_else(|| node.id()))
     }
 
+    /// The same proxy, if it is known now who has the agent.
+    pub(crate) fn try_found(&self) -> Result<Option<Self>, Failure> {
+        let Whom::Agent { node, .. } = &self.whom else {
+            return Ok(Some(self.clone()));
+        };
+        Ok(self.peer_of(node)?.map(|peer| self.clone().at(peer)))
+    }
+
     /// The same proxy, once it is known who has the agent.
-    async fn found(self) -> Result<Self, CallError> {
+    pub(crate) async fn found(self) -> Result<Self, CallError> {
         let node = match &self.whom {
             Whom::Agent {
                 node: Address::Text(text),
@@ -308,21 +318,19 @@ impl Proxy {
             } => self.resolve(text).await?,
             _ => return Ok(self),
         };
-        let proxy = match self.whom {
-            Whom::Agent { name, version, .. } => Whom::Agent {
-                node: Address::Id(node),
-                name,
-                version,
-            },
-            other => other,
-        };
         // Its deadline runs already.
-        Ok(Self {
-            whom: proxy,
-            rpc: self.rpc,
-            timeout: None,
-            lane: self.lane,
-        })
+        let timeout = None;
+        Ok(Self { timeout, ..self }.at(node))
+    }
+
+    /// The same proxy, of the node that has the agent.
+    fn at(mut self, peer: NodeId) -> Self {
+        if let Whom::Agent { node, .. } = &mut self.whom
+            && let Address::Text(text) = node
+        {
+            *node = Address::Found(peer, Arc::clone(text));
+        }
+        self
     }
 
     fn begin_to_listen(&self, act: Act, name: &str) -> Result<Listening, CallError> {
@@ -388,7 +396,7 @@ impl Address {
     fn text(&self) -> &str {
         match self {
             Self::Id(_) => "",
-            Self::Text(text) => text,
+            Self::Text(text) | Self::Found(_, text) => text,
         }
     }
 }
@@ -409,7 +417,7 @@ impl Whom {
     fn in_words(&self) -> Arc<str> {
         match self {
             Self::Agent {
-                node: Address::Text(text),
+                node: Address::Text(text) | Address::Found(_, text),
                 ..
             } => Arc::clone(text),
             Self::Agent {
