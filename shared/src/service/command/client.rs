@@ -67,6 +67,20 @@ impl Commands {
     /// # Errors
     /// Why the line cannot be read, or that `@*` is nobody.
     pub fn start(&self, text: &str, timeout: Option<Time>) -> Result<Run, Failure> {
+        self.start_in(None, text, timeout)
+    }
+
+    /// As [`Commands::start`], in a lane: at each target it begins after what this node asked for there, in
+    /// this lane, before.
+    ///
+    /// # Errors
+    /// As [`Commands::start`]; `refused` if commands have no lanes at this node.
+    pub fn start_in(
+        &self,
+        lane: Option<&str>,
+        text: &str,
+        timeout: Option<Time>,
+    ) -> Result<Run, Failure> {
         let trace = self.next_trace();
         let line = Line::parse(text)?;
         let timeout = [timeout, line.timeout].into_iter().flatten().min();
@@ -76,7 +90,11 @@ impl Commands {
             Targets::Everyone => true,
             Targets::Named(names) => names.len() > 1,
         };
-        let jobs = self.jobs(trace, &line, timeout)?;
+        let mut jobs = self.jobs(trace, &line, timeout)?;
+        if let Some(lane) = lane.or(line.lane.as_deref()) {
+            let turns = self.turns()?;
+            jobs.iter_mut().for_each(|job| job.take_turn(&turns, lane));
+        }
         let targets: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.target)).collect();
         step!(
             "parse",
@@ -114,6 +132,7 @@ impl Commands {
             place,
             command,
             timeout,
+            turn: None,
         };
         // A command about a node runs here, with the target as its argument.
         let about_node = self.is_about_node(&line.command);

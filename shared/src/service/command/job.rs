@@ -3,6 +3,7 @@
 use core::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, FutureExt, select};
 use futures_util::stream::{Stream, unfold};
 
@@ -11,10 +12,14 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::log::step;
 use crate::node;
+use crate::object::Blob;
+use crate::rpc::{Act, Asking, CallError, Parcel, Proxy};
 use crate::service::command::output::Output;
 use crate::service::command::server::Call;
+use crate::service::command::turn::{AGENT, Ticket, Turns};
 use crate::service::command::wire::{Request, Response};
 use crate::service::command::{Commands, News, PROTOCOL, Status, Told};
+use crate::service::lane::Turn;
 use crate::wire::{from_cbor, to_cbor};
 
 /// What is to run where.
@@ -26,6 +31,8 @@ pub(super) struct Job {
     pub(super) place: Place,
     pub(super) command: String,
     pub(super) timeout: Option<Time>,
+    /// Its place in a lane.
+    pub(super) turn: Option<InLane>,
 }
 
 /// Where a command runs.
@@ -40,19 +47,50 @@ pub(super) enum Place {
     At(NodeId),
 }
 
+/// A place in a lane.
+pub(super) enum InLane {
+    /// In one of this node's own.
+    Here(Turn),
+    /// In one at the target, which a call holds.
+    There(Ticket, Asking),
+}
+
 /// How far it is.
 enum Stage {
     Due,
     Here(BoxFuture<'static, Status>, Output),
-    There(node::Stream),
+    There(node::Stream, Option<Asking>),
     Ending(Status),
     Over,
 }
 
 impl Job {
+    /// Lets it begin after what was asked for in this lane before.
+    pub(super) fn take_turn(&mut self, turns: &Turns, lane: &str) {
+        let (rpc, node) = (turns.rpc(), self.commands.node());
+        let here = || InLane::Here(rpc.lanes().enter(node.id(), lane));
+        let there = |proxy: Proxy| {
+            let mut ticket = Ticket([0; 16]);
+            ticket.0.copy_from_slice(&node.random()[..16]);
+            let args = Parcel::of(&(Blob(Bytes::copy_from_slice(&ticket.0)),));
+            let held = proxy.in_lane(lane);
+            let asking = match args {
+                Ok(args) => held.ask(Act::Call, "turn", args),
+                Err(error) => Asking::failed(rpc, error.into()),
+            };
+            InLane::There(ticket, asking)
+        };
+        // Of a name that is this node's own, the call is answered here, and its turn is as good.
+        self.turn = Some(match self.place {
+            Place::Here | Place::ForTarget => here(),
+            Place::Named => there(rpc.proxy(&self.target, AGENT)),
+            Place::At(peer) => there(rpc.proxy_at(peer, AGENT)),
+        });
+    }
+
     /// Runs it; dropping the stream interrupts it.
     pub(super) fn run(self) -> impl Stream<Item = Told> + Send + 'static {
-        unfold((self, Stage::Due), async |(job, stage)| {
+        unfold((self, Stage::Due), async |(mut job, stage)| {
             let (what, next) = match job.advance(stage).await {
                 Ok(told) => told?,
                 Err(failure) if job.target.is_empty() => (News::End(Err(failure)), Stage::Over),
@@ -64,20 +102,21 @@ impl Job {
     }
 
     /// What it tells next, and how far it is then; `None` after its end.
-    async fn advance(&self, stage: Stage) -> Result<Option<(News, Stage)>, Failure> {
+    async fn advance(&mut self, stage: Stage) -> Result<Option<(News, Stage)>, Failure> {
         let stage = match stage {
             Stage::Due => self.begin().await?,
             begun => begun,
         };
         Ok(match stage {
             Stage::Here(running, out) => Some(listen(running, out).await),
-            Stage::There(stream) => Some(hear(stream).await?),
+            Stage::There(stream, turn) => Some(hear(stream, turn).await?),
             Stage::Ending(status) => Some((News::End(Ok(status)), Stage::Over)),
             Stage::Due | Stage::Over => None,
         })
     }
 
-    async fn begin(&self) -> Result<Stage, Failure> {
+    async fn begin(&mut self) -> Result<Stage, Failure> {
+        let turn = self.turn.take();
         let node = self.commands.node();
         let peer = match self.place {
             Place::Here | Place::ForTarget => None,
@@ -91,7 +130,24 @@ impl Job {
             if matches!(self.place, Place::ForTarget) {
                 call.target = Some(Arc::clone(&self.target));
             }
-            let running = async move { commands.execute(trace, call).await };
+            let running = async move {
+                let seat = match &turn {
+                    Some(InLane::Here(turn)) => {
+                        turn.come().await;
+                        None
+                    }
+                    Some(InLane::There(ticket, _)) => commands.own_seat(*ticket),
+                    None => None,
+                };
+                if let Some(seat) = &seat
+                    && let Err(failure) = seat.come().await
+                {
+                    return call.end(Status::FAILED, failure.message);
+                }
+                let status = commands.execute(trace, call).await;
+                drop((turn, seat));
+                status
+            };
             return Ok(Stage::Here(running.boxed(), out));
         };
         let target: &str = &self.target;
@@ -104,14 +160,19 @@ impl Job {
             "the target is found"
         );
         let stream = node.open(peer, PROTOCOL)?;
+        let (ticket, turn) = match turn {
+            Some(InLane::There(ticket, asking)) => (Some(ticket), Some(asking)),
+            Some(InLane::Here(_)) | None => (None, None),
+        };
         let request = Request::Run {
             trace: self.trace,
             line: self.command.clone(),
             timeout_ms: self.timeout.map(|timeout| timeout.as_millis() as u64),
+            ticket,
         };
         stream.send(to_cbor(&request)).await?;
         // It is finished after the exit status: one that is dropped before is reset, which interrupts.
-        Ok(Stage::There(stream))
+        Ok(Stage::There(stream, turn))
     }
 }
 
@@ -130,12 +191,24 @@ async fn listen(mut running: BoxFuture<'static, Status>, out: Output) -> (News, 
     }
 }
 
-async fn hear(stream: node::Stream) -> Result<(News, Stage), Failure> {
-    let Some(message) = stream.recv().await? else {
+async fn hear(stream: node::Stream, mut turn: Option<Asking>) -> Result<(News, Stage), Failure> {
+    let heard = match turn.take() {
+        None => stream.recv().await?,
+        Some(held) => match select(pin!(stream.recv()), held).await {
+            Either::Left((heard, held)) => {
+                turn = Some(held);
+                heard?
+            }
+            // Its turn is over: its last words are on their way.
+            Either::Right((Ok(_), receiving)) => receiving.await?,
+            Either::Right((Err(error), _)) => return Err(no_turn(error)),
+        },
+    };
+    let Some(message) = heard else {
         return Err(Code::BadMessage.because("the command ended without a status"));
     };
     match from_cbor(&message, "a command's response")? {
-        Response::Output(text) => Ok((News::Output(text), Stage::There(stream))),
+        Response::Output(text) => Ok((News::Output(text), Stage::There(stream, turn))),
         Response::Exit(status) => {
             stream.finish();
             Ok((News::End(Ok(Status(status))), Stage::Over))
@@ -143,5 +216,13 @@ async fn hear(stream: node::Stream) -> Result<(News, Stage), Failure> {
         Response::Commands(_) => {
             Err(Code::BadMessage.because("expected output or a status, got a list of commands"))
         }
+    }
+}
+
+/// Why it has no turn.
+fn no_turn(error: CallError) -> Failure {
+    match error {
+        CallError::Failed(failure) => failure,
+        CallError::Thrown(thrown) => Code::Refused.because(thrown.to_string()),
     }
 }

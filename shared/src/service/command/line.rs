@@ -17,6 +17,8 @@ pub struct Line {
     pub targets: Targets,
     /// After how long it is interrupted.
     pub timeout: Option<Time>,
+    /// The lane in which it waits for its turn.
+    pub lane: Option<String>,
 }
 
 /// Who runs a command.
@@ -32,7 +34,7 @@ pub enum Targets {
 
 impl Line {
     /// Reads a line: `command arguments @target` or `@target command arguments`, where the target is
-    /// `@name`, `@a,b` or `@*`, and may end in `[timeout=2s]`.
+    /// `@name`, `@a,b` or `@*`, and may end in `[timeout=2s]`, `[lane=valve]` or `[timeout=2s,lane=valve]`.
     ///
     /// # Errors
     /// `bad-message` if there is no command, or a target too many; `too-large` for a very long line.
@@ -56,9 +58,9 @@ impl Line {
             (None, Some(target)) => (before.trim_end(), Some(target)),
             (None, None) => (text, None),
         };
-        let (targets, timeout) = match target {
+        let (targets, options) = match target {
             Some(target) => read_target(target)?,
-            None => (Targets::Here, None),
+            None => (Targets::Here, TargetOptions::default()),
         };
         if command.is_empty() {
             return Err(wrong("expected a command, got an empty line"));
@@ -66,9 +68,17 @@ impl Line {
         Ok(Self {
             command: command.to_owned(),
             targets,
-            timeout,
+            timeout: options.timeout,
+            lane: options.lane,
         })
     }
+}
+
+/// What is said in brackets after a target.
+#[derive(Default)]
+struct TargetOptions {
+    timeout: Option<Time>,
+    lane: Option<String>,
 }
 
 /// What follows the `@` of a word that says where. One that holds a quote or a backslash is an argument.
@@ -113,31 +123,33 @@ pub(super) fn translate(
 /// The word before a command that is to be no alias.
 pub(super) const SYSTEM: &str = "system";
 
-fn read_target(text: &str) -> Result<(Targets, Option<Time>), Failure> {
-    let (names, timeout) = match text.split_once('[') {
-        None => (text, None),
-        Some((names, options)) => (names, Some(read_options(options)?)),
+fn read_target(text: &str) -> Result<(Targets, TargetOptions), Failure> {
+    let (names, options) = match text.split_once('[') {
+        None => (text, TargetOptions::default()),
+        Some((names, options)) => (names, read_options(options)?),
     };
     let targets = if names == "*" {
         Targets::Everyone
     } else {
         Targets::Named(read_names(names)?)
     };
-    Ok((targets, timeout))
+    Ok((targets, options))
 }
 
-fn read_options(text: &str) -> Result<Time, Failure> {
-    let value = text
-        .strip_suffix(']')
-        .and_then(|text| text.strip_prefix("timeout="));
-    value.map_or_else(
-        || {
-            Err(wrong(&format!(
-                "expected @NAME[timeout=2s], got `[{text}` after the name"
-            )))
-        },
-        parse_duration,
-    )
+fn read_options(text: &str) -> Result<TargetOptions, Failure> {
+    let expected = || {
+        let message = format!("expected @NAME[timeout=2s,lane=NAME], got `[{text}` after the name");
+        wrong(&message)
+    };
+    let mut options = TargetOptions::default();
+    for option in text.strip_suffix(']').ok_or_else(expected)?.split(',') {
+        match option.split_once('=').ok_or_else(expected)? {
+            ("timeout", value) => options.timeout = Some(parse_duration(value)?),
+            ("lane", name) if !name.is_empty() => options.lane = Some(name.to_owned()),
+            _ => return Err(expected()),
+        }
+    }
+    Ok(options)
 }
 
 fn read_names(text: &str) -> Result<Vec<String>, Failure> {
@@ -209,17 +221,21 @@ mod tests {
     }
 
     #[test]
-    fn a_target_may_state_a_timeout() {
+    fn a_target_may_state_a_timeout_and_a_lane() {
         let line = Line::parse("@a,b[timeout=50ms] calc 1").unwrap();
         assert_eq!(line.timeout, Some(Time::from_millis(50)));
         assert_eq!(line.targets, named(&["a", "b"]));
+        let line = Line::parse("stop @a[lane=valve,timeout=1s]").unwrap();
+        assert_eq!(line.lane.as_deref(), Some("valve"));
+        assert_eq!(line.timeout, Some(Time::from_secs(1)));
         assert_eq!(Line::parse("calc 1 @a").unwrap().timeout, None);
         for (text, words) in [
             ("x @a[timeout=]", "such as 50ms"),
             ("x @a[timeout=2]", "got `2`"),
             ("x @a[timeout=-2s]", "got `-2s`"),
-            ("x @a[group=b]", "expected @NAME[timeout=2s]"),
-            ("x @a[timeout=2s", "expected @NAME[timeout=2s]"),
+            ("x @a[group=b]", "expected @NAME[timeout=2s,lane=NAME]"),
+            ("x @a[lane=]", "expected @NAME[timeout=2s,lane=NAME]"),
+            ("x @a[timeout=2s", "expected @NAME[timeout=2s,lane=NAME]"),
             ("x @a[timeout=2000h]", "at most 24 h"),
         ] {
             let message = Line::parse(text).unwrap_err().message;

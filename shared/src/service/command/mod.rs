@@ -8,7 +8,8 @@
 //!   target → caller   output…, exit status; or the list of commands; then both finish
 //! ```
 //!
-//! Who gives up resets the stream, and the target ends the command.
+//! Who gives up resets the stream, and the target ends the command. A command in a lane waits for its turn,
+//! which the caller takes by a call, of [`rpc`](crate::rpc), to the agent `peerage/command/1`.
 
 mod builtin;
 mod calc;
@@ -26,6 +27,7 @@ mod signature;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod wire;
 mod words;
 
@@ -45,9 +47,12 @@ pub use signature::Signature;
 pub use table::Table;
 
 use crate::Time;
+use crate::error::{Code, Failure};
 use crate::log::Journal;
 use crate::node::Node;
+use crate::rpc::Rpc;
 use crate::service::command::param::{Arg, ParamKind, Params};
+use crate::service::command::turn::{Seat, Ticket, Turns};
 
 /// The protocol's id.
 pub const PROTOCOL: &str = "peerage/command/1";
@@ -89,6 +94,7 @@ pub struct Commands {
 struct Registry {
     commands: BTreeMap<String, Entry>,
     aliases: BTreeMap<String, String>,
+    turns: Option<Turns>,
     listings: complete::Listings,
     trace: u64,
 }
@@ -163,6 +169,28 @@ impl Commands {
             is_callers,
         };
         self.lock().commands.insert(name.to_owned(), entry);
+    }
+
+    /// Lets commands name a lane, those of others here and those of this node anywhere: the lanes in which
+    /// calls of these objects are.
+    ///
+    /// # Errors
+    /// `refused` if these objects have the lanes of other commands already.
+    pub fn share_lanes(&self, rpc: &Rpc) -> Result<(), Failure> {
+        let turns = Turns::new(rpc)?;
+        self.lock().turns = Some(turns);
+        Ok(())
+    }
+
+    /// The place of a command of this node's own, by a name of its own.
+    fn own_seat(&self, ticket: Ticket) -> Option<Seat> {
+        let turns = self.turns().ok()?;
+        Some(turns.seat(self.node.id(), ticket))
+    }
+
+    fn turns(&self) -> Result<Turns, Failure> {
+        let none = || Code::Refused.because("commands have no lanes at this node");
+        self.lock().turns.clone().ok_or_else(none)
     }
 
     /// The node that these belong to.

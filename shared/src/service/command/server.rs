@@ -15,6 +15,7 @@ use crate::node::{Node, Stream};
 use crate::service::command::deadline::within;
 use crate::service::command::line::translate;
 use crate::service::command::output::Output;
+use crate::service::command::turn::Seat;
 use crate::service::command::wire::{Request, Response};
 use crate::service::command::words::{name_in, split_word};
 use crate::service::command::{Commands, PROTOCOL, Signature, Status};
@@ -122,9 +123,13 @@ impl Commands {
                 trace,
                 line,
                 timeout_ms,
+                ticket,
             } => {
                 let timeout = timeout_ms.map(Time::from_millis);
-                self.run_for(stream, trace, line, timeout).await?;
+                let turns = ticket.map(|ticket| Ok::<_, Failure>((self.turns()?, ticket)));
+                let turns = turns.transpose()?;
+                let seat = turns.map(|(turns, ticket)| turns.seat(stream.peer(), ticket));
+                self.run_for(stream, (trace, line), timeout, seat).await?;
             }
             Request::List => {
                 let listing = Response::Commands(self.listing());
@@ -138,9 +143,9 @@ impl Commands {
     async fn run_for(
         &self,
         stream: &Stream,
-        trace: u64,
-        line: String,
+        (trace, line): (u64, String),
         timeout: Option<Time>,
+        seat: Option<Seat>,
     ) -> Result<(), Failure> {
         let caller = stream.peer();
         step!(
@@ -153,9 +158,15 @@ impl Commands {
         );
         let out = Output::default();
         let call = Call::new(self.clone(), Some(caller), line, out.clone());
+        let executing = async {
+            if let Some(seat) = &seat {
+                seat.come().await?;
+            }
+            Ok(self.execute(trace, call).await)
+        };
         let executed = async {
-            match select(pin!(self.execute(trace, call)), pin!(convey(stream, &out))).await {
-                Either::Left((status, _)) => Ok(status),
+            match select(pin!(executing), pin!(convey(stream, &out))).await {
+                Either::Left((status, _)) => status,
                 Either::Right((failure, _)) => Err(failure),
             }
         };

@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::service::command::Signature;
+use crate::service::command::turn::Ticket;
 
 /// The caller's only message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -19,6 +20,9 @@ pub(super) enum Request {
         /// After how many milliseconds it is interrupted.
         #[n(2)]
         timeout_ms: Option<u64>,
+        /// It waits for the turn that is taken for this ticket.
+        #[n(3)]
+        ticket: Option<Ticket>,
     },
     /// Tell which commands there are.
     #[n(1)]
@@ -55,11 +59,22 @@ mod tests {
             trace: 7,
             line: "calc 1".into(),
             timeout_ms,
+            ticket: None,
+        };
+        let ticketed = Request::Run {
+            trace: 7,
+            line: "x".into(),
+            timeout_ms: None,
+            ticket: Some(Ticket([1; 16])),
         };
         for (request, bytes) in [
             (run(None), &b"\x82\x00\x82\x07\x66calc 1"[..]),
             (run(Some(50)), b"\x82\x00\x83\x07\x66calc 1\x18\x32"),
             (Request::List, b"\x82\x01\x80"),
+            (
+                ticketed,
+                b"\x82\x00\x84\x07\x61x\xf6\x81\x50\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+            ),
         ] {
             assert_eq!(to_cbor(&request), bytes, "{request:?}");
             assert_eq!(from_cbor(bytes, "a request"), Ok(request));

@@ -30,7 +30,6 @@ pub struct Options {
     /// What it shall be known by; if there is none, one is drawn. To start what was started by the same
     /// node under the same tracker is to attach to it: nothing is done twice.
     pub tracker: Option<Tracker>,
-    pub(super) parent: Option<String>,
 }
 
 /// An operation that was started, here or elsewhere: a future of what it brings. It goes on when this is
@@ -71,6 +70,18 @@ impl Operations {
 
     /// As [`Operations::start`], for what is made already.
     pub fn start_with(&self, node: &str, name: &str, args: Parcel, options: Options) -> Operation {
+        self.start_part(None, node, name, args, options)
+    }
+
+    /// Starts an operation that is a part of another, if that is said.
+    pub(super) fn start_part(
+        &self,
+        parent: Option<String>,
+        node: &str,
+        name: &str,
+        args: Parcel,
+        options: Options,
+    ) -> Operation {
         let tracker = options.tracker.unwrap_or_else(|| self.new_tracker());
         let timeout = options.timeout.map(|timeout| timeout.min(DEADLINE_MAX));
         let made = || {
@@ -80,7 +91,7 @@ impl Operations {
                 args,
                 Parcel::of(&options.lane)?,
                 Parcel::of(&timeout.map(millis))?,
-                Parcel::of(&options.parent)?,
+                Parcel::of(&parent)?,
             ]))
         };
         match made() {

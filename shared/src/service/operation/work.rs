@@ -104,12 +104,11 @@ impl Work {
         let left = self.time_left();
         let timeout = [options.timeout, left].into_iter().flatten().min();
         let own = self.operations.rpc().node().id().short();
-        let options = Options {
-            timeout,
-            parent: Some(format!("{own}/{}", self.record.id)),
-            ..options
-        };
-        let part = self.operations.start_with(node, name, args, options);
+        let options = Options { timeout, ..options };
+        let parent = Some(format!("{own}/{}", self.record.id));
+        let part = self
+            .operations
+            .start_part(parent, node, name, args, options);
         part.tied_to(self)
     }
 

@@ -29,6 +29,7 @@ fn defect_14_hostile_sizes_are_refused() {
         trace: 1,
         line: "x".repeat(COMMAND_BYTES_MAX + 100),
         timeout_ms: None,
+        ticket: None,
     };
     let failure = answer(&mut stage, to_cbor(&long)).unwrap_err();
     assert_eq!(failure.code, Code::TooLarge);
@@ -36,6 +37,7 @@ fn defect_14_hostile_sizes_are_refused() {
         trace: 1,
         line: "echo 1".into(),
         timeout_ms: Some(u64::MAX),
+        ticket: None,
     };
     assert!(answer(&mut stage, to_cbor(&patient)).unwrap().is_some());
     // A text of 2⁶³ bytes, a list of as many items, and what is no request at all.

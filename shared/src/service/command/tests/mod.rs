@@ -1,6 +1,7 @@
 //! Commands between nodes of a zone in memory.
 
 mod defects;
+mod lanes;
 mod log;
 mod remote;
 mod steps;
