@@ -6,8 +6,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::command::{Commands, Outcome};
+use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
 use peerage::{Config, Failure};
 use peerage_script::{Limits, Platform, Scripts};
+use serde::Serialize;
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -19,6 +21,7 @@ use crate::{JoinError, Runtime};
 pub struct Node {
     commands: Commands,
     rpc: Rpc,
+    operations: Operations,
     scripts: Scripts,
     runtime: Runtime,
 }
@@ -29,7 +32,7 @@ impl Node {
     /// # Errors
     /// Why no relay can be reached, or does not want the node.
     pub async fn join(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
-        let node = Self::start(config, relays)?;
+        let node = Self::launch(config, relays)?;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -43,11 +46,14 @@ impl Node {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
+    pub fn launch(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
         let rpc = Rpc::new(node);
+        let lanes = commands.share_lanes(&rpc);
+        let operations = lanes.and_then(|()| Operations::new(rpc.clone()));
+        let operations = operations.map_err(JoinError::Failed)?;
         let platform = Platform {
             limits: Limits::NATIVE,
             compute: Arc::new(compute),
@@ -61,6 +67,7 @@ impl Node {
         Ok(Self {
             commands,
             rpc,
+            operations,
             scripts,
             runtime,
         })
@@ -74,6 +81,11 @@ impl Node {
     /// The objects that others may use here, and the way to use theirs.
     pub fn rpc(&self) -> &Rpc {
         &self.rpc
+    }
+
+    /// The operations that others may start here, and the way to start one anywhere.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// The scripts that others may run here, and the way to run one anywhere.
@@ -105,6 +117,29 @@ impl Node {
     /// A way to use the agent of a name at a node.
     pub fn proxy(&self, node: &str, agent: &str) -> Proxy {
         self.rpc.proxy(node, agent)
+    }
+
+    /// Offers an operation to everyone under this name.
+    pub fn operation<F, R, T>(&self, name: &str, run: F)
+    where
+        F: Fn(Work) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, Unsuccessful>> + Send + 'static,
+        T: Serialize,
+    {
+        self.operations.offer(name, run);
+    }
+
+    /// Starts an operation of a node.
+    pub fn start<T>(&self, at: &str, name: &str, args: &T, options: Options) -> Operation
+    where
+        T: Serialize + ?Sized,
+    {
+        self.operations.start(at, name, args, options)
+    }
+
+    /// Attaches to an operation of a node that was started before.
+    pub fn attach(&self, at: &str, which: Which) -> Operation {
+        self.operations.attach(at, which)
     }
 
     /// Leaves, and waits until the neighbours know.

@@ -9,9 +9,7 @@ use js_sys::{Array, Function};
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::service::command::param::{Arg, Param, ParamKind};
-use peerage::service::command::{
-    Call, Commands, News, Outcome, Signature, Status, TargetResult, Told,
-};
+use peerage::service::command::{Call, News, Outcome, Run, Signature, Status, TargetResult, Told};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -25,7 +23,7 @@ use crate::page::{self, text_of};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface RunOptions { onOutput?: (text: string, target?: string) => void; signal?: AbortSignal; timeoutMs?: number }
+export interface RunOptions { onOutput?: (text: string, target?: string) => void; signal?: AbortSignal; timeoutMs?: number; lane?: string }
 export interface CommandResult { status: number; output: string; results?: TargetResult[] }
 export type TargetResult = { target: string; status: number; output: string } | { target: string; error: PeerageError };
 export interface CommandOutput { write(text: string): void; readonly signal: AbortSignal; readonly caller?: Peer }
@@ -57,14 +55,17 @@ impl Node {
     /// with the target's name; `options.signal` interrupts it, wherever it runs; `options.timeoutMs` is
     /// when it is interrupted anyway. A line with several targets has `results`, one for each.
     pub fn run(&self, line: String, options: Option<RunOptions>) -> CommandPromise {
-        let commands = self.commands();
+        // It begins now: its place in a lane is before what is asked for next.
+        let manner = Manner::read(options.map(JsValue::from));
+        let begun = manner.and_then(|manner| {
+            let lane = manner.lane.as_deref();
+            let run = self.commands().start_in(lane, &line, manner.timeout)?;
+            Ok((manner, run))
+        });
         let promise = future_to_promise(async move {
-            let ran = async {
-                let manner = Manner::read(options.map(JsValue::from))?;
-                manner.run(&commands, &line).await
-            };
-            let outcome = ran.await.map_err(|failure| to_js(&failure))?;
-            Ok(outcome_object(outcome))
+            let (manner, run) = begun.map_err(|failure| to_js(&failure))?;
+            let outcome = manner.follow(run).await;
+            Ok(outcome_object(outcome.map_err(|failure| to_js(&failure))?))
         });
         JsValue::from(promise).unchecked_into()
     }
@@ -103,6 +104,7 @@ struct Manner {
     on_output: Option<Function>,
     signal: Option<AbortSignal>,
     timeout: Option<Duration>,
+    lane: Option<String>,
 }
 
 impl Manner {
@@ -110,10 +112,10 @@ impl Manner {
         let Some(options) = options else {
             return Ok(Self::default());
         };
-        let known = ["onOutput", "signal", "timeoutMs"];
+        let known = ["onOutput", "signal", "timeoutMs", "lane"];
         check(
             &options,
-            "an object { onOutput, signal, timeoutMs }",
+            "an object { onOutput, signal, timeoutMs, lane }",
             &known,
         )?;
         let millis = number(&options, "timeoutMs", 0, i32::MAX as u32)?;
@@ -121,17 +123,17 @@ impl Manner {
             on_output: instance(&options, "onOutput", "a function")?,
             signal: instance(&options, "signal", "an AbortSignal")?,
             timeout: millis.map(|millis| Duration::from_millis(millis.into())),
+            lane: text(&options, "lane")?,
         })
     }
 
-    async fn run(self, commands: &Commands, line: &str) -> Result<Outcome, Failure> {
+    async fn follow(self, run: Run) -> Result<Outcome, Failure> {
         let on_output = self.on_output;
         let tell = move |told: &Told| {
             if let (Some(function), News::Output(text)) = (&on_output, &told.what) {
                 hand(function, text, &told.target);
             }
         };
-        let run = commands.start(line, self.timeout)?;
         let ended = core::pin::pin!(run.outcome_after(tell));
         let Some(signal) = self.signal else {
             return ended.await;

@@ -9,6 +9,7 @@ mod identity;
 pub mod log;
 mod node;
 mod objects;
+mod operations;
 mod options;
 mod page;
 mod platform;
@@ -19,5 +20,6 @@ mod value;
 mod websocket;
 
 pub use node::Node;
+pub use operations::{Operation, Work};
 pub use rpc::{Agent, Interest};
 pub use value::{decode, encode};

@@ -9,6 +9,7 @@ use peerage::error::Code;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
 use peerage::service::command::Commands;
+use peerage::service::operation::Operations;
 use peerage::{Config, Failure, Identity, Name};
 use peerage_script::Scripts;
 use wasm_bindgen::prelude::*;
@@ -66,6 +67,7 @@ extern "C" {
 pub struct Node {
     commands: Commands,
     objects: Objects,
+    operations: Operations,
     scripts: Scripts,
     target: EventTarget,
     inputs: Inputs,
@@ -87,7 +89,7 @@ impl Node {
     /// A `PeerageError`: why the relay cannot be reached, or does not want the node.
     pub async fn join(options: JoinOptions) -> Result<Self, JsValue> {
         let (relay, config) = options::read(&options.into()).map_err(|f| to_js(&f))?;
-        Self::start(&relay, config).await.map_err(|f| to_js(&f))
+        Self::launch(&relay, config).await.map_err(|f| to_js(&f))
     }
 
     /// This node's id.
@@ -237,7 +239,7 @@ impl Node {
     ///
     /// # Errors
     /// Why the relay cannot be reached, or does not want the node.
-    pub async fn start(relay: &str, config: Config) -> Result<Self, Failure> {
+    pub async fn launch(relay: &str, config: Config) -> Result<Self, Failure> {
         log::install();
         let slot = config.name.as_ref().map_or("", Name::as_str);
         let identity::Held { secret, release } = identity::obtain(slot).await?;
@@ -249,6 +251,8 @@ impl Node {
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
         let rpc = Rpc::new(node.clone());
+        commands.share_lanes(&rpc)?;
+        let operations = Operations::new(rpc.clone())?;
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
@@ -259,6 +263,7 @@ impl Node {
         let this = Self {
             commands,
             objects,
+            operations,
             scripts,
             target,
             inputs,
@@ -282,6 +287,16 @@ impl Node {
     /// The node's commands, and by them the node itself.
     pub fn commands(&self) -> Commands {
         self.commands.clone()
+    }
+
+    /// The node's operations.
+    pub(crate) fn core_operations(&self) -> Operations {
+        self.operations.clone()
+    }
+
+    /// The node's objects.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The node's scripts.

@@ -68,12 +68,17 @@ pub(crate) struct CallOptions {
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) signal: Option<AbortSignal>,
     pub(crate) version: Option<u32>,
+    pub(crate) lane: Option<String>,
 }
 
 /// How calls of a proxy are made.
 pub(crate) fn call(options: &JsValue) -> Result<CallOptions, Failure> {
-    let expected = "an object { timeoutMs, signal, version }";
-    check(options, expected, &["timeoutMs", "signal", "version"])?;
+    let expected = "an object { timeoutMs, signal, version, lane }";
+    check(
+        options,
+        expected,
+        &["timeoutMs", "signal", "version", "lane"],
+    )?;
     let signal = value(options, "signal");
     let signal = match signal.dyn_into::<AbortSignal>() {
         Ok(signal) => Some(signal),
@@ -84,6 +89,7 @@ pub(crate) fn call(options: &JsValue) -> Result<CallOptions, Failure> {
         timeout_ms: number(options, "timeoutMs", 0, i32::MAX as u32)?,
         signal,
         version: number(options, "version", 0, u32::MAX)?,
+        lane: text(options, "lane")?,
     })
 }
 

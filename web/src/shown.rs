@@ -69,7 +69,7 @@ pub(crate) async fn join(shown: Shown) {
         name,
         ..Config::new(Kind::Browser)
     };
-    let node = match peerage_wasm::Node::start(&relay, config).await {
+    let node = match peerage_wasm::Node::launch(&relay, config).await {
         Ok(node) => node,
         Err(failure) => {
             shown.state.set("offline");

@@ -36,6 +36,7 @@ impl Door {
         let web = Web {
             node: peerage::Node::clone(&node),
             runtime: node.runtime().clone(),
+            operations: node.operations().clone(),
             origins,
         };
         let served = web::serve(self.listener, web::router(web), stop).await;

@@ -35,7 +35,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let address = door.address;
     let mut config = config.named(name);
     config.aliases = file.commands;
-    let node = Node::start(config, relays)?;
+    let node = Node::launch(config, relays)?;
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();

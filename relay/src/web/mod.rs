@@ -7,13 +7,15 @@ pub mod origin;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use peerage::error::Code;
 use peerage::node::Node;
-use serde::Serialize;
+use peerage::service::operation::{Info, Operations};
+use serde::{Deserialize, Serialize};
 
 use crate::link::websocket;
 use crate::runtime::Runtime;
@@ -26,6 +28,8 @@ pub struct Web {
     pub node: Node,
     /// Its links.
     pub runtime: Runtime,
+    /// Its operations, and the way to ask for those of others.
+    pub operations: Operations,
     /// Whose pages may call.
     pub origins: Arc<Origins>,
 }
@@ -36,6 +40,7 @@ pub fn router(web: Web) -> Router {
         .route("/mesh", any(mesh))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
+        .route("/api/v1/operations", get(operations))
         .route("/metrics", get(metrics))
         .fallback(console::serve)
         .with_state(web)
@@ -110,6 +115,42 @@ async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
         }
     });
     Json(views.collect())
+}
+
+/// Whose operations are asked for: the relay's own, unless a node is named.
+#[derive(Deserialize)]
+struct Of {
+    node: Option<String>,
+}
+
+/// What runs at a node, and what has ended there lately.
+async fn operations(State(web): State<Web>, Query(of): Query<Of>) -> Response {
+    let Some(node) = of.node else {
+        return Json(public(web.operations.own())).into_response();
+    };
+    match web.operations.list(&node).await {
+        Ok(list) => Json(public(list)).into_response(),
+        Err(error) => {
+            let code = error.code().unwrap_or(Code::Refused);
+            let status = match code {
+                Code::UnknownName => StatusCode::NOT_FOUND,
+                Code::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+                Code::Unreachable | Code::Gone | Code::Left => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_GATEWAY,
+            };
+            let refusal = Refusal {
+                code: code.as_str(),
+                message: error.to_string(),
+            };
+            (status, Json(refusal)).into_response()
+        }
+    }
+}
+
+/// A tracker is for who started the operation, and a page that asks the relay did not.
+fn public(mut list: Vec<Info>) -> Vec<Info> {
+    list.iter_mut().for_each(|info| info.tracker = None);
+    list
 }
 
 async fn metrics(State(web): State<Web>) -> impl IntoResponse {

@@ -360,7 +360,7 @@ async fn unless_aborted(proxy: &Proxy, signal: &AbortSignal) -> Result<Parcel, C
     proxy.resolved().await
 }
 
-/// A proxy with options: `{ timeoutMs, signal, version }`.
+/// A proxy with options: `{ timeoutMs, signal, version, lane }`.
 fn configured(mut remote: Remote, given: &JsValue) -> Result<Remote, Failure> {
     let given = options::call(given)?;
     if let Some(ms) = given.timeout_ms {
@@ -368,6 +368,9 @@ fn configured(mut remote: Remote, given: &JsValue) -> Result<Remote, Failure> {
     }
     if let Some(version) = given.version {
         remote.proxy = remote.proxy.with_version(version);
+    }
+    if let Some(lane) = given.lane {
+        remote.proxy = remote.proxy.in_lane(lane);
     }
     remote.signal = given.signal.or(remote.signal);
     Ok(remote)

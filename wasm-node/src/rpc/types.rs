@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface CallOptions { timeoutMs?: number; signal?: AbortSignal; version?: number }
+export interface CallOptions { timeoutMs?: number; signal?: AbortSignal; version?: number; lane?: string }
 export interface CurrentCall { peer?: Peer; signal: AbortSignal }
 type Func = (...args: any[]) => any;
 type IsAny<T> = 0 extends 1 & T ? true : false;

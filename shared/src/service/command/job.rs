@@ -52,14 +52,14 @@ pub(super) enum InLane {
     /// In one of this node's own.
     Here(Turn),
     /// In one at the target, which a call holds.
-    There(Ticket, Asking),
+    There(Ticket, Box<Asking>),
 }
 
 /// How far it is.
 enum Stage {
     Due,
     Here(BoxFuture<'static, Status>, Output),
-    There(node::Stream, Option<Asking>),
+    There(node::Stream, Option<Box<Asking>>),
     Ending(Status),
     Over,
 }
@@ -78,7 +78,7 @@ impl Job {
                 Ok(args) => held.ask(Act::Call, "turn", args),
                 Err(error) => Asking::failed(rpc, error.into()),
             };
-            InLane::There(ticket, asking)
+            InLane::There(ticket, Box::new(asking))
         };
         // Of a name that is this node's own, the call is answered here, and its turn is as good.
         self.turn = Some(match self.place {
@@ -191,7 +191,10 @@ async fn listen(mut running: BoxFuture<'static, Status>, out: Output) -> (News, 
     }
 }
 
-async fn hear(stream: node::Stream, mut turn: Option<Asking>) -> Result<(News, Stage), Failure> {
+async fn hear(
+    stream: node::Stream,
+    mut turn: Option<Box<Asking>>,
+) -> Result<(News, Stage), Failure> {
     let heard = match turn.take() {
         None => stream.recv().await?,
         Some(held) => match select(pin!(stream.recv()), held).await {

@@ -6,8 +6,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, Shared, select};
+use futures_util::{FutureExt, Stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -312,6 +312,15 @@ impl Future for Operation {
             Stage::Over(result) => Poll::Ready(result.take().unwrap_or_else(taken)),
             Stage::Beginning(_) | Stage::Begun(_) => Poll::Pending,
         }
+    }
+}
+
+/// How far it is, until it has ended.
+impl Stream for Operation {
+    type Item = Progress;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Progress>> {
+        self.poll_progress(cx)
     }
 }
 

@@ -32,10 +32,11 @@ impl Sums for Own {
 pub(super) async fn serve() -> Result<String, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let node = Node::start(config(NAME)?, vec![])?;
+    let node = Node::launch(config(NAME)?, vec![])?;
     answer(&node)?;
     let routes = web::router(Web {
         node: peerage::Node::clone(&node),
+        operations: node.operations().clone(),
         runtime: node.runtime().clone(),
         origins: Arc::new(Origins::new(address, &[])),
     });
