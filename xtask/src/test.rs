@@ -178,6 +178,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "stuck",
         "--test",
         "kai",
+        "--test",
+        "lanes",
     ];
     processes(ws, "test", &tests)
 }
