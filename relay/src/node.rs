@@ -54,6 +54,7 @@ impl Node {
         let lanes = commands.share_lanes(&rpc);
         let operations = lanes.and_then(|()| Operations::new(rpc.clone()));
         let operations = operations.map_err(JoinError::Failed)?;
+        operations.register(&commands);
         let platform = Platform {
             limits: Limits::NATIVE,
             compute: Arc::new(compute),

@@ -253,6 +253,7 @@ impl Node {
         let rpc = Rpc::new(node.clone());
         commands.share_lanes(&rpc)?;
         let operations = Operations::new(rpc.clone())?;
+        operations.register(&commands);
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;

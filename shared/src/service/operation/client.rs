@@ -210,9 +210,11 @@ impl Operation {
                 Stage::Begun(begun) => {
                     if let Poll::Ready(Some(Ok(parcel))) = begun.progress.poll_parcel(cx) {
                         match Progress::read(parcel) {
-                            Ok(progress) => return Poll::Ready(Some(progress)),
+                            Ok(progress) if progress.says_something() => {
+                                return Poll::Ready(Some(progress));
+                            }
                             // What means nothing is no progress.
-                            Err(_) => continue,
+                            Ok(_) | Err(_) => continue,
                         }
                     }
                     let ending = ready!(begun.ending.poll_unpin(cx));

@@ -20,6 +20,7 @@
 //! ```
 
 mod client;
+mod command;
 mod group;
 mod record;
 mod server;

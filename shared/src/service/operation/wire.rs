@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::limits::REASON_BYTES_MAX;
-use crate::object::ObjectError;
+use crate::object::{Item, ObjectError};
 use crate::rpc::{CallError, Parcel, Thrown};
 
 /// What a caller calls an operation: random, so that who knows it was told. Its text is hexadecimal.
@@ -143,6 +143,12 @@ impl Progress {
     pub fn note(self, note: impl Into<String>) -> Self {
         let note = Some(note.into());
         Self { note, ..self }
+    }
+
+    /// Whether anything is known.
+    pub(super) fn says_something(&self) -> bool {
+        let is_silent = self.fraction.is_none() && self.remaining.is_none() && self.note.is_none();
+        !is_silent || !matches!(self.data.value().root(), Item::Null | Item::Undefined)
     }
 
     /// The same, as far as it means something: a fraction is from 0 to 1, and a note has an end.

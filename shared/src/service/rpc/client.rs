@@ -367,7 +367,7 @@ impl Rpc {
             }
             let listener = Listener {
                 act,
-                name: name.to_owned(),
+                name: name.into(),
                 through: None,
                 id,
             };

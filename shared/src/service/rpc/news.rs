@@ -1,6 +1,6 @@
 //! News: events, and what properties become, told to those who listen.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,10 +25,18 @@ use crate::object::Handle;
 pub(super) struct Listener {
     /// [`Act::Subscribe`] to an event or [`Act::Watch`] of a property.
     pub(super) act: Act,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Through which connection; this node's own have none.
     pub(super) through: Option<Key>,
     pub(super) id: u64,
+}
+
+/// All who listen to one object.
+#[derive(Default)]
+pub(super) struct Listeners {
+    by_name: HashMap<Arc<str>, Vec<Listener>>,
+    /// To what each listens.
+    names: HashMap<(Option<Key>, u64), Arc<str>>,
 }
 
 /// What waits for a subscriber who takes it slowly.
@@ -62,7 +70,7 @@ impl Rpc {
         check_interface(&**agent, act, name)?;
         let listener = Listener {
             act,
-            name: name.to_owned(),
+            name: name.into(),
             through: Some(key),
             id,
         };
@@ -122,8 +130,7 @@ impl Rpc {
             let Some(export) = state.exports.get(&handle) else {
                 return state.discard(parcel);
             };
-            let concerned = |l: &&Listener| l.act == act && l.name == name;
-            let listeners: Vec<_> = export.listeners.iter().filter(concerned).cloned().collect();
+            let listeners: Vec<_> = export.listeners.of(act, name).cloned().collect();
             if listeners.is_empty() {
                 return state.discard(parcel);
             }
@@ -139,7 +146,7 @@ impl Rpc {
     pub(super) fn is_heard(&self, handle: Handle, act: Act, name: &str) -> bool {
         self.with(|state| {
             let export = state.exports.get(&handle);
-            export.is_some_and(|e| e.listeners.iter().any(|l| l.act == act && l.name == name))
+            export.is_some_and(|export| export.listeners.of(act, name).next().is_some())
         })
     }
 
@@ -157,7 +164,7 @@ impl Rpc {
 impl State {
     pub(super) fn add_listener(&mut self, handle: Handle, listener: Listener) {
         if let Some(export) = self.exports.get_mut(&handle) {
-            export.listeners.push(listener);
+            export.listeners.add(listener);
         }
     }
 
@@ -264,6 +271,37 @@ impl State {
         let connection = self.connections.get(&key);
         let running = connection.and_then(|connection| connection.running.get(&listener.id));
         matches!(running, Some(Running::Listening { news, .. }) if news.begun)
+    }
+}
+
+impl Listeners {
+    fn add(&mut self, listener: Listener) {
+        let name = Arc::clone(&listener.name);
+        let who = (listener.through, listener.id);
+        self.names.insert(who, Arc::clone(&name));
+        self.by_name.entry(name).or_default().push(listener);
+    }
+
+    pub(super) fn remove(&mut self, through: Option<Key>, id: u64) {
+        let Some(name) = self.names.remove(&(through, id)) else {
+            return;
+        };
+        if let Some(listeners) = self.by_name.get_mut(&name) {
+            listeners.retain(|l| l.through != through || l.id != id);
+            if listeners.is_empty() {
+                self.by_name.remove(&name);
+            }
+        }
+    }
+
+    /// Those who listen to this.
+    fn of(&self, act: Act, name: &str) -> impl Iterator<Item = &Listener> {
+        let named = self.by_name.get(name).into_iter().flatten();
+        named.filter(move |listener| listener.act == act)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Listener> {
+        self.by_name.values().flatten()
     }
 }
 

@@ -14,6 +14,7 @@ use super::client::{Pending, Wish, bad_value};
 use super::connection::{body_of, stale};
 use super::fault::{CallError, Thrown};
 use super::later::Awaited;
+use super::news::Listeners;
 use super::parcel::Parcel;
 use super::reference::{Exported, Held, Place, Reference};
 use super::slot::Content;
@@ -413,7 +414,7 @@ impl Export {
             guard: Weak::new(),
             holders: 0,
             name: None,
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 

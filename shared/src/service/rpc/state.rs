@@ -12,7 +12,7 @@ use super::Task;
 use super::connection::stale;
 use super::fault::CallError;
 use super::line::Line;
-use super::news::{Listener, News};
+use super::news::{Listeners, News};
 use super::reference::{Exported, Held, Reference};
 use super::slot::Slot;
 use crate::error::Failure;
@@ -86,7 +86,7 @@ pub(super) struct Export {
     /// How many connections hold it.
     pub(super) holders: usize,
     pub(super) name: Option<String>,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) listeners: Listeners,
 }
 
 /// What a request of another node is.
@@ -197,7 +197,7 @@ impl State {
         if let Some(identity) = export.what.identity() {
             self.identities.remove(&identity);
         }
-        for listener in &export.listeners {
+        for listener in export.listeners.all() {
             self.end_listener(listener, why.clone().into());
         }
         self.discard(export.what);
@@ -228,8 +228,7 @@ impl State {
     /// A listener listens no more.
     pub(super) fn unlisten(&mut self, handle: Handle, through: Option<Key>, id: u64) {
         if let Some(export) = self.exports.get_mut(&handle) {
-            let is_it = |l: &Listener| l.through == through && l.id == id;
-            export.listeners.retain(|listener| !is_it(listener));
+            export.listeners.remove(through, id);
         }
     }
 

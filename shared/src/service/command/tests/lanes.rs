@@ -10,7 +10,7 @@ use super::*;
 use crate::error::Code;
 use crate::rpc::{CallError, Rpc};
 use crate::service::command::{Call, param};
-use crate::service::operation::{Operations, Options};
+use crate::service::operation::{Operations, Options, Progress};
 
 type Record = Arc<Mutex<Vec<String>>>;
 
@@ -18,7 +18,7 @@ struct Lanes {
     stage: Stage,
     a: Rpc,
     operations: Operations,
-    _at_b: Operations,
+    at_b: Operations,
     record: Record,
 }
 
@@ -68,7 +68,7 @@ fn lanes() -> Lanes {
         stage,
         a,
         operations: at_a,
-        _at_b: at_b,
+        at_b,
         record,
     }
 }
@@ -173,6 +173,45 @@ fn a_node_without_lanes_says_so() {
     let failure = l.stage.run("echo x @c[lane=valve]").unwrap_err();
     assert_eq!(failure.code, Code::Refused, "{failure}");
     stage.zone.sleep(WHILE);
+}
+
+#[test]
+fn operations_are_started_and_listed_at_a_prompt() {
+    let mut l = lanes();
+    for (operations, commands) in [(&l.operations, "a"), (&l.at_b, "b")] {
+        operations.register(&l.stage.of(commands));
+    }
+    l.at_b.offer("double", |work| async move {
+        let value: f64 = work.args()?;
+        work.progress(Progress::of(0.5).note("half"));
+        Ok(value * 2.0)
+    });
+    let (status, output) = l.stage.ran("start double 21 @b");
+    assert_eq!(status, 0, "{output}");
+    assert!(output.ends_with("42.0"), "{output}");
+    let (status, output) = l.stage.ran("start double x @b");
+    assert_eq!(status, 1, "{output}");
+    assert!(output.starts_with("fail: "), "{output}");
+    let (status, output) = l.stage.ran("operations @b");
+    assert_eq!(status, 0);
+    assert!(output.contains("#1 double success"), "{output}");
+    // Who interrupts the command cancels the operation.
+    l.at_b.offer("long", |work| async move {
+        work.stopped().await;
+        Ok(())
+    });
+    let mut long = l
+        .stage
+        .of("a")
+        .start("start long @b", None)
+        .unwrap()
+        .outcome()
+        .boxed();
+    assert!((&mut long).now_or_never().is_none());
+    l.stage.zone.sleep(WHILE);
+    drop(long);
+    l.stage.zone.sleep(WHILE);
+    assert_eq!(l.at_b.own()[0].state, "cancel");
 }
 
 #[test]
