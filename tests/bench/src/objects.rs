@@ -16,6 +16,10 @@ impl Bench {
                 results.insert(name, found);
             }
         }
+        if self.wants("progress") {
+            let found = calls::progress::bench(&self.relay, self.rounds).await?;
+            results.insert("progress".into(), found);
+        }
         if self.wants("codec") {
             results.insert("codec".into(), codec::bench(self.rounds)?);
         }

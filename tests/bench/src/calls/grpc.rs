@@ -5,20 +5,22 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::client;
 use tonic::codegen::Service;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::http::{Request, Response};
-use tonic::server::{self, NamedService, UnaryService};
+use tonic::server::{self, NamedService, ServerStreamingService, UnaryService};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tonic_prost::ProstCodec;
 
 use super::Adder;
+use super::progress::told;
 use crate::client::Failed;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -33,6 +35,17 @@ struct Pair {
 struct Sum {
     #[prost(uint64, tag = "1")]
     sum: u64,
+}
+
+/// What an operation tells of itself.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Told {
+    #[prost(double, tag = "1")]
+    fraction: f64,
+    #[prost(double, tag = "2")]
+    remaining_ms: f64,
+    #[prost(string, tag = "3")]
+    note: String,
 }
 
 #[derive(Clone)]
@@ -52,6 +65,26 @@ impl UnaryService<Pair> for Own {
     }
 }
 
+type Telling = BoxStream<'static, Result<Told, tonic::Status>>;
+
+impl ServerStreamingService<Pair> for Own {
+    type Response = Told;
+    type ResponseStream = Telling;
+    type Future = Ready<Result<tonic::Response<Telling>, tonic::Status>>;
+
+    fn call(&mut self, _: tonic::Request<Pair>) -> Self::Future {
+        let telling = stream::iter(1..).map(|number| {
+            let progress = told(number);
+            Ok(Told {
+                fraction: progress.fraction.unwrap_or_default(),
+                remaining_ms: progress.remaining.unwrap_or_default().as_secs_f64() * 1000.0,
+                note: progress.note.unwrap_or_default(),
+            })
+        });
+        ready(Ok(tonic::Response::new(telling.boxed())))
+    }
+}
+
 impl Service<Request<Body>> for Own {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -63,6 +96,10 @@ impl Service<Request<Body>> for Own {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         async move {
+            if request.uri().path() == WATCH {
+                let mut grpc = server::Grpc::new(ProstCodec::<Told, Pair>::default());
+                return Ok(grpc.server_streaming(Self, request).await);
+            }
             let mut grpc = server::Grpc::new(ProstCodec::<Sum, Pair>::default());
             Ok(grpc.unary(Self, request).await)
         }
@@ -86,6 +123,20 @@ pub(super) struct Grpc(client::Grpc<Channel>);
 pub(super) async fn connect(address: &str) -> Result<Grpc, Failed> {
     let channel = Channel::from_shared(format!("http://{address}"))?;
     Ok(Grpc(client::Grpc::new(channel.connect().await?)))
+}
+
+const WATCH: &str = "/bench.Sums/Watch";
+
+impl Grpc {
+    /// What an operation tells of itself, without an end.
+    pub(super) async fn watch(mut self) -> Result<tonic::Streaming<Told>, Failed> {
+        self.0.ready().await?;
+        let codec = ProstCodec::<Pair, Told>::default();
+        let request = tonic::Request::new(Pair { a: 0, b: 0 });
+        let path = PathAndQuery::from_static(WATCH);
+        let telling = self.0.server_streaming(request, path, codec).await?;
+        Ok(telling.into_inner())
+    }
 }
 
 impl Adder for Grpc {

@@ -5,6 +5,7 @@
 
 mod grpc;
 mod objects;
+pub(crate) mod progress;
 mod tarpc;
 mod tcp;
 

@@ -9,10 +9,11 @@ use peerage_relay::web::{self, Web};
 use tokio::net::TcpListener;
 
 use super::Adder;
+use super::progress::told;
 use crate::client::Failed;
 
 /// Who answers.
-const NAME: &str = "answering";
+pub(super) const NAME: &str = "answering";
 
 /// Adds up.
 #[peerage::agent]
@@ -54,6 +55,16 @@ pub(super) async fn serve_through(relay: String) -> Result<String, Failed> {
 /// Lets others have numbers added, as long as this thread is there.
 fn answer(node: &Node) -> Result<(), Failed> {
     let handle = node.agent("Sums", SumsAgent::new(Own))?;
+    node.operation("tell", |work| async move {
+        let mut number = 0;
+        while work.stop().is_none() {
+            number += 1;
+            work.progress(told(number));
+            // What is told without a rest is told to nobody: the latest counts.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    });
     let node = node.clone();
     tokio::spawn(async move {
         std::future::pending::<()>().await;
