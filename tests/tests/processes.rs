@@ -2,10 +2,11 @@
 
 use std::pin::pin;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
 use peerage::Code;
 use peerage::node::Event;
+use peerage::service::operation::{Options, Progress};
 use peerage_tests::{Peer, Ran, Relay, join};
 use serde_json::{Value, json};
 
@@ -240,4 +241,35 @@ async fn the_web_side_answers_programs() {
     assert_eq!(relay.run("calc 1+2 @B", &[]).await.output, "3");
     assert!(relay.forwarded_bytes().await > 0);
     assert_eq!(relay.get("/none", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn the_relay_tells_over_http_what_operations_run_anywhere() {
+    let relay = Relay::start("127.0.0.1:0");
+    let (a, b) = (join(&relay, "a").await, join(&relay, "b").await);
+    b.operation("pour", |work| async move {
+        work.progress(Progress::of(0.25).note("a quarter"));
+        work.stopped().await;
+        Ok(())
+    });
+    let mut pour = a.start("b", "pour", &(), Options::default());
+    assert_eq!(pour.next().await.unwrap().fraction, Some(0.25));
+    let (status, body) = relay.get("/api/v1/operations?node=b", "").await;
+    let list: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(list[0]["name"], "pour");
+    assert_eq!(list[0]["state"], "running");
+    assert_eq!(list[0]["note"], "a quarter");
+    assert_eq!(list[0]["caller"], a.id().to_string());
+    // Who may stop it is not for everyone to know.
+    assert_eq!(list[0]["tracker"], Value::Null);
+    assert_eq!(
+        relay.get("/api/v1/operations", "").await,
+        (200, "[]".into())
+    );
+    let (status, body) = relay.get("/api/v1/operations?node=nobody", "").await;
+    assert_eq!(status, 404);
+    assert!(body.contains("unknown-name"), "{body}");
+    pour.cancel("enough");
+    assert_eq!(pour.await.unwrap_err().end(), "cancel");
 }
