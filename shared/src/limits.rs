@@ -61,6 +61,8 @@ pub const REFUSED_STREAMS_MAX: usize = STREAMS_MAX;
 pub const BACKLOG_STREAMS_MAX: usize = 1024;
 /// Bytes of a protocol id.
 pub const PROTOCOL_BYTES_MAX: usize = 255;
+/// Protocols of which an opener may offer the choice.
+pub const OFFERED_PROTOCOLS_MAX: usize = 8;
 /// Events that wait for one reader; the oldest is dropped beyond.
 pub const EVENTS_MAX: usize = 1024;
 
@@ -216,6 +218,9 @@ pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
+// An offer may follow a record's data, and still fits a data channel of any browser.
+const _: () =
+    assert!(FRAGMENT_BYTES_MAX + OFFERED_PROTOCOLS_MAX * (PROTOCOL_BYTES_MAX + 2) < 15 * 1024);
 const _: () = assert!(LINK_QUEUE_BYTES_FRONT < LINK_QUEUE_BYTES_PAUSE);
 const _: () = assert!(LINK_ROUTE_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(LINK_QUEUE_BYTES_MAX < LINK_QUEUE_BYTES_CLOSE);

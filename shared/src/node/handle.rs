@@ -161,6 +161,16 @@ impl Node {
         Ok(Stream::new(self.clone(), key, protocol))
     }
 
+    /// Opens a stream of the first of these protocols that `peer` speaks, and waits until it has said
+    /// which: one round trip.
+    ///
+    /// # Errors
+    /// `unknown-protocol` if it speaks none; why there can be no session.
+    pub async fn open_any(&self, peer: NodeId, protocols: &[&str]) -> Result<Stream, Failure> {
+        let key = self.act(|machine| machine.open_any(peer, protocols))?;
+        Stream::agreed(self.clone(), key, protocols).await
+    }
+
     /// Makes sure that there is a session with `peer`, or one being agreed on.
     ///
     /// # Errors

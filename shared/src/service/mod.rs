@@ -4,6 +4,8 @@ pub mod command;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod told;
 #[cfg(test)]
 mod zone;
