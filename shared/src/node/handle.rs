@@ -25,7 +25,7 @@ use crate::quality::Quality;
 #[derive(Clone)]
 pub struct Node(pub(super) Arc<Shared>);
 
-/// Streams of one protocol that other nodes open.
+/// Streams of one protocol that other nodes open: a `futures::Stream` of them, too.
 pub struct Listener {
     node: Node,
     protocol: String,
@@ -271,6 +271,14 @@ impl Listener {
         };
         drop(inner);
         key.map(|key| Some(Stream::new(self.node.clone(), key, &self.protocol)))
+    }
+}
+
+impl FuturesStream for Listener {
+    type Item = Stream;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Stream>> {
+        self.poll_accept(cx)
     }
 }
 
