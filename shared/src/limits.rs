@@ -189,6 +189,9 @@ pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
 /// How long a stream that has just been opened waits for a path. Those that have begun wait for as long
 /// as the session does.
 pub const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the other node may take to choose a protocol: it need not ask anybody, but its way may be lost
+/// and found meanwhile.
+pub const OFFER_TIMEOUT: Duration = RESUME_WINDOW;
 /// How long until a session without a path asks for a route again, if the last was refused.
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the other node may take to answer along a new route.

@@ -237,6 +237,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "streams",
         "--test",
+        "robots",
+        "--test",
         "interop",
         "--test",
         "types",

@@ -189,9 +189,10 @@ impl Node {
         let mut inner = self.lock();
         inner.machine.listen(protocol);
         let serial = inner.next_serial();
-        let listener = (serial, Queue::default());
-        let before = inner.listeners.insert(protocol.to_owned(), listener);
-        if let Some(reader) = before.and_then(|(_, queue)| queue.reader) {
+        let listener = inner.listeners.entry(protocol.to_owned()).or_default();
+        listener.0 = serial;
+        // What waits for the last one waits for this one now; the last one learns that it is over.
+        if let Some(reader) = listener.1.reader.take() {
             reader.wake();
         }
         Listener {
@@ -286,10 +287,18 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut inner = self.node.lock();
         let own = |(serial, _): &(u64, _)| *serial == self.serial;
-        if inner.listeners.get(&self.protocol).is_some_and(own) {
-            inner.machine.unlisten(&self.protocol);
-            inner.listeners.remove(&self.protocol);
+        if !inner.listeners.get(&self.protocol).is_some_and(own) {
+            return;
         }
+        inner.machine.unlisten(&self.protocol);
+        let waiting = inner.listeners.remove(&self.protocol);
+        for key in waiting.into_iter().flat_map(|(_, queue)| queue.items) {
+            let nobody = format!("nobody speaks `{}` here any longer", self.protocol);
+            let machine = &mut inner.machine;
+            machine.reset(key, Code::UnknownProtocol.because(nobody));
+            machine.release(key);
+        }
+        inner.wake_driver();
     }
 }
 

@@ -1,14 +1,16 @@
 //! A stream, as a program holds it: messages in both directions, in order.
 
 use core::future::poll_fn;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use futures_util::{Sink, Stream as FuturesStream};
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::OFFER_TIMEOUT;
 use crate::node::events::StreamKey;
 use crate::node::handle::Node;
 use crate::stream::Priority;
@@ -44,10 +46,19 @@ impl Stream {
     ) -> Result<Self, Failure> {
         // Held while it waits: who gives up resets the stream.
         let mut stream = Self::new(node, key, "");
-        let place = poll_fn(|cx| stream.poll_choice(cx)).await?;
+        let place = stream.chosen().await?;
         let chosen = protocols.get(usize::from(place)).copied();
         chosen.unwrap_or_default().clone_into(&mut stream.protocol);
         Ok(stream)
+    }
+
+    async fn chosen(&self) -> Result<u8, Failure> {
+        let chosen = poll_fn(|cx| self.poll_choice(cx));
+        let timeout = pin!(self.node.sleep(OFFER_TIMEOUT));
+        match select(chosen, timeout).await {
+            Either::Left((chosen, _)) => chosen,
+            Either::Right(_) => Err(Code::TimedOut.because("it does not choose a protocol")),
+        }
     }
 
     fn poll_choice(&self, cx: &Context<'_>) -> Poll<Result<u8, Failure>> {

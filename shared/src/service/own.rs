@@ -1,14 +1,18 @@
 //! Protocols of a program's own, as it uses them: versions to choose from, and streams as sinks.
 
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt, future};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::zone::Zone;
-use crate::limits::{OFFERED_PROTOCOLS_MAX, STREAM_QUEUE_BYTES};
+use crate::limits::{OFFER_TIMEOUT, OFFERED_PROTOCOLS_MAX, STREAM_QUEUE_BYTES};
 use crate::node::{Listener, Stream};
-use crate::{Code, Node};
+use crate::{Code, Config, Node};
 
 const V1: &str = "acme/robot/1";
 const V2: &str = "acme/robot/2";
@@ -83,6 +87,47 @@ fn who_gives_up_before_the_choice_leaves_no_stream_behind() {
 }
 
 #[test]
+fn a_node_that_never_chooses_is_not_waited_for_without_end() {
+    let mut zone = Zone::new();
+    let patient = |config: &mut Config| config.resume_window = 4 * OFFER_TIMEOUT;
+    let (a, b) = (zone.join_with("a", patient), zone.join("b"));
+    let _session = both(&mut zone, &a, &b);
+    zone.stall(2);
+    let mut open = pin!(a.open_any(b.id(), &[V2, V1]));
+    zone.run(poll_fn(|cx| {
+        let unanswered = open.as_mut().poll(cx).is_pending();
+        assert!(unanswered);
+        Poll::Ready(())
+    }));
+    // Nobody is left who could tell that it is gone.
+    zone.kill(0);
+    let began = zone.now;
+    let failure = zone.run(open).err().unwrap();
+    assert_eq!(failure.code, Code::TimedOut, "{failure}");
+    assert!(zone.now - began >= OFFER_TIMEOUT);
+}
+
+#[test]
+fn what_waits_for_a_listener_that_goes_is_the_next_ones_or_told_that_there_is_none() {
+    let (mut zone, a, b) = zone();
+    let first = b.listen(V2);
+    let stream = zone.run(a.open_any(b.id(), &[V2])).unwrap();
+    zone.run(stream.send("hello".into())).unwrap();
+    let mut second = b.listen(V2);
+    drop(first);
+    let accepted = zone.run(second.next()).unwrap();
+    assert_eq!(zone.run(accepted.recv()), Ok(Some("hello".into())));
+
+    let waiting = zone.run(a.open_any(b.id(), &[V2])).unwrap();
+    drop(second);
+    let told = zone.run(waiting.broken());
+    assert_eq!(told.code, Code::UnknownProtocol);
+    // Those that were accepted go on.
+    zone.run(accepted.send("still here".into())).unwrap();
+    assert_eq!(zone.run(stream.recv()), Ok(Some("still here".into())));
+}
+
+#[test]
 fn a_node_that_leaves_before_the_choice_is_an_error() {
     let (mut zone, a, b) = zone();
     let _session = both(&mut zone, &a, &b);
@@ -128,7 +173,7 @@ fn a_sink_whose_reader_stops_is_not_ready_until_it_reads_again() {
     }
     assert!(fed * message.len() >= STREAM_QUEUE_BYTES);
     // Who does not ask for room is told, and loses nothing silently.
-    let pushed = core::pin::Pin::new(&mut to);
+    let pushed = Pin::new(&mut to);
     let refused = futures_util::Sink::start_send(pushed, message.clone());
     assert_eq!(refused.unwrap_err().code, Code::Overloaded);
 
