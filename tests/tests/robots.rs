@@ -45,7 +45,7 @@ async fn result(tab: &Tab, body: &str) -> Value {
 
 /// A native robot of this name, in these versions.
 async fn robot(relay: &Relay, name: &str, versions: &'static [&'static str]) -> Node {
-    let node = Node::clone(&join(relay, name).await);
+    let node = (*join(relay, name).await).clone();
     tokio::spawn(Robot::new(node.clone()).serve(versions));
     tokio::task::yield_now().await;
     node
@@ -122,7 +122,7 @@ async fn a_page_moves_robots_of_either_version_and_is_told_at_once_of_what_is_no
 #[tokio::test]
 async fn a_page_is_a_robot_for_native_nodes_until_its_signal() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
-    let caller = Node::clone(&join(&relay, "caller").await);
+    let caller = (*join(&relay, "caller").await).clone();
     let page = page(&browsers, &relay, "page").await;
     page.ask(
         "window.serving = new AbortController();
