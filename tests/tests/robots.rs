@@ -154,7 +154,13 @@ async fn a_page_is_a_robot_for_native_nodes_until_its_signal() {
     let mut moves = 0;
     while moves < 20 || !tick.is_finished() {
         moves += 1;
-        let (to, mut way) = (Point { x: moves * 2, y: -2 }, Vec::new());
+        let (to, mut way) = (
+            Point {
+                x: moves * 2,
+                y: -2,
+            },
+            Vec::new(),
+        );
         let there = remote.move_to(to, |at| way.push(at)).await.unwrap();
         assert_eq!(there, to);
         assert_eq!(way, [Point { x: moves, y: -1 }, to]);

@@ -1,10 +1,10 @@
 //! Services: protocols on streams. The built-in ones are registered exactly as a user's own would be.
 
 pub mod command;
-pub mod rpc;
-pub mod signal;
 #[cfg(test)]
 mod own;
+pub mod rpc;
+pub mod signal;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

@@ -295,9 +295,7 @@ impl Mux {
 
     fn receive(&mut self, id: StreamId, frame: StreamFrame) -> Result<(), Failure> {
         match frame {
-            StreamFrame::Open(protocol) => {
-                self.receive_open(id, vec![protocol], Flow::accepted())
-            }
+            StreamFrame::Open(protocol) => self.receive_open(id, vec![protocol], Flow::accepted()),
             StreamFrame::Offer(protocols) => self.receive_open(id, protocols, Flow::asked()),
             StreamFrame::Choice(place) => self.receive_choice(id, place),
             frame => self.receive_other(id, frame),

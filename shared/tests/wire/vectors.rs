@@ -375,11 +375,7 @@ pub(crate) fn stream_frames() -> Vec<Value> {
         ),
         malformed("an offer of nothing", &[0, 6, 0], Code::BadMessage),
         malformed("an offer of too many", &[0, 6, 9], Code::BadMessage),
-        malformed(
-            "an offer cut short",
-            &[0, 6, 2, 1, b'a'],
-            Code::BadMessage,
-        ),
+        malformed("an offer cut short", &[0, 6, 2, 1, b'a'], Code::BadMessage),
         malformed("a choice of nothing", &[0, 7], Code::BadMessage),
     ]
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use futures_util::stream::select_all;
-use futures_util::StreamExt;
 use peerage::node::{Datagrams, Stream};
 use peerage::{Code, Failure, Node};
 

@@ -262,7 +262,10 @@ mod tests {
             let cut = Reply::decode(position.slice(..len));
             assert_eq!(cut, Err(FrameError::Short), "{len}");
         }
-        let tick = Tick { sequence: 3, at: AT };
+        let tick = Tick {
+            sequence: 3,
+            at: AT,
+        };
         assert_eq!(Tick::decode(tick.encode()), Ok(tick));
     }
 

@@ -118,7 +118,12 @@ fn no_offer_is_made_that_breaks_the_rules() {
     let mut mux = Mux::new(true);
     let long = "x".repeat(PROTOCOL_BYTES_MAX + 1);
     let too_many = vec!["x".to_owned(); OFFERED_PROTOCOLS_MAX + 1];
-    for wrong in [vec![], too_many, vec!["x".into(), long], vec![String::new()]] {
+    for wrong in [
+        vec![],
+        too_many,
+        vec!["x".into(), long],
+        vec![String::new()],
+    ] {
         let refused = mux.offer(wrong).map_err(|failure| failure.code);
         assert_eq!(refused, Err(Code::BadMessage));
     }
