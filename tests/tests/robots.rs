@@ -27,6 +27,27 @@ const FRAMES: &str = "
     window.at = bytes => [view(bytes).getInt32(5), view(bytes).getInt32(9)];
     return 0";
 
+/// A robot in a page, in one step, until `serving` says so.
+const ROBOT: &str = "window.serving = new AbortController();
+    window.served = [];
+    peerage.handle(V[0], async ({ readable, writable, peer, protocol }) => {
+        served.push([peer.name, protocol]);
+        const writer = writable.getWriter();
+        const ticks = peerage.datagrams(peer.name, protocol).writable.getWriter();
+        let sequence = 0;
+        for await (const request of readable) {
+            if (request[0] === 1) { await writer.write(frame(3, v => v.setUint8(0, 1))); continue; }
+            const [number, [x, y]] = [view(request).getUint32(1), at(request)];
+            ticks.write(tick(++sequence, x, y));
+            await writer.write(position(number, x / 2, y / 2, 0));
+            await writer.write(position(number, x, y, 1));
+        }
+        await writer.close();
+    }, { signal: serving.signal });
+    // One that has ended before it began leaves the other alone.
+    peerage.handle(V[0], () => served.push('never'), { signal: AbortSignal.abort() });
+    return 0";
+
 /// A page that knows the frames.
 async fn page(browsers: &Browsers, relay: &Relay, name: &str) -> Tab {
     let tab = browsers.open(&relay.console(name)).await;
@@ -124,28 +145,7 @@ async fn a_page_is_a_robot_for_native_nodes_until_its_signal() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let caller = (*join(&relay, "caller").await).clone();
     let page = page(&browsers, &relay, "page").await;
-    page.ask(
-        "window.serving = new AbortController();
-        window.served = [];
-        peerage.handle(V[0], async ({ readable, writable, peer, protocol }) => {
-            served.push([peer.name, protocol]);
-            const writer = writable.getWriter();
-            const ticks = peerage.datagrams(peer.name, protocol).writable.getWriter();
-            let sequence = 0;
-            for await (const request of readable) {
-                if (request[0] === 1) { await writer.write(frame(3, v => v.setUint8(0, 1))); continue; }
-                const [number, [x, y]] = [view(request).getUint32(1), at(request)];
-                ticks.write(tick(++sequence, x, y));
-                await writer.write(position(number, x / 2, y / 2, 0));
-                await writer.write(position(number, x, y, 1));
-            }
-            await writer.close();
-        }, { signal: serving.signal });
-        // One that has ended before it began leaves the other alone.
-        peerage.handle(V[0], () => served.push('never'), { signal: AbortSignal.abort() });
-        return 0",
-    )
-    .await;
+    page.ask(ROBOT).await;
     let id = caller.resolve("page").await.unwrap().unwrap();
     let mut telemetry = Telemetry::of(&caller, id).unwrap();
     let mut remote = Remote::connect(&caller, id).await.unwrap();
