@@ -76,10 +76,11 @@ pub(crate) async fn answer(
             spawn_local(handle(node.clone(), handler.clone(), stream));
         }
     };
-    match until {
-        Some(signal) => drop(select(pin!(aborted(&signal)), pin!(accepting)).await),
-        None => accepting.await,
-    }
+    let Some(signal) = until else {
+        return accepting.await;
+    };
+    // Whichever ends first, it is over.
+    let _ = select(pin!(aborted(&signal)), pin!(accepting)).await;
 }
 
 /// Lets the page answer a stream. If it fails, the stream ends with its reason.
