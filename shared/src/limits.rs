@@ -61,6 +61,8 @@ pub const REFUSED_STREAMS_MAX: usize = STREAMS_MAX;
 pub const BACKLOG_STREAMS_MAX: usize = 1024;
 /// Bytes of a protocol id.
 pub const PROTOCOL_BYTES_MAX: usize = 255;
+/// Protocols of which an opener may offer the choice.
+pub const OFFERED_PROTOCOLS_MAX: usize = 8;
 /// Events that wait for one reader; the oldest is dropped beyond.
 pub const EVENTS_MAX: usize = 1024;
 
@@ -202,6 +204,9 @@ pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
 /// How long a stream that has just been opened waits for a path. Those that have begun wait for as long
 /// as the session does.
 pub const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the other node may take to choose a protocol: it need not ask anybody, but its way may be lost
+/// and found meanwhile.
+pub const OFFER_TIMEOUT: Duration = RESUME_WINDOW;
 /// How long until a session without a path asks for a route again, if the last was refused.
 pub const REROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the other node may take to answer along a new route.
@@ -231,6 +236,9 @@ pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
+// An offer may follow a record's data, and still fits a data channel of any browser.
+const _: () =
+    assert!(FRAGMENT_BYTES_MAX + OFFERED_PROTOCOLS_MAX * (PROTOCOL_BYTES_MAX + 2) < 15 * 1024);
 const _: () = assert!(LINK_QUEUE_BYTES_FRONT < LINK_QUEUE_BYTES_PAUSE);
 const _: () = assert!(LINK_ROUTE_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(LINK_QUEUE_BYTES_MAX < LINK_QUEUE_BYTES_CLOSE);

@@ -55,6 +55,12 @@ export async function use(): Promise<void> {
   const text: string = await node.script("1 + 1", { at: "other", onOutput: text => text.length });
   text.trim();
   const { readable, writable } = await node.open("other", "acme/robot/1");
+  const newest: string = (await node.open("other", ["acme/robot/2", "acme/robot/1"], { priority: "high" })).protocol;
+  const serving = new AbortController();
+  node.handle("acme/robot/2", ({ peer, protocol, readable, writable }) => readable.pipeTo(writable), { signal: serving.signal });
+  const ticks: WritableStream<Uint8Array | ArrayBuffer> = node.datagrams("other", newest).writable;
+  // @ts-expect-error
+  node.open("other", [1, 2]);
   readable.pipeTo(writable);
   await node.close();
 }

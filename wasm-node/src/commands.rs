@@ -147,7 +147,11 @@ impl Manner {
 }
 
 /// A property of a class of its own, if anything is said.
-fn instance<T: JsCast>(options: &JsValue, key: &str, expected: &str) -> Result<Option<T>, Failure> {
+pub(crate) fn instance<T: JsCast>(
+    options: &JsValue,
+    key: &str,
+    expected: &str,
+) -> Result<Option<T>, Failure> {
     let value = value(options, key);
     if value.is_undefined() {
         return Ok(None);
@@ -167,7 +171,8 @@ fn hand(function: &Function, text: &str, target: &str) {
     }
 }
 
-async fn aborted(signal: &AbortSignal) {
+/// Waits until a signal says so.
+pub(crate) async fn aborted(signal: &AbortSignal) {
     if signal.aborted() {
         return;
     }

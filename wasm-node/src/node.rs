@@ -14,7 +14,7 @@ use peerage::{Config, Failure, Identity, Name};
 use peerage_script::Scripts;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
-use web_sys::{CustomEvent, CustomEventInit, EventTarget};
+use web_sys::{AbortSignal, CustomEvent, CustomEventInit, EventTarget};
 
 use crate::driver::Inputs;
 use crate::error::to_js;
@@ -31,8 +31,10 @@ export interface JoinOptions { relay: string; name?: string; insist?: boolean;
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
-export interface Pair { peer: Peer; readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
+export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
+export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
+export interface HandleOptions { signal?: AbortSignal }
 export type StreamHandler = (stream: Pair) => void | Promise<void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
   | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
@@ -50,11 +52,17 @@ extern "C" {
     /// How `open` opens.
     #[wasm_bindgen(typescript_type = "OpenOptions")]
     pub type OpenOptions;
+    /// For how long `handle` answers.
+    #[wasm_bindgen(typescript_type = "HandleOptions")]
+    pub type HandleOptions;
+    /// What is to be spoken: one protocol, or several of which the other node chooses.
+    #[wasm_bindgen(typescript_type = "string | string[]")]
+    pub type Protocols;
     /// The promise of a stream.
     #[wasm_bindgen(typescript_type = "Promise<Pair>")]
     pub type StreamPromise;
     /// The two directions of datagrams.
-    #[wasm_bindgen(typescript_type = "Omit<Pair, \"peer\">")]
+    #[wasm_bindgen(typescript_type = "DatagramPair")]
     pub type DatagramPair;
     /// What answers the streams of a protocol.
     #[wasm_bindgen(typescript_type = "StreamHandler")]
@@ -168,41 +176,45 @@ impl Node {
         object(&[("own", (own as f64).into()), ("held", (held as f64).into())])
     }
 
-    /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, readable, writable }`, both of
-    /// `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
-    /// `options.priority` says how urgent what is sent there is: `high`, `normal` or `bulk`.
+    /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, protocol, readable, writable }`,
+    /// both of `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
+    /// Of a list of protocols, at most 8, the first that the other node speaks is spoken; the promise waits
+    /// for its answer, and is rejected with `unknown-protocol` if it speaks none. `options.priority` says how urgent what is sent there is: `high`, `normal` or `bulk`.
     pub fn open(
         &self,
         target: String,
-        protocol: String,
+        protocol: Protocols,
         options: Option<OpenOptions>,
     ) -> StreamPromise {
         let node = self.commands.node().clone();
         let promise = future_to_promise(async move {
-            let priority = options::priority(options.map(JsValue::from)).map_err(|f| to_js(&f))?;
-            let peer = streams::resolve(&node, &target)
-                .await
-                .map_err(|f| to_js(&f))?;
-            let stream = node.open(peer, &protocol).map_err(|f| to_js(&f))?;
-            stream.set_priority(priority);
-            streams::opened(&node, stream)
+            let options = options.map(JsValue::from);
+            let stream = streams::open(&node, &target, &protocol.into(), options).await;
+            streams::opened(&node, stream.map_err(|failure| to_js(&failure))?)
         });
         JsValue::from(promise).unchecked_into()
     }
 
     /// Answers the streams of `protocol` that others open, from now on: the handler gets for each what
-    /// [`Node::open`] gives. If it throws, or its promise fails, the stream is ended with that reason.
-    pub fn handle(&self, protocol: String, handler: StreamHandler) -> Result<(), JsValue> {
+    /// [`Node::open`] gives. If it throws, or its promise fails, the stream is ended with that reason. The
+    /// last handler of a protocol counts; `options.signal` ends it, and leaves streams that are open alone.
+    pub fn handle(
+        &self,
+        protocol: String,
+        handler: StreamHandler,
+        options: Option<HandleOptions>,
+    ) -> Result<(), JsValue> {
+        let until =
+            options::until(options.map(JsValue::from)).map_err(|failure| to_js(&failure))?;
         let handler: Function = JsValue::from(handler).dyn_into().map_err(|_| {
             to_js(&Code::BadMessage.because("expected a function as a protocol's handler"))
         })?;
         let node = self.commands.node().clone();
-        let mut listener = node.listen(&protocol);
-        spawn_local(async move {
-            while let Some(stream) = listener.accept().await {
-                spawn_local(streams::handle(node.clone(), handler.clone(), stream));
-            }
-        });
+        // A signal that has come already leaves whoever answers now alone.
+        if !until.as_ref().is_some_and(AbortSignal::aborted) {
+            let listener = node.listen(&protocol);
+            spawn_local(streams::answer(node, listener, handler, until));
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use peerage::{Config, Failure};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::commands::instance;
 use crate::page;
 
 const KEYS: [&str; 6] = [
@@ -61,6 +62,15 @@ pub(crate) fn priority(options: Option<JsValue>) -> Result<Priority, Failure> {
         Some("bulk") => Ok(Priority::Bulk),
         Some(other) => Err(wrong("priority", "high, normal or bulk", &other.into())),
     }
+}
+
+/// Until when a protocol's streams are answered.
+pub(crate) fn until(options: Option<JsValue>) -> Result<Option<AbortSignal>, Failure> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    check(&options, "an object { signal }", &["signal"])?;
+    instance(&options, "signal", "an AbortSignal")
 }
 
 /// What a call is told.
@@ -127,7 +137,8 @@ pub(crate) fn script(options: &JsValue) -> Result<ScriptOptions, Failure> {
     })
 }
 
-fn words(list: &JsValue) -> Option<Vec<String>> {
+/// A list of strings.
+pub(crate) fn words(list: &JsValue) -> Option<Vec<String>> {
     let items = match page::is_array(list) {
         Ok(true) => page::items(list).ok()?,
         _ => return None,

@@ -4,23 +4,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, Shared};
+use futures_util::future::{LocalBoxFuture, Shared, select};
 use js_sys::{ArrayBuffer, Function, Uint8Array};
 use peerage::error::Code;
 use peerage::log::ERROR;
-use peerage::node::{Datagrams, Node, Stream};
+use peerage::node::{Datagrams, Listener, Node, Stream};
 use peerage::{Failure, NodeId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
-use web_sys::{ReadableStream, ReadableStreamDefaultController, WritableStream};
+use web_sys::{AbortSignal, ReadableStream, ReadableStreamDefaultController, WritableStream};
 
+use crate::commands::aborted;
 use crate::error::to_js;
 use crate::objects::{node_object, object};
+use crate::options;
 use crate::page::{self, name_of, text_of};
 
 /// Who is meant by `target`; a node has no streams to itself.
@@ -33,13 +36,55 @@ pub(crate) async fn resolve(node: &Node, target: &str) -> Result<NodeId, Failure
     })
 }
 
-/// A stream, as the page gets it: `{ peer, readable, writable }`.
+/// A stream of what the page asks for: one protocol, or a list of which the other node chooses.
+pub(crate) async fn open(
+    node: &Node,
+    target: &str,
+    protocol: &JsValue,
+    options: Option<JsValue>,
+) -> Result<Stream, Failure> {
+    let priority = options::priority(options)?;
+    let expected = "a string or a list of strings";
+    let wanted = || options::wrong("protocol", expected, protocol);
+    let stream = match protocol.as_string() {
+        Some(protocol) => node.open(resolve(node, target).await?, &protocol)?,
+        None => {
+            let protocols = options::words(protocol).ok_or_else(wanted)?;
+            let protocols: Vec<_> = protocols.iter().map(String::as_str).collect();
+            let peer = resolve(node, target).await?;
+            node.open_any(peer, &protocols).await?
+        }
+    };
+    stream.set_priority(priority);
+    Ok(stream)
+}
+
+/// A stream, as the page gets it: `{ peer, protocol, readable, writable }`.
 pub(crate) fn opened(node: &Node, stream: Stream) -> Result<JsValue, JsValue> {
     stream_object(node, &Rc::new(Held::new(stream)))
 }
 
+/// Lets the page answer the streams of a protocol, until the signal.
+pub(crate) async fn answer(
+    node: Node,
+    mut listener: Listener,
+    handler: Function,
+    until: Option<AbortSignal>,
+) {
+    let accepting = async {
+        while let Some(stream) = listener.accept().await {
+            spawn_local(handle(node.clone(), handler.clone(), stream));
+        }
+    };
+    let Some(signal) = until else {
+        return accepting.await;
+    };
+    // Whichever ends first, it is over.
+    let _ = select(pin!(aborted(&signal)), pin!(accepting)).await;
+}
+
 /// Lets the page answer a stream. If it fails, the stream ends with its reason.
-pub(crate) async fn handle(node: Node, handler: Function, stream: Stream) {
+async fn handle(node: Node, handler: Function, stream: Stream) {
     let peer = stream.peer();
     let held = Rc::new(Held::new(stream));
     let answered = stream_object(&node, &held)
@@ -91,8 +136,10 @@ pub(crate) fn datagrams(node: Node, target: String, protocol: String) -> Result<
 }
 
 fn stream_object(node: &Node, held: &Rc<Held>) -> Result<JsValue, JsValue> {
-    let id = held.stream().map_err(|failure| to_js(&failure))?.peer();
-    let peer = node_object(node, id);
+    let stream = held.stream().map_err(|failure| to_js(&failure))?;
+    let peer = node_object(node, stream.peer());
+    let protocol = stream.protocol().into();
+    drop(stream);
     let (reading, cancelled) = (held.clone(), held.clone());
     let readable = readable(
         move || reading.clone().read(),
@@ -105,6 +152,7 @@ fn stream_object(node: &Node, held: &Rc<Held>) -> Result<JsValue, JsValue> {
     )?;
     Ok(object(&[
         ("peer", peer),
+        ("protocol", protocol),
         ("readable", readable.into()),
         ("writable", writable.into()),
     ]))

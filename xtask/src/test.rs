@@ -140,7 +140,7 @@ fn format(ws: &Workspace) -> Result<(), Error> {
 
 fn lint(ws: &Workspace) -> Result<(), Error> {
     let native = "--locked --workspace --exclude peerage-web --exclude peerage-wasm --all-targets";
-    let browser = "--locked --target wasm32-unknown-unknown --all-targets -p peerage -p peerage-wasm -p peerage-web -p peerage-sim";
+    let browser = "--locked --target wasm32-unknown-unknown --all-targets -p peerage -p peerage-wasm -p peerage-web -p peerage-sim -p acme-robot";
     for what in [native, browser] {
         let args: Vec<_> = what.split(' ').chain(["--", "-D", "warnings"]).collect();
         run(&mut ws.cargo("clippy", &args))?;
@@ -159,6 +159,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "peerage-relay",
         "-p",
         "peerage-tau",
+        "-p",
+        "acme-robot",
         "-p",
         "xtask",
     ];
@@ -236,6 +238,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "far_tab",
         "--test",
         "streams",
+        "--test",
+        "robots",
         "--test",
         "interop",
         "--test",

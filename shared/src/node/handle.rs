@@ -25,7 +25,7 @@ use crate::quality::Quality;
 #[derive(Clone)]
 pub struct Node(pub(super) Arc<Shared>);
 
-/// Streams of one protocol that other nodes open.
+/// Streams of one protocol that other nodes open: a `futures::Stream` of them, too.
 pub struct Listener {
     node: Node,
     protocol: String,
@@ -161,6 +161,16 @@ impl Node {
         Ok(Stream::new(self.clone(), key, protocol))
     }
 
+    /// Opens a stream of the first of these protocols that `peer` speaks, and waits until it has said
+    /// which: one round trip.
+    ///
+    /// # Errors
+    /// `unknown-protocol` if it speaks none; why there can be no session.
+    pub async fn open_any(&self, peer: NodeId, protocols: &[&str]) -> Result<Stream, Failure> {
+        let key = self.act(|machine| machine.open_any(peer, protocols))?;
+        Stream::agreed(self.clone(), key, protocols).await
+    }
+
     /// Makes sure that there is a session with `peer`, or one being agreed on.
     ///
     /// # Errors
@@ -179,9 +189,10 @@ impl Node {
         let mut inner = self.lock();
         inner.machine.listen(protocol);
         let serial = inner.next_serial();
-        let listener = (serial, Queue::default());
-        let before = inner.listeners.insert(protocol.to_owned(), listener);
-        if let Some(reader) = before.and_then(|(_, queue)| queue.reader) {
+        let listener = inner.listeners.entry(protocol.to_owned()).or_default();
+        listener.0 = serial;
+        // What waits for the last one waits for this one now; the last one learns that it is over.
+        if let Some(reader) = listener.1.reader.take() {
             reader.wake();
         }
         Listener {
@@ -264,14 +275,30 @@ impl Listener {
     }
 }
 
+impl FuturesStream for Listener {
+    type Item = Stream;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Stream>> {
+        self.poll_accept(cx)
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut inner = self.node.lock();
         let own = |(serial, _): &(u64, _)| *serial == self.serial;
-        if inner.listeners.get(&self.protocol).is_some_and(own) {
-            inner.machine.unlisten(&self.protocol);
-            inner.listeners.remove(&self.protocol);
+        if !inner.listeners.get(&self.protocol).is_some_and(own) {
+            return;
         }
+        inner.machine.unlisten(&self.protocol);
+        let waiting = inner.listeners.remove(&self.protocol);
+        for key in waiting.into_iter().flat_map(|(_, queue)| queue.items) {
+            let nobody = format!("nobody speaks `{}` here any longer", self.protocol);
+            let machine = &mut inner.machine;
+            machine.reset(key, Code::UnknownProtocol.because(nobody));
+            machine.release(key);
+        }
+        inner.wake_driver();
     }
 }
 

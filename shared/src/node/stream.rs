@@ -1,22 +1,31 @@
 //! A stream, as a program holds it: messages in both directions, in order.
 
 use core::future::poll_fn;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
+use futures_util::{Sink, Stream as FuturesStream};
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::OFFER_TIMEOUT;
 use crate::node::events::StreamKey;
 use crate::node::handle::Node;
 use crate::stream::Priority;
 use crate::stream::flow::Read;
 
 /// One conversation with another node. Dropped before it is finished, it is reset as cancelled.
+///
+/// It is a sink and a stream of [`Bytes`] as well, each a message; `futures::StreamExt::split` makes two
+/// halves of it. To close the sink is to finish. As a stream it ends after the first error.
 pub struct Stream {
     node: Node,
     key: StreamKey,
     protocol: String,
+    /// The stream of messages has told why there are no more.
+    told: bool,
 }
 
 impl Stream {
@@ -25,7 +34,40 @@ impl Stream {
             node,
             key,
             protocol: protocol.to_owned(),
+            told: false,
         }
+    }
+
+    /// A stream for which these protocols were offered, once one of them is chosen.
+    pub(super) async fn agreed(
+        node: Node,
+        key: StreamKey,
+        protocols: &[&str],
+    ) -> Result<Self, Failure> {
+        // Held while it waits: who gives up resets the stream.
+        let mut stream = Self::new(node, key, "");
+        let place = stream.chosen().await?;
+        let chosen = protocols.get(usize::from(place)).copied();
+        chosen.unwrap_or_default().clone_into(&mut stream.protocol);
+        Ok(stream)
+    }
+
+    async fn chosen(&self) -> Result<u8, Failure> {
+        let chosen = poll_fn(|cx| self.poll_choice(cx));
+        let timeout = pin!(self.node.sleep(OFFER_TIMEOUT));
+        match select(chosen, timeout).await {
+            Either::Left((chosen, _)) => chosen,
+            Either::Right(_) => Err(Code::TimedOut.because("it does not choose a protocol")),
+        }
+    }
+
+    fn poll_choice(&self, cx: &Context<'_>) -> Poll<Result<u8, Failure>> {
+        let mut inner = self.node.lock();
+        let choice = inner.machine.choice(self.key).transpose();
+        if choice.is_none() {
+            inner.readers.insert(self.key, cx.waker().clone());
+        }
+        choice.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The other node.
@@ -135,6 +177,50 @@ impl Stream {
     /// Ends both directions now, and tells the other side why.
     pub fn reset(&self, failure: Failure) {
         self.node.act(|machine| machine.reset(self.key, failure));
+    }
+}
+
+impl Sink<Bytes> for Stream {
+    type Error = Failure;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut inner = self.node.lock();
+        let ready = inner.machine.is_ready(self.key);
+        inner.wake_driver();
+        if ready == Ok(false) {
+            inner.writers.insert(self.key, cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(ready.map(|_| ()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), Failure> {
+        let unasked = || Code::Overloaded.because("expected to be asked for room before");
+        let sent = self.try_send(&message)?;
+        sent.then_some(()).ok_or_else(unasked)
+    }
+
+    /// Nothing is kept back: what was sent leaves as soon as it may.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.finish();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl FuturesStream for Stream {
+    type Item = Result<Bytes, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.told {
+            return Poll::Ready(None);
+        }
+        let next = self.poll_recv(cx).map(Result::transpose);
+        self.told = matches!(next, Poll::Ready(None | Some(Err(_))));
+        next
     }
 }
 

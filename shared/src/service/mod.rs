@@ -3,6 +3,8 @@
 pub mod command;
 pub mod lane;
 pub mod operation;
+#[cfg(test)]
+mod own;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]

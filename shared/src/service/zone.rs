@@ -101,6 +101,11 @@ impl Zone {
         self.run(async move { sleeper.sleep(duration).await });
     }
 
+    /// A node takes what comes and does nothing more.
+    pub(super) fn stall(&mut self, number: usize) {
+        self.dead.insert(number);
+    }
+
     /// A node vanishes without a word.
     pub(super) fn kill(&mut self, number: usize) {
         self.dead.insert(number);

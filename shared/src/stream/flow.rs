@@ -8,19 +8,34 @@ use crate::error::{Code, Failure};
 use crate::limits::{
     FRAGMENT_BYTES_MAX, MESSAGE_BYTES_MAX, STREAM_CREDIT_FIRST_BYTES, STREAM_QUEUE_BYTES,
 };
+use crate::stream::Protocol;
 use crate::stream::frame::StreamFrame;
 
 /// A stream's two halves.
 #[derive(Debug)]
 pub struct Flow {
-    /// The protocol, until the stream is announced to the other side.
-    announce: Option<String>,
+    /// How the stream is announced to the other side, until it is.
+    announce: Option<StreamFrame>,
+    spoken: Spoken,
     outgoing: Outgoing,
     incoming: Incoming,
     /// Set once, when both directions have ended early.
     reset: Option<Failure>,
     /// To be told to the other side.
     reset_due: bool,
+}
+
+/// How far the two nodes know what is spoken. Before both do, nothing is said but that it ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Spoken {
+    /// Both do: the protocol of this place among those that were offered.
+    Known(u8),
+    /// So many were offered from here; the other side chooses.
+    Offered(usize),
+    /// They were offered to this side, which has not chosen.
+    Asked,
+    /// It has, and is about to tell.
+    Chosen(u8),
 }
 
 #[derive(Debug)]
@@ -71,18 +86,30 @@ pub enum Read {
 
 impl Flow {
     /// A stream that this node opens.
-    pub fn opened(protocol: String) -> Self {
-        Self::new(Some(protocol))
+    pub fn opened(protocol: Protocol) -> Self {
+        Self::new(Some(StreamFrame::Open(protocol)), Spoken::Known(0))
+    }
+
+    /// A stream that this node opens, for the other to choose what is spoken.
+    pub fn offered(protocols: Vec<Protocol>) -> Self {
+        let spoken = Spoken::Offered(protocols.len());
+        Self::new(Some(StreamFrame::Offer(protocols)), spoken)
     }
 
     /// A stream that the other node has opened.
     pub fn accepted() -> Self {
-        Self::new(None)
+        Self::new(None, Spoken::Known(0))
     }
 
-    fn new(announce: Option<String>) -> Self {
+    /// A stream that the other node has opened, for this one to choose what is spoken.
+    pub fn asked() -> Self {
+        Self::new(None, Spoken::Asked)
+    }
+
+    fn new(announce: Option<StreamFrame>, spoken: Spoken) -> Self {
         Self {
             announce,
+            spoken,
             outgoing: Outgoing {
                 queue: VecDeque::new(),
                 queued_bytes: 0,
@@ -107,21 +134,48 @@ impl Flow {
         }
     }
 
-    /// Queues a message. `Ok(false)` if it must wait until the queue is shorter.
-    pub fn send(&mut self, message: &Bytes) -> Result<bool, Failure> {
+    /// Chooses what is spoken, if the other node has offered it and this one has not chosen yet.
+    pub fn choose(&mut self, place: u8) {
+        if self.spoken == Spoken::Asked {
+            self.spoken = Spoken::Chosen(place);
+        }
+    }
+
+    /// What the other node has chosen, by its place, once it has. The error is why it will not.
+    pub fn choice(&self) -> Result<Option<u8>, Failure> {
+        match (&self.spoken, &self.reset) {
+            (Spoken::Known(place) | Spoken::Chosen(place), _) => Ok(Some(*place)),
+            (_, Some(failure)) => Err(failure.clone()),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// Whether both nodes know what is spoken.
+    pub fn is_agreed(&self) -> bool {
+        matches!(self.spoken, Spoken::Known(_))
+    }
+
+    /// Whether a message can be queued now. The error is why none ever can.
+    pub fn is_ready(&self) -> Result<bool, Failure> {
         if let Some(failure) = &self.reset {
             return Err(failure.clone());
         }
+        if self.outgoing.finish != Finish::No {
+            return Err(Code::Refused.because("the stream is finished: no message can follow"));
+        }
+        Ok(self.has_room())
+    }
+
+    /// Queues a message. `Ok(false)` if it must wait until the queue is shorter.
+    pub fn send(&mut self, message: &Bytes) -> Result<bool, Failure> {
+        let ready = self.is_ready()?;
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(Code::TooLarge.because(format!(
                 "expected a message of at most {MESSAGE_BYTES_MAX} bytes, got {}",
                 message.len()
             )));
         }
-        if self.outgoing.finish != Finish::No {
-            return Err(Code::Refused.because("the stream is finished: no message can follow"));
-        }
-        if !self.has_room() {
+        if !ready {
             return Ok(false);
         }
         // An empty message counts as well, so that many of them are no way around the limit.
@@ -226,13 +280,17 @@ impl Flow {
 
     /// Whether what it has to say is about the stream, and not on it.
     pub fn wants_to_control(&self) -> bool {
-        self.reset_due || (self.reset.is_none() && self.incoming.credit_due())
+        let chosen = matches!(self.spoken, Spoken::Chosen(_));
+        self.reset_due || (self.reset.is_none() && (chosen || self.incoming.credit_due()))
     }
 
     /// Whether [`Flow::next_frame`] has something to say.
     pub fn wants_to_send(&self) -> bool {
         if self.reset.is_some() {
             return self.reset_due;
+        }
+        if !self.is_agreed() {
+            return self.announce.is_some() || self.wants_to_control();
         }
         self.announce.is_some()
             || self.incoming.credit_due()
@@ -249,8 +307,16 @@ impl Flow {
         if self.reset.is_some() {
             return None;
         }
-        if let Some(protocol) = self.announce.take() {
-            return Some(StreamFrame::Open(protocol));
+        if let Some(frame) = self.announce.take() {
+            return Some(frame);
+        }
+        match self.spoken {
+            Spoken::Known(_) => {}
+            Spoken::Offered(_) | Spoken::Asked => return None,
+            Spoken::Chosen(place) => {
+                self.spoken = Spoken::Known(place);
+                return Some(StreamFrame::Choice(place));
+            }
         }
         if self.incoming.credit_due() {
             self.incoming.announced = self.incoming.granted;
@@ -264,6 +330,18 @@ impl Flow {
             return Some(StreamFrame::Finish);
         }
         None
+    }
+
+    /// The other side has chosen what is spoken. The error is for it: it broke the rules.
+    pub fn receive_choice(&mut self, place: u8) -> Result<(), Failure> {
+        match self.spoken {
+            _ if self.reset.is_some() => {}
+            Spoken::Offered(count) if self.announce.is_none() && usize::from(place) < count => {
+                self.spoken = Spoken::Known(place);
+            }
+            _ => return Err(Code::BadMessage.because("a choice of what was not offered")),
+        }
+        Ok(())
     }
 
     /// A fragment came. The error is for the other side: it broke the rules.

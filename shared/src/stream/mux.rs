@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Failure};
 use crate::limits::{
-    FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, PROTOCOL_BYTES_MAX, REFUSED_STREAMS_MAX,
-    SESSION_CREDIT_BYTES, STREAM_CREDIT_BYTES, STREAM_CREDIT_FIRST_BYTES, STREAMS_MAX,
+    FRAGMENT_BYTES_MAX, HELD_BYTES_MAX, OFFERED_PROTOCOLS_MAX, PROTOCOL_BYTES_MAX,
+    REFUSED_STREAMS_MAX, SESSION_CREDIT_BYTES, STREAM_CREDIT_BYTES, STREAM_CREDIT_FIRST_BYTES,
+    STREAMS_MAX,
 };
 use crate::stream::flow::{Flow, Read};
 use crate::stream::frame::{DATA_OVERHEAD_BYTES, StreamFrame};
@@ -41,9 +42,9 @@ struct Entry {
 /// What a stream's holder should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MuxEvent {
-    /// The other node has opened a stream.
-    Incoming(StreamId, Protocol),
-    /// There is something to read: a message, the end, or a reset.
+    /// The other node has opened a stream, of the one of these protocols that [`Mux::choose`] says.
+    Incoming(StreamId, Vec<Protocol>),
+    /// There is something to read: a message, the end, or a reset; or what is spoken is known.
     Readable(StreamId),
     /// There is room to send again.
     Writable(StreamId),
@@ -72,15 +73,56 @@ impl Mux {
     /// Opens a stream.
     pub fn open(&mut self, protocol: Protocol) -> Result<StreamId, Failure> {
         check_protocol(&protocol)?;
+        self.begin(Flow::opened(protocol))
+    }
+
+    /// Opens a stream of the first of these protocols that the other node speaks. What is sent on it waits
+    /// until it has said which.
+    pub fn offer(&mut self, protocols: Vec<Protocol>) -> Result<StreamId, Failure> {
+        if !(1..=OFFERED_PROTOCOLS_MAX).contains(&protocols.len()) {
+            return Err(Code::BadMessage.because(format!(
+                "expected 1 to {OFFERED_PROTOCOLS_MAX} protocols, got {}",
+                protocols.len()
+            )));
+        }
+        for protocol in &protocols {
+            check_protocol(protocol)?;
+        }
+        self.begin(Flow::offered(protocols))
+    }
+
+    fn begin(&mut self, flow: Flow) -> Result<StreamId, Failure> {
         if self.own >= STREAMS_MAX {
             return Err(Code::Overloaded.because(format!("{STREAMS_MAX} streams are open")));
         }
         let id = StreamId(self.next_own);
         self.next_own += 2;
         self.own += 1;
-        self.insert(id, Flow::opened(protocol));
+        self.insert(id, flow);
         self.schedule(id);
         Ok(id)
+    }
+
+    /// Says which of the protocols that the other node has offered is spoken, by its place. Nothing, if it
+    /// left no choice.
+    pub fn choose(&mut self, id: StreamId, place: u8) {
+        self.change(id, |flow| flow.choose(place));
+    }
+
+    /// Which of the protocols that were offered is spoken, once that is known.
+    pub fn choice(&self, id: StreamId) -> Result<Option<u8>, Failure> {
+        let entry = self.flows.get(&id).ok_or_else(unknown)?;
+        entry.flow.choice()
+    }
+
+    /// Whether a message can be queued now; if not, it must wait for [`MuxEvent::Writable`].
+    pub fn is_ready(&mut self, id: StreamId) -> Result<bool, Failure> {
+        let flow = self.flow(id)?;
+        let ready = flow.is_ready()?;
+        if !ready && flow.notice_slow() {
+            self.events.push_back(MuxEvent::Slow(id));
+        }
+        Ok(ready)
     }
 
     /// Queues a message. `Ok(false)` if it must wait for [`MuxEvent::Writable`].
@@ -252,14 +294,34 @@ impl Mux {
     }
 
     fn receive(&mut self, id: StreamId, frame: StreamFrame) -> Result<(), Failure> {
-        if let StreamFrame::Open(protocol) = frame {
-            return self.receive_open(id, protocol);
+        match frame {
+            StreamFrame::Open(protocol) => self.receive_open(id, vec![protocol], Flow::accepted()),
+            StreamFrame::Offer(protocols) => self.receive_open(id, protocols, Flow::asked()),
+            StreamFrame::Choice(place) => self.receive_choice(id, place),
+            frame => self.receive_other(id, frame),
         }
+    }
+
+    fn receive_choice(&mut self, id: StreamId, place: u8) -> Result<(), Failure> {
+        match self.change(id, |flow| flow.receive_choice(place)) {
+            Some(received) => received?,
+            None => return self.check_known(id),
+        }
+        self.events.push_back(MuxEvent::Readable(id));
+        Ok(())
+    }
+
+    fn receive_other(&mut self, id: StreamId, frame: StreamFrame) -> Result<(), Failure> {
         let window = self.window();
         let held_bytes = self.held_bytes;
         let reset = self.change(id, |flow| {
             let before = flow.is_reset();
             match frame {
+                StreamFrame::Reset(failure) => flow.reset(failure, false),
+                _ if !flow.is_agreed() => {
+                    let early = "a frame before it is agreed what is spoken";
+                    flow.reset(Code::BadMessage.because(early), true);
+                }
                 StreamFrame::Data { fragment, .. }
                     if held_bytes + fragment.len() as u64 > HELD_BYTES_MAX =>
                 {
@@ -274,9 +336,8 @@ impl Mux {
                     }
                 }
                 StreamFrame::Finish => flow.receive_finish(),
-                StreamFrame::Reset(failure) => flow.reset(failure, false),
                 StreamFrame::Credit(sum) => flow.receive_credit(sum),
-                StreamFrame::Open(_) => {}
+                StreamFrame::Open(_) | StreamFrame::Offer(_) | StreamFrame::Choice(_) => {}
             }
             let failure = flow.failure().filter(|_| !before);
             (flow.is_reset(), failure.map(|failure| failure.code))
@@ -310,7 +371,12 @@ impl Mux {
         }
     }
 
-    fn receive_open(&mut self, id: StreamId, protocol: Protocol) -> Result<(), Failure> {
+    fn receive_open(
+        &mut self,
+        id: StreamId,
+        protocols: Vec<Protocol>,
+        flow: Flow,
+    ) -> Result<(), Failure> {
         // Ids may be skipped: a stream can end before it was announced.
         if self.is_own(id) || id.0 < self.next_theirs {
             return Err(Code::BadMessage.because(format!(
@@ -325,7 +391,7 @@ impl Mux {
         }
         self.next_theirs = id.0.saturating_add(2);
         self.theirs += 1;
-        self.insert(id, Flow::accepted());
+        self.insert(id, flow);
         if self.theirs > STREAMS_MAX {
             self.reset(
                 id,
@@ -334,7 +400,7 @@ impl Mux {
             self.events.push_back(MuxEvent::Reset(id, Code::Overloaded));
             self.release(id);
         } else {
-            self.events.push_back(MuxEvent::Incoming(id, protocol));
+            self.events.push_back(MuxEvent::Incoming(id, protocols));
         }
         Ok(())
     }

@@ -189,6 +189,10 @@ fn the_document_numbers_everything_as_the_source_does() {
         ("FRAME_BYTES_MAX", peerage::limits::FRAME_BYTES_MAX),
         ("PACKET_BYTES_MAX", peerage::limits::PACKET_BYTES_MAX),
         ("PROTOCOL_BYTES_MAX", peerage::limits::PROTOCOL_BYTES_MAX),
+        (
+            "OFFERED_PROTOCOLS_MAX",
+            peerage::limits::OFFERED_PROTOCOLS_MAX,
+        ),
         ("STREAMS_MAX", peerage::limits::STREAMS_MAX),
         (
             "STREAM_CREDIT_FIRST_BYTES",

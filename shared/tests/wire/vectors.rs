@@ -345,8 +345,18 @@ pub(crate) fn stream_frames() -> Vec<Value> {
             StreamFrame::Credit(70_000),
             json!({ "kind": 5, "sum": 70_000 }),
         ),
+        frame(
+            "offer",
+            StreamFrame::Offer(vec!["acme/robot/2".into(), "acme/robot/1".into()]),
+            json!({ "kind": 6, "protocols": ["acme/robot/2", "acme/robot/1"] }),
+        ),
+        frame(
+            "choice",
+            StreamFrame::Choice(1),
+            json!({ "kind": 7, "place": 1 }),
+        ),
         malformed("nothing", &[], Code::BadMessage),
-        malformed("an unknown kind", &[0, 6], Code::BadMessage),
+        malformed("an unknown kind", &[0, 8], Code::BadMessage),
         malformed("a fragment cut short", &[0, 1, 3, b'a'], Code::BadMessage),
         malformed(
             "a fragment beyond the limit",
@@ -363,6 +373,10 @@ pub(crate) fn stream_frames() -> Vec<Value> {
             &[0, 0, 0x80, 2],
             Code::TooLarge,
         ),
+        malformed("an offer of nothing", &[0, 6, 0], Code::BadMessage),
+        malformed("an offer of too many", &[0, 6, 9], Code::BadMessage),
+        malformed("an offer cut short", &[0, 6, 2, 1, b'a'], Code::BadMessage),
+        malformed("a choice of nothing", &[0, 7], Code::BadMessage),
     ]
 }
 

@@ -37,7 +37,8 @@ pub fn session(input: &[u8]) {
         let stream = StreamId(u64::from(which >> 1) % STREAMS);
         now += Time::from_millis(1);
         match what % 10 {
-            0 => drop(ends[own].mux.open("fuzz/1".into())),
+            0 if which & 128 == 0 => drop(ends[own].mux.open("fuzz/1".into())),
+            0 => drop(ends[own].mux.offer(vec!["fuzz/2".into(), "fuzz/1".into()])),
             1 | 2 => ends[own].send(stream, usize::from(what) * 50),
             3 => {
                 let expected = ends[other].sent.remove(&stream).unwrap_or_default();
@@ -138,7 +139,9 @@ fn deliver(end: &mut End, wire: &mut VecDeque<Bytes>, now: Time) {
         }
     }
     while let Some(event) = end.mux.poll_event() {
-        drop::<MuxEvent>(event);
+        if let MuxEvent::Incoming(stream, offered) = event {
+            end.mux.choose(stream, offered.len() as u8 - 1);
+        }
     }
 }
 

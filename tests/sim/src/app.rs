@@ -151,7 +151,13 @@ impl App {
     }
 
     fn begin(&mut self, target: NodeId, scene: &mut Scene<'_>) -> Option<u64> {
-        let key = scene.machine.open(target, PROTOCOL).ok()?;
+        let offers = scene.rng.per_mille(300);
+        let opened = if offers {
+            scene.machine.open_any(target, &["sim/newer", PROTOCOL])
+        } else {
+            scene.machine.open(target, PROTOCOL)
+        };
+        let key = opened.ok()?;
         let label = scene.ledger.begin(scene.machine.id(), target);
         let slow = scene.rng.per_mille(scene.swarm.slow_readers);
         self.held.insert(key, Held::new(Some(label), 0, slow));

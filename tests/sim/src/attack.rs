@@ -37,6 +37,8 @@ pub(crate) enum Attack {
     AfterEnd,
     /// Records come far ahead, and others under the same number.
     Numbers,
+    /// What was offered is not waited for, and what was not is chosen.
+    Offers,
     /// What stands beside the streams is ill-formed, or answers what nobody asked.
     Remarks,
 }
@@ -62,7 +64,7 @@ pub(crate) struct Counts {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Garbage,
         Self::Overlong,
         Self::Huge,
@@ -73,6 +75,7 @@ impl Attack {
         Self::Credit,
         Self::AfterEnd,
         Self::Numbers,
+        Self::Offers,
         Self::Remarks,
     ];
 
@@ -148,6 +151,20 @@ impl Attack {
                 }
                 if rng.per_mille(100) {
                     StreamFrame::Open(PROTOCOL.into()).encode(id, out);
+                }
+            }
+            Self::Offers => {
+                let protocols = ["x", PROTOCOL].repeat(rng.place(5));
+                let offer = protocols.into_iter().map(str::to_owned).collect();
+                let id = StreamId(counts.next_stream);
+                counts.next_stream += 2;
+                StreamFrame::Offer(offer).encode(id, out);
+                if rng.per_mille(500) {
+                    any_frame(rng).encode(id, out);
+                }
+                if rng.per_mille(100) {
+                    let place = rng.one_of(&[0, 1, u8::MAX]);
+                    StreamFrame::Choice(place).encode(rng.one_of(&[id, theirs]), out);
                 }
             }
             Self::Numbers | Self::Remarks => {

@@ -12,11 +12,27 @@ use crate::node::machine::peers::no_path;
 use crate::node::machine::session::Session;
 use crate::stream::flow::Read;
 use crate::stream::mux::check_protocol;
-use crate::stream::{Mux, MuxEvent, Priority, Protocol};
+use crate::stream::{Mux, MuxEvent, Priority, Protocol, StreamId};
 
 impl Machine {
     /// Opens a stream of `protocol` to `peer`, and a session if there is none.
     pub fn open(&mut self, peer: NodeId, protocol: &str) -> Result<StreamKey, Failure> {
+        self.begin(peer, protocol, |mux| mux.open(protocol.to_owned()))
+    }
+
+    /// Opens a stream of the first of these protocols that `peer` speaks: what is sent on it waits until
+    /// [`Machine::choice`] tells which.
+    pub fn open_any(&mut self, peer: NodeId, protocols: &[&str]) -> Result<StreamKey, Failure> {
+        let offered = protocols.iter().map(|&protocol| protocol.into()).collect();
+        self.begin(peer, &protocols.join(" "), |mux| mux.offer(offered))
+    }
+
+    fn begin(
+        &mut self,
+        peer: NodeId,
+        protocol: &str,
+        open: impl FnOnce(&mut Mux) -> Result<StreamId, Failure>,
+    ) -> Result<StreamKey, Failure> {
         self.connect(peer)?;
         let now = self.now;
         let Some(session) = self.session_mut(peer) else {
@@ -25,7 +41,7 @@ impl Machine {
         if session.is_out_of_patience(now) {
             return Err(no_path(peer));
         }
-        let stream = session.mux.open(protocol.to_owned())?;
+        let stream = open(&mut session.mux)?;
         let key = session.key(peer, stream);
         event!(
             MESSAGE, TRACE, self.id,
@@ -34,6 +50,24 @@ impl Machine {
         );
         self.ready_peer(peer);
         Ok(key)
+    }
+
+    /// Which of the protocols that were offered is spoken, by its place: known with an
+    /// [`Event::Readable`]. The error is why none is.
+    pub fn choice(&mut self, key: StreamKey) -> Result<Option<u8>, Failure> {
+        self.streams_of(key)
+            .ok_or_else(no_stream)?
+            .choice(key.stream)
+    }
+
+    /// Whether a message can be queued now. If not, it must wait for [`Event::Writable`].
+    pub fn is_ready(&mut self, key: StreamKey) -> Result<bool, Failure> {
+        let ready = self
+            .streams_of(key)
+            .ok_or_else(no_stream)?
+            .is_ready(key.stream);
+        self.after_stream(key.peer);
+        ready
     }
 
     /// Queues a message. `Ok(false)` if it must wait for [`Event::Writable`].
@@ -144,7 +178,7 @@ impl Machine {
                 stream,
             };
             match event {
-                MuxEvent::Incoming(stream, protocol) => self.incoming(key(stream), protocol),
+                MuxEvent::Incoming(stream, protocols) => self.incoming(key(stream), protocols),
                 MuxEvent::Readable(stream) => self.emit(Event::Readable(key(stream))),
                 MuxEvent::Writable(stream) => self.emit(Event::Writable(key(stream))),
                 MuxEvent::Slow(stream) => self.emit(Event::Slow(key(stream))),
@@ -161,8 +195,13 @@ impl Machine {
         self.reschedule(peer);
     }
 
-    pub(super) fn incoming(&mut self, key: StreamKey, protocol: Protocol) {
-        if self.protocols.contains(&protocol) {
+    pub(super) fn incoming(&mut self, key: StreamKey, mut protocols: Vec<Protocol>) {
+        let spoken = |protocol| self.protocols.contains(protocol);
+        if let Some(place) = protocols.iter().position(spoken) {
+            if let Some(mux) = self.streams_of(key) {
+                mux.choose(key.stream, place as u8);
+            }
+            let protocol = protocols.swap_remove(place);
             event!(
                 MESSAGE, TRACE, self.id,
                 peer = %key.peer.short(), session = key.session, stream = key.stream.0, protocol,
@@ -170,6 +209,7 @@ impl Machine {
             );
             self.emit(Event::Incoming(key, protocol));
         } else if let Some(mux) = self.streams_of(key) {
+            let protocol = protocols.join("` or `");
             let failure = Code::UnknownProtocol.because(format!("nobody speaks `{protocol}` here"));
             mux.reset(key.stream, failure);
             mux.release(key.stream);

@@ -1,5 +1,7 @@
 //! Two ends of a session's streams, and what passes between them.
 
+mod offers;
+
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -49,7 +51,7 @@ fn a_stream_carries_messages_both_ways_and_ends() {
     let id = pair.opened();
     assert_eq!(
         events(&mut pair.1),
-        [MuxEvent::Incoming(id, "test/1".into())]
+        [MuxEvent::Incoming(id, vec!["test/1".into()])]
     );
     pair.0.send(id, &message(3)).unwrap();
     pair.1.send(id, &message(5)).unwrap();
@@ -206,7 +208,7 @@ fn a_reset_before_the_stream_was_announced_says_nothing() {
     let next = pair.opened();
     assert_eq!(
         events(&mut pair.1),
-        [MuxEvent::Incoming(next, "test/1".into())]
+        [MuxEvent::Incoming(next, vec!["test/1".into()])]
     );
 }
 
