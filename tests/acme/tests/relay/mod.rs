@@ -27,7 +27,7 @@ impl Relay {
         let address = socket.local_addr().unwrap();
         runtime.spawn(async move {
             let config = Config::new(Kind::Relay).named("relay".parse().unwrap());
-            let node = Node::start(config, vec![]).unwrap();
+            let node = Node::launch(config, vec![]).unwrap();
             let routes = web::router(Web {
                 node: peerage::Node::clone(&node),
                 runtime: node.runtime().clone(),
