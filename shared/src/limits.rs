@@ -156,6 +156,9 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const HTTP_CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one message of an HTTP exchange: a head, a piece of the body, the trailers, and what is around them.
 pub const HTTP_MESSAGE_BYTES_MAX: usize = 2 * HTTP_HEAD_BYTES_MAX + HTTP_CHUNK_BYTES_MAX + 8 * 1024;
+/// Bytes of a request's body that are taken, and thrown away, after its sender was told to stop: what may have been
+/// on its way.
+pub const HTTP_DRAIN_BYTES_MAX: usize = 1024 * 1024;
 /// HTTP requests of one node that are answered at once.
 pub const HTTP_REQUESTS_PER_PEER_MAX: usize = 512;
 /// HTTP requests of all nodes that are answered at once.

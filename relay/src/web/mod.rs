@@ -2,6 +2,7 @@
 
 pub mod console;
 mod metrics;
+mod nodes;
 pub mod origin;
 
 use std::net::SocketAddr;
@@ -12,11 +13,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use peerage::http::Http;
 use peerage::node::Node;
 use serde::Serialize;
 
 use crate::link::websocket;
 use crate::runtime::Runtime;
+pub use nodes::Settings;
 use origin::Origins;
 
 /// What the routes need.
@@ -28,6 +31,10 @@ pub struct Web {
     pub runtime: Runtime,
     /// Whose pages may call.
     pub origins: Arc<Origins>,
+    /// The way to the HTTP of nodes.
+    pub http: Http,
+    /// How nodes are shown.
+    pub nodes: Settings,
 }
 
 /// All routes.
@@ -37,6 +44,9 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/metrics", get(metrics))
+        .route("/n/{name}", any(nodes::serve))
+        .route("/n/{name}/", any(nodes::serve))
+        .route("/n/{name}/{*path}", any(nodes::serve))
         .fallback(console::serve)
         .with_state(web)
 }

@@ -41,7 +41,7 @@ impl Http {
         let mut request = request.map(Into::into);
         complete(&mut request, node)?;
         match self.node().resolve(node).await? {
-            Some(peer) => self.ask(peer, request).await.map_err(|failure| failure.of(node)),
+            Some(peer) => self.ask(peer, request).await.map_err(|failure| away(failure, node)),
             None => self.ask_here(request).await,
         }
     }
@@ -92,6 +92,16 @@ impl Http {
         let response = handler.handle(id, request).await?;
         Ok(super::server::completed(&method, response))
     }
+}
+
+/// A name that is somebody's, who is not here, is that of a node that is away.
+fn away(failure: Failure, node: &str) -> Failure {
+    let by_id = node.parse::<NodeId>().is_ok();
+    match failure.code {
+        Code::UnknownName if !by_id => Code::Unreachable.because("the node is away, and may return"),
+        _ => failure,
+    }
+    .of(node)
 }
 
 /// Adds what a request has to say of itself, and nothing that is of a connection.

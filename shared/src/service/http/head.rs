@@ -96,11 +96,11 @@ pub(super) fn put_end(message: &mut Vec<u8>, trailers: &HeaderMap) -> Result<(),
 /// The head of a request as it came.
 pub(super) fn request(method: &str, target: &str, fields: &Fields<'_>) -> Result<http::request::Parts, Failure> {
     let (mut head, ()) = http::Request::new(()).into_parts();
+    head.headers = headers(fields, method.len() + target.len())?;
     head.method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("a method"))?;
     let path = PathAndQuery::try_from(target).ok();
     let path = path.filter(|_| target.starts_with('/') || target == "*");
     head.uri = Uri::from(path.ok_or_else(|| bad("a path"))?);
-    head.headers = headers(fields, method.len() + target.len())?;
     if head.method == Method::CONNECT {
         return Err(Code::Refused.because("nobody is connected through a node"));
     }

@@ -13,7 +13,7 @@ use http_body::Body as _;
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{HTTP_REQUESTS_MAX, HTTP_REQUESTS_PER_PEER_MAX};
+use crate::limits::{HTTP_DRAIN_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_REQUESTS_PER_PEER_MAX};
 use crate::log::event;
 use crate::node::{Node, Stream};
 use crate::service::http::body::{Body, Of};
@@ -159,5 +159,20 @@ async fn respond(exchange: &Exchange, method: &Method, response: Response<Body>)
     })
     .await?;
     exchange.stream.finish();
+    if told {
+        drain(exchange).await;
+    }
     Ok(())
+}
+
+/// Takes what was on its way when the other side was told to stop. Who goes on is not read any more.
+async fn drain(exchange: &Exchange) {
+    let mut bytes = 0;
+    while bytes < HTTP_DRAIN_BYTES_MAX {
+        match exchange.stream.recv().await {
+            Ok(Some(message)) => bytes += message.len().max(1),
+            Ok(None) | Err(_) => return,
+        }
+    }
+    exchange.stream.broken().await;
 }

@@ -136,8 +136,11 @@ fn a_body_that_fails_is_an_error_where_it_is_read() {
             _ => Ok(Response::new(failing())),
         }
     });
-    let response = zone.run(a.fetch(get("/down"))).unwrap();
-    let failure = zone.run(text(response.into_body())).unwrap_err();
+    let down = zone.run(async {
+        let response = a.fetch(get("/down")).await?;
+        text(response.into_body()).await
+    });
+    let failure = down.unwrap_err();
     assert_eq!((failure.code, &*failure.message), (Code::Refused, "no more"));
     let up = zone.run(a.fetch(get("/up").map(|_| failing()))).unwrap_err();
     assert_eq!(up.code, Code::Refused);
