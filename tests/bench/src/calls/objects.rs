@@ -38,6 +38,8 @@ pub(super) async fn serve() -> Result<String, Failed> {
         node: peerage::Node::clone(&node),
         runtime: node.runtime().clone(),
         origins: Arc::new(Origins::new(address, &[])),
+        http: node.http().clone(),
+        nodes: web::Settings::default(),
     });
     tokio::spawn(web::serve(listener, routes, std::future::pending()));
     Ok(format!("ws://{address}/mesh"))
