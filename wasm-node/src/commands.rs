@@ -165,7 +165,7 @@ fn hand(function: &Function, text: &str, target: &str) {
     }
 }
 
-async fn aborted(signal: &AbortSignal) {
+pub(crate) async fn aborted(signal: &AbortSignal) {
     if signal.aborted() {
         return;
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use gloo::events::EventListener;
 use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
+use peerage::http::Http;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
 use peerage::service::command::Commands;
@@ -67,6 +68,7 @@ pub struct Node {
     commands: Commands,
     objects: Objects,
     scripts: Scripts,
+    http: Http,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -250,6 +252,7 @@ impl Node {
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
         let rpc = Rpc::new(node.clone());
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
+        let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
         let held = Rc::new(RefCell::new(Held {
@@ -260,6 +263,7 @@ impl Node {
             commands,
             objects,
             scripts,
+            http,
             target,
             inputs,
             held,
@@ -282,6 +286,11 @@ impl Node {
     /// The node's commands, and by them the node itself.
     pub fn commands(&self) -> Commands {
         self.commands.clone()
+    }
+
+    /// The node's HTTP.
+    pub(crate) fn http(&self) -> Http {
+        self.http.clone()
     }
 
     /// The node's scripts.

@@ -192,7 +192,7 @@ impl Held {
     }
 }
 
-fn readable<F>(
+pub(crate) fn readable<F>(
     next: impl Fn() -> F + 'static,
     cancelled: impl Fn() + 'static,
 ) -> Result<ReadableStream, JsValue>

@@ -4,10 +4,12 @@
 use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
@@ -18,12 +20,15 @@ use peerage::http::Body;
 use peerage::{Code, Failure};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tower_service::Service;
 
 /// Bytes that wait on the connection in memory, each way.
 const CONNECTION_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that are read of a tunnel at once.
 const READ_BYTES: usize = 16 * 1024;
+/// How long one direction of a tunnel may go on when the other has ended.
+const LINGER_MAX: Duration = Duration::from_secs(5);
 
 /// Lets a service answer a request for a WebSocket. If it agrees, the two bodies are the tunnel.
 pub(super) async fn serve<S, B>(service: S, request: Request<Body>) -> Result<Response<Body>, Failure>
@@ -67,25 +72,35 @@ pub(crate) fn tunnel<T>(socket: T, inbound: Body) -> Body
 where
     T: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let (reading, mut writing) = tokio::io::split(socket);
-    let copying = tokio::spawn(async move {
-        let mut inbound = inbound;
-        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut inbound).poll_frame(cx)).await {
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if writing.write_all(&data).await.is_err() || writing.flush().await.is_err() {
-                return;
-            }
+    let (reading, writing) = tokio::io::split(socket);
+    let (open, closed) = oneshot::channel();
+    tokio::spawn(async move {
+        let copying = pin!(copy(inbound, writing));
+        // An end of the other direction is an error here, too.
+        if let Either::Right((_, copying)) = select(copying, closed).await {
+            // Last words are still on their way.
+            let _ = timeout(LINGER_MAX, copying).await;
         }
-        // The socket may be gone already.
-        let _ = writing.shutdown().await;
     });
     Body::new(Outbound {
         reading,
         buffer: BytesMut::new(),
-        _copying: AbortOnDrop(copying),
+        _open: open,
     })
+}
+
+/// Writes a body to a socket, and closes it at the end.
+async fn copy(mut inbound: Body, mut writing: impl AsyncWrite + Unpin) {
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut inbound).poll_frame(cx)).await {
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if writing.write_all(&data).await.is_err() || writing.flush().await.is_err() {
+            return;
+        }
+    }
+    // The socket may be gone already.
+    let _ = writing.shutdown().await;
 }
 
 /// A body that is told later; none if nobody tells it.
@@ -118,15 +133,8 @@ impl HttpBody for Later {
 struct Outbound<R> {
     reading: R,
     buffer: BytesMut,
-    _copying: AbortOnDrop,
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    /// Tells the other direction that this one has ended.
+    _open: oneshot::Sender<()>,
 }
 
 impl<R: AsyncRead + Unpin> HttpBody for Outbound<R> {

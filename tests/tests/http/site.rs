@@ -47,7 +47,9 @@ async fn echo(request: Request) -> String {
     let (head, mut body) = request.into_parts();
     let own = |name: &HeaderName| name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded");
     let fields = head.headers.iter().filter(|(name, _)| own(name) || *name == header::CONTENT_LENGTH);
-    let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value:?}\n")).collect();
+    let mut fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value:?}\n")).collect();
+    // The order of fields of different names means nothing.
+    fields.sort();
     let (mut data, mut trailers) = (Vec::new(), BTreeSet::new());
     while let Some(frame) = next(&mut body).await {
         match frame.into_data() {
@@ -155,8 +157,8 @@ async fn events() -> impl IntoResponse {
 async fn socket(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|mut socket| async move {
         while let Some(Ok(message)) = socket.recv().await {
-            let ended = matches!(message, Message::Close(_));
-            if socket.send(message).await.is_err() || ended {
+            // A close is answered by the library.
+            if !matches!(message, Message::Close(_)) && socket.send(message).await.is_err() {
                 return;
             }
         }

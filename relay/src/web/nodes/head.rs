@@ -83,7 +83,9 @@ pub(super) fn back(headers: &mut HeaderMap, host: Option<&HeaderValue>, prefix: 
     let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|cookie| scoped(cookie, prefix)).collect();
     if !cookies.is_empty() {
         headers.remove(header::SET_COOKIE);
-        cookies.into_iter().flatten().for_each(|cookie| drop(headers.append(header::SET_COOKIE, cookie)));
+        for cookie in cookies.into_iter().flatten() {
+            headers.append(header::SET_COOKIE, cookie);
+        }
     }
     if sandboxed {
         headers.append(header::CONTENT_SECURITY_POLICY, SANDBOX);

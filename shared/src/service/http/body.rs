@@ -20,6 +20,8 @@ pub struct Body(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
+    /// That of a response to HEAD: nobody knows how long it would be.
+    Unsent,
     Incoming(Incoming),
     Other(Mutex<Pin<Box<Other>>>),
 }
@@ -49,6 +51,11 @@ impl Body {
     /// No bytes.
     pub const fn empty() -> Self {
         Self(Kind::Full(None))
+    }
+
+    /// No bytes in place of any number.
+    pub(super) const fn unsent() -> Self {
+        Self(Kind::Unsent)
     }
 
     /// Any other body.
@@ -214,6 +221,7 @@ impl HttpBody for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut self.0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Unsent => Poll::Ready(None),
             Kind::Incoming(incoming) => incoming.poll(cx),
             Kind::Other(body) => unlocked(body).as_mut().poll_frame(cx),
         }
@@ -222,6 +230,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(bytes) => bytes.is_none(),
+            Kind::Unsent => true,
             Kind::Incoming(incoming) => incoming.over && incoming.at_hand.is_none(),
             Kind::Other(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream(),
         }
@@ -230,6 +239,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Unsent => SizeHint::default(),
             Kind::Incoming(incoming) => {
                 let at_hand = incoming.at_hand.as_ref().map_or(0, Bytes::len) as u64;
                 let exact = |left: u64| SizeHint::with_exact(left.saturating_add(at_hand));
@@ -251,6 +261,7 @@ impl core::fmt::Debug for Kind {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "full",
+            Self::Unsent => "unsent",
             Self::Incoming(_) => "incoming",
             Self::Other(_) => "other",
         })

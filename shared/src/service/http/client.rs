@@ -75,7 +75,10 @@ impl Http {
             () => head::content_length(&head.headers),
         };
         let length = length.inspect_err(|failure| exchange.stream.reset(failure.clone()))?;
-        let body = Body::incoming(&exchange, Of::Response, length)?;
+        let mut body = Body::incoming(&exchange, Of::Response, length)?;
+        if parts.method == Method::HEAD && body.is_end_stream() {
+            body = Body::unsent();
+        }
         Ok(Response::from_parts(*head, body))
     }
 
