@@ -93,10 +93,12 @@ fn until_aborted(body: Body, signal: AbortSignal) -> Body {
 
     let pieces = stream::unfold(Some((body, signal)), |state| async {
         let (mut body, signal) = state?;
-        let next = core::pin::pin!(body::piece(&mut body));
-        let next = match select(next, core::pin::pin!(aborted(&signal))).await {
-            Either::Left((next, _)) => next,
-            Either::Right(_) => Some(Err(Code::Cancelled.because("the request was aborted"))),
+        let next = {
+            let next = core::pin::pin!(body::piece(&mut body));
+            match select(next, core::pin::pin!(aborted(&signal))).await {
+                Either::Left((next, _)) => next,
+                Either::Right(_) => Some(Err(Code::Cancelled.because("the request was aborted"))),
+            }
         };
         match next? {
             Ok(piece) => Some((Ok(piece), Some((body, signal)))),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http_body::Body as _;
 use js_sys::{Reflect, Uint8Array};
 use peerage::Failure;
@@ -15,6 +15,7 @@ use peerage::error::Code;
 use peerage::http::Body;
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
 use crate::error::from_js_error;
@@ -93,8 +94,8 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         // To cancel what is over already is no error that anybody awaits.
-        let cancelled = self.0.cancel().catch(&Closure::once_into_js(|| {}).unchecked_into());
-        drop(cancelled);
+        let cancelled = page::awaited(&self.0.cancel());
+        spawn_local(cancelled.map(drop));
     }
 }
 
