@@ -93,7 +93,9 @@ impl HttpConfig {
         let default = Settings::default();
         Settings {
             sandboxed: self.node_pages == NodePages::Sandboxed,
-            head_timeout: self.head_timeout_ms.map_or(default.head_timeout, Duration::from_millis),
+            head_timeout: self
+                .head_timeout_ms
+                .map_or(default.head_timeout, Duration::from_millis),
         }
     }
 }
@@ -250,7 +252,10 @@ mod tests {
         assert!(!config.applied_to(Config::new(Kind::Native)).shows_log);
         let config = parse(r#"{"http":{"nodePages":"trusted","headTimeoutMs":5}}"#).unwrap();
         let settings = config.http.settings();
-        assert_eq!((settings.sandboxed, settings.head_timeout), (false, Duration::from_millis(5)));
+        assert_eq!(
+            (settings.sandboxed, settings.head_timeout),
+            (false, Duration::from_millis(5))
+        );
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }

@@ -112,7 +112,10 @@ impl Node {
     ///
     /// # Errors
     /// As [`Http::fetch`].
-    pub async fn fetch(&self, request: Request<impl Into<Body>>) -> Result<Response<Body>, Failure> {
+    pub async fn fetch(
+        &self,
+        request: Request<impl Into<Body>>,
+    ) -> Result<Response<Body>, Failure> {
         self.http.fetch(request).await
     }
 

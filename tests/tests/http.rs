@@ -64,10 +64,14 @@ impl Stage {
         let plain = fetch(&self.plain, method, path, lines, body).await;
         let meshed = format!("/n/b{path}");
         let mut meshed = fetch(&self.relay.address, method, &meshed, lines, body).await;
-        meshed.fields.retain(|(name, _)| name != "content-security-policy");
+        meshed
+            .fields
+            .retain(|(name, _)| name != "content-security-policy");
         for (name, value) in &mut meshed.fields {
             if name == "location" {
-                *value = String::from_utf8_lossy(value).replace("/n/b", "").into_bytes();
+                *value = String::from_utf8_lossy(value)
+                    .replace("/n/b", "")
+                    .into_bytes();
             }
         }
         [plain, meshed]
@@ -86,7 +90,12 @@ async fn the_mesh_answers_as_a_plain_server_does() {
     let blanks = format!("content-length: {}\r\n", site::BLANKS.len());
     let cases: &[(&str, &str, &str, &[u8])] = &[
         ("GET", "/echo", "", b""),
-        ("GET", "/echo?a=b&c=%20d", "x-a: 1\r\nx-a: 2\r\nx-b:\r\n", b""),
+        (
+            "GET",
+            "/echo?a=b&c=%20d",
+            "x-a: 1\r\nx-a: 2\r\nx-b:\r\n",
+            b"",
+        ),
         ("GET", "/echo", "x-raw: caf\u{e9}\r\n", b""),
         ("GET", "/echo", &long, b""),
         ("GET", "/echo/a%2fb/c//d;e=f", "", b""),
@@ -94,8 +103,18 @@ async fn the_mesh_answers_as_a_plain_server_does() {
         ("POST", "/echo", "content-length: 0\r\n", b""),
         ("POST", "/echo", "", b""),
         ("POST", "/echo", &blanks, site::BLANKS.as_bytes()),
-        ("POST", "/echo", chunked, b"5\r\nhello\r\n3\r\n\r\n\n\r\n0\r\n\r\n"),
-        ("POST", "/echo", chunked, b"2\r\nhi\r\n0\r\nx-after: 1\r\n\r\n"),
+        (
+            "POST",
+            "/echo",
+            chunked,
+            b"5\r\nhello\r\n3\r\n\r\n\n\r\n0\r\n\r\n",
+        ),
+        (
+            "POST",
+            "/echo",
+            chunked,
+            b"2\r\nhi\r\n0\r\nx-after: 1\r\n\r\n",
+        ),
         ("POST", "/echo", chunked, b"0\r\n\r\n"),
         ("PUT", "/echo", "content-length: 2\r\n", b"ab"),
         ("PATCH", "/echo", "content-length: 2\r\n", b"ab"),
@@ -132,7 +151,12 @@ async fn the_mesh_answers_as_a_plain_server_does() {
         ("GET", "/nowhere", "", b""),
         ("POST", "/etag", "", b""),
         ("POST", "/mirror", chunked, b"5\r\nhello\r\n0\r\n\r\n"),
-        ("POST", "/echo", "expect: 100-continue\r\ncontent-length: 2\r\n", b"ab"),
+        (
+            "POST",
+            "/echo",
+            "expect: 100-continue\r\ncontent-length: 2\r\n",
+            b"ab",
+        ),
     ];
     for (method, path, lines, body) in cases {
         let [plain, meshed] = stage.both(method, path, lines, body).await;
@@ -164,7 +188,10 @@ async fn web_sockets_pass_through() {
         for size in [0, 1, 125, 126, 70_000, 1_000_000] {
             let message = Message::Binary(vec![size as u8; size].into());
             socket.send(message.clone()).await.unwrap();
-            assert!(socket.next().await.unwrap().unwrap() == message, "{url} {size}");
+            assert!(
+                socket.next().await.unwrap().unwrap() == message,
+                "{url} {size}"
+            );
         }
         socket.send(Message::text("last")).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("last"));
@@ -178,8 +205,14 @@ async fn web_sockets_pass_through() {
     let [plain, meshed] = stage.both("GET", "/socket", upgrade, b"").await;
     assert_eq!((meshed.status, plain.status), (400, 400));
     for path in ["/echo", "/n/b/echo"] {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\n{upgrade}\r\n");
-        let address = if path.starts_with("/n") { &stage.relay.address } else { &stage.plain };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\n{upgrade}\r\n"
+        );
+        let address = if path.starts_with("/n") {
+            &stage.relay.address
+        } else {
+            &stage.plain
+        };
         let answer = raw::read(&ask(address, request.as_bytes()).await, false);
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.text().starts_with("GET /echo\n"));
@@ -191,22 +224,58 @@ async fn a_native_node_asks_another_with_the_habits_of_http() {
     let stage = Stage::new().await;
     let a = join(&stage.relay, "a").await;
     let get = |uri: &str| Request::get(uri).body(Body::empty()).unwrap();
-    let text = async |body: Body| String::from_utf8(body.collect(1 << 20).await.unwrap().to_vec()).unwrap();
+    let text = async |body: Body| {
+        String::from_utf8(body.collect(1 << 20).await.unwrap().to_vec()).unwrap()
+    };
     let response = a.fetch(get("peer://b/echo?x=1")).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(text(response.into_body()).await, "GET /echo?x=1\n{}\n");
     let response = a.fetch(get("peer://b/caller")).await.unwrap();
     assert_eq!(text(response.into_body()).await, a.id().to_string());
     let by_id = format!("peer://{}/caller", stage.b.id());
-    assert_eq!(text(a.fetch(get(&by_id)).await.unwrap().into_body()).await, a.id().to_string());
-    assert_eq!(text(stage.b.fetch(get("peer://b/blanks")).await.unwrap().into_body()).await, site::BLANKS);
-    let posted = Request::put("peer://b/mirror").body(vec![7u8; 300_000]).unwrap();
-    let mirrored = a.fetch(posted).await.unwrap().into_body().collect(1 << 20).await.unwrap();
+    assert_eq!(
+        text(a.fetch(get(&by_id)).await.unwrap().into_body()).await,
+        a.id().to_string()
+    );
+    assert_eq!(
+        text(
+            stage
+                .b
+                .fetch(get("peer://b/blanks"))
+                .await
+                .unwrap()
+                .into_body()
+        )
+        .await,
+        site::BLANKS
+    );
+    let posted = Request::put("peer://b/mirror")
+        .body(vec![7u8; 300_000])
+        .unwrap();
+    let mirrored = a
+        .fetch(posted)
+        .await
+        .unwrap()
+        .into_body()
+        .collect(1 << 20)
+        .await
+        .unwrap();
     assert_eq!(mirrored, vec![7u8; 300_000]);
-    let cut = a.fetch(get("peer://b/fails")).await.unwrap().into_body().collect(99).await.unwrap_err();
+    let cut = a
+        .fetch(get("peer://b/fails"))
+        .await
+        .unwrap()
+        .into_body()
+        .collect(99)
+        .await
+        .unwrap_err();
     assert_eq!(cut.code, Code::Cancelled);
     assert!(!cut.message.contains("hush"), "{cut}");
-    for (uri, code) in [("peer://nobody/", Code::UnknownName), ("peer://a/", Code::UnknownProtocol), ("peer://relay/", Code::UnknownProtocol)] {
+    for (uri, code) in [
+        ("peer://nobody/", Code::UnknownName),
+        ("peer://a/", Code::UnknownProtocol),
+        ("peer://relay/", Code::UnknownProtocol),
+    ] {
         assert_eq!(a.fetch(get(uri)).await.unwrap_err().code, code, "{uri}");
     }
 }
@@ -231,13 +300,18 @@ async fn unknown_away_failed_and_silent_are_told_apart() {
     mute.close().await;
     stage.relay.until_here("mute", false).await;
     let away = stage.through("/n/mute/").await;
-    assert_eq!((away.status, away.field("retry-after").as_deref()), (503, Some("2")), "{away:?}");
+    assert_eq!(
+        (away.status, away.field("retry-after").as_deref()),
+        (503, Some("2")),
+        "{away:?}"
+    );
     let failed = stage.b.id().to_string();
     assert_eq!(status(&format!("/n/{failed}/echo")).await, 200);
 
     // One that goes in the middle of an answer does not leave the caller waiting.
     let address = stage.relay.address.clone();
-    let waiting = tokio::spawn(async move { fetch(&address, "GET", "/n/b/zeros/999999999", "", b"").await });
+    let waiting =
+        tokio::spawn(async move { fetch(&address, "GET", "/n/b/zeros/999999999", "", b"").await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     stage.b.close().await;
     assert!(!waiting.await.unwrap().whole);
@@ -249,7 +323,8 @@ async fn unknown_away_failed_and_silent_are_told_apart() {
 async fn async_slow_upload(address: &str) -> Raw {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = "POST /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 5\r\n\r\n";
+    let head =
+        "POST /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 5\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -275,7 +350,10 @@ async fn a_node_is_followed_wherever_it_moves() {
     // Another node takes the name once it is free; the same name elsewhere is another node.
     let moved = join(&other, "moving-on").await;
     moved.serve(says("there"));
-    until("the primary knows the node", async || stage.through("/n/moving-on/").await.status == 200).await;
+    until("the primary knows the node", async || {
+        stage.through("/n/moving-on/").await.status == 200
+    })
+    .await;
     assert_eq!(stage.through("/n/moving-on/").await.text(), "there");
     moved.serve(says("anew"));
     assert_eq!(stage.through("/n/moving-on/").await.text(), "anew");
@@ -285,7 +363,10 @@ async fn a_node_is_followed_wherever_it_moves() {
 async fn paths_stay_below_the_node() {
     let stage = Stage::new().await;
     let bare = stage.through("/n/b?x=1").await;
-    assert_eq!((bare.status, bare.field("location").as_deref()), (308, Some("/n/b/?x=1")));
+    assert_eq!(
+        (bare.status, bare.field("location").as_deref()),
+        (308, Some("/n/b/?x=1"))
+    );
     for (path, told) in [
         ("/n/b/echo/../echo", "GET /echo\n"),
         ("/n/b/echo/x/%2e%2e/y", "GET /echo/y\n"),
@@ -313,13 +394,20 @@ async fn paths_stay_below_the_node() {
 #[tokio::test]
 async fn what_a_caller_claims_of_proxies_is_not_believed_and_hops_end_here() {
     let stage = Stage::new().await;
-    stage.b.serve(axum::Router::new().fallback(|request: axum::extract::Request| async move {
-        let fields = request.headers().iter().map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap_or("?")));
-        fields.collect::<String>()
-    }));
+    stage.b.serve(
+        axum::Router::new().fallback(|request: axum::extract::Request| async move {
+            let fields = request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}={}\n", value.to_str().unwrap_or("?")));
+            fields.collect::<String>()
+        }),
+    );
     let lines = "x-forwarded-for: 9.9.9.9\r\nforwarded: for=9.9.9.9\r\nx-forwarded-proto: https\r\nte: trailers\r\n\
         keep-alive: 1\r\nproxy-authorization: hush\r\nupgrade: h2c\r\nx-hop: 1\r\nx-kept: 1\r\n";
-    let request = format!("GET /n/b/ HTTP/1.1\r\nhost: site.test\r\nconnection: close, x-hop, x-forwarded-host\r\n{lines}\r\n");
+    let request = format!(
+        "GET /n/b/ HTTP/1.1\r\nhost: site.test\r\nconnection: close, x-hop, x-forwarded-host\r\n{lines}\r\n"
+    );
     let answer = raw::read(&ask(&stage.relay.address, request.as_bytes()).await, false);
     let mut told: Vec<_> = answer.text().lines().map(str::to_owned).collect();
     told.sort();
@@ -334,7 +422,10 @@ async fn what_a_caller_claims_of_proxies_is_not_believed_and_hops_end_here() {
     ];
     assert_eq!(told, expected);
     let policy = answer.field("content-security-policy").unwrap();
-    assert!(policy.starts_with("sandbox ") && !policy.contains("same-origin"), "{policy}");
+    assert!(
+        policy.starts_with("sandbox ") && !policy.contains("same-origin"),
+        "{policy}"
+    );
 }
 
 /// A request that hides another is one request, or none: never two.
@@ -344,32 +435,85 @@ async fn requests_cannot_be_smuggled() {
     let hidden = "GET /n/b/echo/hidden HTTP/1.1\r\nhost: x\r\n\r\n";
     let at = hidden.len();
     for (lines, body) in [
-        (format!("content-length: {at}\r\ntransfer-encoding: chunked\r\n"), format!("0\r\n\r\n{hidden}")),
-        (format!("transfer-encoding: chunked\r\ncontent-length: {at}\r\n"), format!("0\r\n\r\n{hidden}")),
-        (format!("content-length: 0\r\ncontent-length: {at}\r\n"), hidden.to_owned()),
-        (format!("content-length: {at}\r\ncontent-length: 0\r\n"), hidden.to_owned()),
+        (
+            format!("content-length: {at}\r\ntransfer-encoding: chunked\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            format!("transfer-encoding: chunked\r\ncontent-length: {at}\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            format!("content-length: 0\r\ncontent-length: {at}\r\n"),
+            hidden.to_owned(),
+        ),
+        (
+            format!("content-length: {at}\r\ncontent-length: 0\r\n"),
+            hidden.to_owned(),
+        ),
         (format!("content-length: 0, {at}\r\n"), hidden.to_owned()),
         (format!("content-length: +{at}\r\n"), hidden.to_owned()),
         (format!("content-length : {at}\r\n"), hidden.to_owned()),
-        (String::from("transfer-encoding: xchunked\r\n"), format!("0\r\n\r\n{hidden}")),
-        (String::from("transfer-encoding: chunked, identity\r\n"), format!("0\r\n\r\n{hidden}")),
-        (String::from("transfer-encoding:\u{b}chunked\r\n"), format!("0\r\n\r\n{hidden}")),
-        (String::from(" transfer-encoding: chunked\r\n"), format!("0\r\n\r\n{hidden}")),
-        (String::from("x: y\rtransfer-encoding: chunked\r\n"), format!("0\r\n\r\n{hidden}")),
+        (
+            String::from("transfer-encoding: xchunked\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            String::from("transfer-encoding: chunked, identity\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            String::from("transfer-encoding:\u{b}chunked\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            String::from(" transfer-encoding: chunked\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
+        (
+            String::from("x: y\rtransfer-encoding: chunked\r\n"),
+            format!("0\r\n\r\n{hidden}"),
+        ),
         (String::from("x: y\0\r\n"), hidden.to_owned()),
     ] {
-        let request = format!("POST /n/b/echo HTTP/1.1\r\nhost: x\r\n{lines}connection: close\r\n\r\n{body}");
-        let answer = String::from_utf8_lossy(&ask(&stage.relay.address, request.as_bytes()).await).into_owned();
+        let request =
+            format!("POST /n/b/echo HTTP/1.1\r\nhost: x\r\n{lines}connection: close\r\n\r\n{body}");
+        let answer = String::from_utf8_lossy(&ask(&stage.relay.address, request.as_bytes()).await)
+            .into_owned();
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{lines}{answer}");
         assert!(!answer.contains("GET /echo/hidden\n"), "{lines}{answer}");
         let refused = answer.starts_with("HTTP/1.1 400");
-        assert!(refused || answer.starts_with("HTTP/1.1 200"), "{lines}{answer}");
+        assert!(
+            refused || answer.starts_with("HTTP/1.1 200"),
+            "{lines}{answer}"
+        );
     }
     for (request, status) in [
-        (String::from("GET /n/b/echo HTTP/1.1\r\nconnection: close\r\n\r\n"), 200),
-        (format!("GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(70_000)), 431),
-        (format!("GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n", "x: y\r\n".repeat(200)), 431),
-        (format!("GET /n/b/{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "y".repeat(65_000)), 431),
+        (
+            String::from("GET /n/b/echo HTTP/1.1\r\nconnection: close\r\n\r\n"),
+            200,
+        ),
+        (
+            format!(
+                "GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {}\r\n\r\n",
+                "y".repeat(70_000)
+            ),
+            431,
+        ),
+        (
+            format!(
+                "GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n",
+                "x: y\r\n".repeat(200)
+            ),
+            431,
+        ),
+        (
+            format!(
+                "GET /n/b/{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+                "y".repeat(65_000)
+            ),
+            431,
+        ),
     ] {
         let answer = raw::read(&ask(&stage.relay.address, request.as_bytes()).await, false);
         assert_eq!(answer.status, status, "{}", &request[..60]);
@@ -385,7 +529,14 @@ async fn a_hostile_node_cannot_inject_heads() {
     let mut listener = node.listen(peerage::http::PROTOCOL);
     let text = |bytes: &[u8]| [&[0x60 + bytes.len() as u8], bytes].concat();
     let binary = |bytes: &[u8]| [&[0x40 + bytes.len() as u8], bytes].concat();
-    let head = |name: &[u8], value: &[u8]| [b"\x82\x01\x82\x18\xc8\x81\x82", &*text(name), &*binary(value)].concat();
+    let head = |name: &[u8], value: &[u8]| {
+        [
+            b"\x82\x01\x82\x18\xc8\x81\x82",
+            &*text(name),
+            &*binary(value),
+        ]
+        .concat()
+    };
     let end = b"\x82\x03\x81\x80";
     let says = [
         head(b"a", b"b\r\nset-cookie: c"),
@@ -404,23 +555,37 @@ async fn a_hostile_node_cannot_inject_heads() {
     tokio::spawn(async move {
         for says in says {
             let stream = listener.accept().await.unwrap();
-            stream.send(Bytes::from([&says[..], end].concat())).await.unwrap();
+            stream
+                .send(Bytes::from([&says[..], end].concat()))
+                .await
+                .unwrap();
             tokio::spawn(async move { stream.broken().await });
         }
         // The last one is well, but for its length.
         let stream = listener.accept().await.unwrap();
-        let short = [&b"\x82\x01\x82\x18\xc8\x81\x82\x6econtent-length\x41\x39"[..], b"\x82\x02\x81\x42hi", end].concat();
+        let short = [
+            &b"\x82\x01\x82\x18\xc8\x81\x82\x6econtent-length\x41\x39"[..],
+            b"\x82\x02\x81\x42hi",
+            end,
+        ]
+        .concat();
         stream.send(Bytes::from(short)).await.unwrap();
         stream.broken().await;
     });
     for n in 0..count {
         let answer = fetch(&relay.address, "GET", "/n/liar/", "", b"").await;
         assert_eq!(answer.status, 502, "{n}: {answer:?}");
-        assert!(answer.field("set-cookie").is_none() && answer.whole, "{n}: {answer:?}");
+        assert!(
+            answer.field("set-cookie").is_none() && answer.whole,
+            "{n}: {answer:?}"
+        );
     }
     let request = "GET /n/liar/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let short = ask(&relay.address, request.as_bytes()).await;
-    assert!(short.is_empty() || !raw::read(&short, false).whole, "{short:?}");
+    assert!(
+        short.is_empty() || !raw::read(&short, false).whole,
+        "{short:?}"
+    );
 }
 
 /// A gibibyte each way: what is on its way is bounded, and none of it is lost.
@@ -433,12 +598,27 @@ async fn a_gibibyte_streams_both_ways_within_bounded_memory() {
     let before = [stage.relay.peak_bytes(), own_peak_bytes()];
     let url = |path: &str| format!("http://{}/n/b/{path}", stage.relay.address);
     let down = url(&format!("zeros/{GIB}"));
-    let down = curl(&["-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", &down]).await;
+    let down = curl(&[
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code} %{size_download}",
+        &down,
+    ])
+    .await;
     assert_eq!(down, format!("200 {GIB}"));
-    let up = format!("head -c {GIB} /dev/zero | curl -s -T - -X POST {}", url("count"));
+    let up = format!(
+        "head -c {GIB} /dev/zero | curl -s -T - -X POST {}",
+        url("count")
+    );
     assert_eq!(run("sh", &["-c", &up]).await, GIB.to_string());
     let after = [stage.relay.peak_bytes(), own_peak_bytes()];
-    let more: Vec<_> = after.iter().zip(before).map(|(after, before)| (after - before) >> 20).collect();
+    let more: Vec<_> = after
+        .iter()
+        .zip(before)
+        .map(|(after, before)| (after - before) >> 20)
+        .collect();
     println!("1 GiB down and 1 GiB up: relay and node have grown by {more:?} MiB");
     assert!(more.iter().all(|more| *more << 20 < MORE_MAX), "{more:?}");
 }
@@ -448,16 +628,54 @@ async fn a_gibibyte_streams_both_ways_within_bounded_memory() {
 async fn curl_is_content() {
     let stage = Stage::new().await;
     let url = |path: &str| format!("http://{}/n/b/{path}", stage.relay.address);
-    assert_eq!(curl(&["-s", "-r", "5-10", &url("files/text.txt")]).await, "0\nline");
-    assert_eq!(curl(&["-s", "-L", &url("redirect")]).await, "GET /echo?from=there\n{}\n");
+    assert_eq!(
+        curl(&["-s", "-r", "5-10", &url("files/text.txt")]).await,
+        "0\nline"
+    );
+    assert_eq!(
+        curl(&["-s", "-L", &url("redirect")]).await,
+        "GET /echo?from=there\n{}\n"
+    );
     assert_eq!(curl(&["-s", "-d", "a=b", &url("mirror")]).await, "a=b");
-    assert_eq!(curl(&["-s", "-H", "expect: 100-continue", "-d", "x", &url("count")]).await, "1");
-    assert_eq!(curl(&["-s", "-I", "-w", "%{http_code}", "-o", "/dev/null", &url("blanks")]).await, "200");
-    assert_eq!(curl(&["-s", "-N", &url("events")]).await, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
+    assert_eq!(
+        curl(&["-s", "-H", "expect: 100-continue", "-d", "x", &url("count")]).await,
+        "1"
+    );
+    assert_eq!(
+        curl(&[
+            "-s",
+            "-I",
+            "-w",
+            "%{http_code}",
+            "-o",
+            "/dev/null",
+            &url("blanks")
+        ])
+        .await,
+        "200"
+    );
+    assert_eq!(
+        curl(&["-s", "-N", &url("events")]).await,
+        "data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    );
     let etag = url("etag");
-    let known = ["-s", "-H", "if-none-match: \"v1\"", "-w", "%{http_code}", &etag];
+    let known = [
+        "-s",
+        "-H",
+        "if-none-match: \"v1\"",
+        "-w",
+        "%{http_code}",
+        &etag,
+    ];
     assert_eq!(curl(&known).await, "304");
-    let cut = run("sh", &["-c", &format!("curl -s {} > /dev/null; echo $?", url("fails"))]).await;
+    let cut = run(
+        "sh",
+        &[
+            "-c",
+            &format!("curl -s {} > /dev/null; echo $?", url("fails")),
+        ],
+    )
+    .await;
     assert_ne!(cut.trim(), "0");
 }
 
@@ -466,13 +684,25 @@ async fn curl(args: &[&str]) -> String {
 }
 
 async fn run(program: &str, args: &[&str]) -> String {
-    let output = tokio::process::Command::new(program).args(args).output().await.unwrap();
+    let output = tokio::process::Command::new(program)
+        .args(args)
+        .output()
+        .await
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The most memory that this process has held so far, in bytes (Linux).
 fn own_peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }

@@ -56,7 +56,11 @@ async fn serving(browsers: &Browsers, relay: &Relay) -> Tab {
 }
 
 async fn curl(args: &[&str]) -> String {
-    let output = tokio::process::Command::new("curl").args(args).output().await.unwrap();
+    let output = tokio::process::Command::new("curl")
+        .args(args)
+        .output()
+        .await
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -65,21 +69,61 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let tab = serving(&browsers, &relay).await;
     let url = |path: &str| format!("http://{}/n/tab{path}", relay.address);
-    assert_eq!(curl(&["-s", &url("/who?x=1")]).await, "relay GET peer://tab/who?x=1");
+    assert_eq!(
+        curl(&["-s", &url("/who?x=1")]).await,
+        "relay GET peer://tab/who?x=1"
+    );
     let echo = url("/echo");
-    let echoed = curl(&["-s", "-i", "-H", "x-a: 1", "-H", "cookie: c=d", "-d", "body\r\n\r\n", &echo]).await;
+    let echoed = curl(&[
+        "-s",
+        "-i",
+        "-H",
+        "x-a: 1",
+        "-H",
+        "cookie: c=d",
+        "-d",
+        "body\r\n\r\n",
+        &echo,
+    ])
+    .await;
     assert!(echoed.ends_with("\r\n\r\nbody\r\n\r\n"), "{echoed}");
-    assert!(echoed.contains("x-a: 1\r\n") && echoed.contains("x-cookie: c=d\r\n"), "{echoed}");
-    let status = async |path: &str| curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", &url(path)]).await;
+    assert!(
+        echoed.contains("x-a: 1\r\n") && echoed.contains("x-cookie: c=d\r\n"),
+        "{echoed}"
+    );
+    let status =
+        async |path: &str| curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", &url(path)]).await;
     assert_eq!(status("/none").await, "204");
     assert_eq!(status("/nowhere").await, "404");
     assert_eq!(status("/throws").await, "500");
     assert_eq!(status("/odd").await, "500");
     assert!(!curl(&["-s", &url("/throws")]).await.contains("hush"));
-    assert_eq!(curl(&["-s", "-L", &url("/move")]).await, "relay GET peer://tab/who");
-    let trace = curl(&["-s", "-X", "TRACE", "-o", "/dev/null", "-w", "%{http_code}", &url("/who")]).await;
+    assert_eq!(
+        curl(&["-s", "-L", &url("/move")]).await,
+        "relay GET peer://tab/who"
+    );
+    let trace = curl(&[
+        "-s",
+        "-X",
+        "TRACE",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        &url("/who"),
+    ])
+    .await;
     assert_eq!(trace, "501");
-    let head = curl(&["-s", "-I", "-o", "/dev/null", "-w", "%{http_code}", &url("/who")]).await;
+    let head = curl(&[
+        "-s",
+        "-I",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        &url("/who"),
+    ])
+    .await;
     assert_eq!(head, "200");
 
     // Who goes away is noticed by the page, before the response and in its middle.
@@ -90,12 +134,19 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
 
     // 30 MB up and down, in pieces, at the pace of whoever reads.
     let large = format!("head -c 30000000 /dev/zero | curl -s -T - -X POST {echo} | wc -c");
-    let output = tokio::process::Command::new("sh").args(["-c", &large]).output().await.unwrap();
+    let output = tokio::process::Command::new("sh")
+        .args(["-c", &large])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "30000000");
 
     let other = browsers.open(&relay.console("other")).await;
     let asked = "const r = await peerage.fetch('peer://tab/who'); return [r.status, r.ok, r instanceof Response, await r.text()]";
-    assert_eq!(result(&other, asked).await, json!([200, true, true, "other GET peer://tab/who"]));
+    assert_eq!(
+        result(&other, asked).await,
+        json!([200, true, true, "other GET peer://tab/who"])
+    );
     let itself = "return await (await peerage.fetch('peer://tab/who')).text()";
     assert_eq!(result(&tab, itself).await, json!("tab GET peer://tab/who"));
 }
@@ -105,9 +156,22 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let native = join(&relay, "native").await;
     let site = Router::new()
-        .route("/mirror", any(|request: axum::extract::Request| async { axum::response::Response::new(request.into_body()) }))
-        .route("/type", any(|headers: axum::http::HeaderMap| async move { format!("{:?} {:?}", headers.get("content-type"), headers.get("x-a")) }))
-        .route("/none", get(|| async { axum::http::StatusCode::NOT_MODIFIED }))
+        .route(
+            "/mirror",
+            any(|request: axum::extract::Request| async {
+                axum::response::Response::new(request.into_body())
+            }),
+        )
+        .route(
+            "/type",
+            any(|headers: axum::http::HeaderMap| async move {
+                format!("{:?} {:?}", headers.get("content-type"), headers.get("x-a"))
+            }),
+        )
+        .route(
+            "/none",
+            get(|| async { axum::http::StatusCode::NOT_MODIFIED }),
+        )
         .route("/silent", get(|| std::future::pending::<()>()));
     native.serve(site);
     let tab = browsers.open(&relay.console("tab")).await;
@@ -120,7 +184,10 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
         ("new Uint8Array([97, 98])", "ab"),
         ("new Blob(['blob'])", "blob"),
         ("new URLSearchParams({ a: 'b c' })", "a=b+c"),
-        ("new ReadableStream({ start(c) { c.enqueue(new Uint8Array([99])); c.close(); } })", "c"),
+        (
+            "new ReadableStream({ start(c) { c.enqueue(new Uint8Array([99])); c.close(); } })",
+            "c",
+        ),
     ] {
         let sent = format!("return await send({body})");
         assert_eq!(result(&tab, &sent).await, json!(expected), "{body}");
@@ -129,7 +196,10 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
     assert_eq!(result(&tab, form).await, json!(true));
     let request = "return await (await peerage.fetch(new Request('peer://native/type', { method: 'POST', headers: { 'x-a': '1' }, body: 'x' }))).text()";
     let told = result(&tab, request).await;
-    assert_eq!(told, json!("Some(\"text/plain;charset=UTF-8\") Some(\"1\")"));
+    assert_eq!(
+        told,
+        json!("Some(\"text/plain;charset=UTF-8\") Some(\"1\")")
+    );
     let none = "const r = await peerage.fetch('peer://native/none'); return [r.status, r.body]";
     assert_eq!(result(&tab, none).await, json!([304, null]));
     let large = "const n = 3000000; const r = await send(new Uint8Array(n).fill(97)); return r.length === n";
@@ -138,14 +208,18 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
     let aborted = "const c = new AbortController(); setTimeout(() => c.abort(), 100);
         return await peerage.fetch('peer://native/silent', { signal: c.signal })";
     assert_eq!(result(&tab, aborted).await["name"], "AbortError");
-    let late = "return await peerage.fetch('peer://native/silent', { signal: AbortSignal.abort() })";
+    let late =
+        "return await peerage.fetch('peer://native/silent', { signal: AbortSignal.abort() })";
     assert_eq!(result(&tab, late).await["name"], "AbortError");
     for (call, code) in [
         ("peerage.fetch('peer://nobody/')", "unknown-name"),
         ("peerage.fetch('peer://tab/')", "unknown-protocol"),
         ("peerage.fetch('http://native/')", "bad-message"),
         ("peerage.fetch('native')", "bad-message"),
-        ("peerage.fetch('peer://native/', { mode: 'cors' })", "bad-message"),
+        (
+            "peerage.fetch('peer://native/', { mode: 'cors' })",
+            "bad-message",
+        ),
         ("(async () => peerage.serve(7))()", "bad-message"),
     ] {
         let failure = result(&tab, &format!("return await {call}")).await;
@@ -167,12 +241,24 @@ async fn an_ordinary_browser_opens_a_tabs_site() {
         .await;
     assert_eq!(seen, json!(["/n/tab/", "rgb(1, 2, 3)", 7]));
     // What the console keeps is not the site's to read.
-    let kept = visitor.ask("try { return sessionStorage.length } catch (e) { return e.name }").await;
+    let kept = visitor
+        .ask("try { return sessionStorage.length } catch (e) { return e.name }")
+        .await;
     assert_eq!(kept, json!("SecurityError"));
-    visitor.ask("document.querySelector('a').click(); return 0").await;
-    visitor.until("return document.querySelector('#said')?.textContent === 'second ?x=1'").await;
+    visitor
+        .ask("document.querySelector('a').click(); return 0")
+        .await;
+    visitor
+        .until("return document.querySelector('#said')?.textContent === 'second ?x=1'")
+        .await;
     visitor.client.back().await.unwrap();
-    visitor.until("return !!document.querySelector('button')").await;
-    visitor.ask("document.querySelector('button').click(); return 0").await;
-    visitor.until("return document.querySelector('#said')?.textContent === 'POST a=b'").await;
+    visitor
+        .until("return !!document.querySelector('button')")
+        .await;
+    visitor
+        .ask("document.querySelector('button').click(); return 0")
+        .await;
+    visitor
+        .until("return document.querySelector('#said')?.textContent === 'POST a=b'")
+        .await;
 }

@@ -34,6 +34,7 @@ pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
+pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);

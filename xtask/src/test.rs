@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every test there is, in groups that also run alone.
 
 use crate::Error;
-use crate::install::{self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT};
+use crate::install::{
+    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+};
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
 use std::ffi::OsString;

@@ -31,7 +31,10 @@ const READ_BYTES: usize = 16 * 1024;
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
 /// Lets a service answer a request for a WebSocket. If it agrees, the two bodies are the tunnel.
-pub(super) async fn serve<S, B>(service: S, request: Request<Body>) -> Result<Response<Body>, Failure>
+pub(super) async fn serve<S, B>(
+    service: S,
+    request: Request<Body>,
+) -> Result<Response<Body>, Failure>
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -51,12 +54,16 @@ where
             service.call(request).await
         }
     });
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), answering);
+    let serving =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), answering);
     // It ends with the tunnel, or at once if there is none; of what went wrong the asking end tells.
     tokio::spawn(async move { drop(serving.with_upgrades().await) });
-    let (mut asking, connection) = hyper::client::conn::http1::handshake(TokioIo::new(near)).await.map_err(broken)?;
+    let (mut asking, connection) = hyper::client::conn::http1::handshake(TokioIo::new(near))
+        .await
+        .map_err(broken)?;
     tokio::spawn(async move { drop(connection.with_upgrades().await) });
-    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
     let request = Request::from_parts(head, Body::empty());
     let mut response = asking.send_request(request).await.map_err(broken)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -117,7 +124,10 @@ impl HttpBody for Later {
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         if let Self::Awaited(told) = &mut *self {
             let body = ready!(Pin::new(told).poll(cx));
             *self = Self::Told(body.unwrap_or_else(|_| Body::empty()));
@@ -141,7 +151,10 @@ impl<R: AsyncRead + Unpin> HttpBody for Outbound<R> {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
         this.buffer.resize(READ_BYTES, 0);
         let mut buffer = ReadBuf::new(&mut this.buffer);

@@ -72,7 +72,10 @@ impl Names {
     /// Who has `name`, here or away.
     pub fn resolve(&self, name: &Name, now: Time) -> Option<NodeId> {
         let holder = self.by_name.get(name)?;
-        holder.free_at.is_none_or(|free_at| free_at > now).then_some(holder.id)
+        holder
+            .free_at
+            .is_none_or(|free_at| free_at > now)
+            .then_some(holder.id)
     }
 
     fn is_free_for(&self, name: &Name, id: NodeId) -> bool {

@@ -38,8 +38,15 @@ pub(super) async fn ask(address: &str, request: &[u8]) -> Vec<u8> {
 }
 
 /// What comes of a request for `path` with these further lines and this body.
-pub(super) async fn fetch(address: &str, method: &str, path: &str, lines: &str, body: &[u8]) -> Raw {
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: site.test\r\nconnection: close\r\n{lines}\r\n");
+pub(super) async fn fetch(
+    address: &str,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: &[u8],
+) -> Raw {
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: site.test\r\nconnection: close\r\n{lines}\r\n");
     let answer = ask(address, &[head.as_bytes(), body].concat()).await;
     read(&answer, method == "HEAD")
 }
@@ -47,8 +54,15 @@ pub(super) async fn fetch(address: &str, method: &str, path: &str, lines: &str, 
 pub(super) fn read(answer: &[u8], bodiless: bool) -> Raw {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(answer)));
-    let mut lines = answer[..end].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let status = String::from_utf8_lossy(lines.next().unwrap()).split(' ').nth(1).unwrap().parse().unwrap();
+    let mut lines = answer[..end]
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii);
+    let status = String::from_utf8_lossy(lines.next().unwrap())
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let mut fields: Vec<_> = lines
         .map(|line| {
             let colon = line.iter().position(|byte| *byte == b':').unwrap();
@@ -59,8 +73,14 @@ pub(super) fn read(answer: &[u8], bodiless: bool) -> Raw {
         .collect();
     fields.sort();
     let rest = &answer[end + 4..];
-    let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let length = field("content-length").map(|value| String::from_utf8_lossy(value).parse::<usize>().unwrap());
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
+    let length = field("content-length")
+        .map(|value| String::from_utf8_lossy(value).parse::<usize>().unwrap());
     let is_chunked = field("transfer-encoding").is_some();
     let (body, trailers, whole) = match length {
         _ if bodiless => (rest.to_vec(), String::new(), rest.is_empty()),
@@ -86,7 +106,11 @@ fn dechunked(mut rest: &[u8]) -> (Vec<u8>, String, bool) {
         let size = usize::from_str_radix(&String::from_utf8_lossy(&rest[..end]), 16).unwrap();
         rest = &rest[end + 2..];
         if size == 0 {
-            return (body, String::from_utf8_lossy(rest).into_owned(), rest.ends_with(b"\r\n"));
+            return (
+                body,
+                String::from_utf8_lossy(rest).into_owned(),
+                rest.ends_with(b"\r\n"),
+            );
         }
         if rest.len() < size + 2 {
             return (body, String::new(), false);

@@ -23,7 +23,10 @@ pub(super) fn site(files: &std::path::Path) -> Router {
     Router::new()
         .route("/echo", any(echo))
         .route("/echo/{*rest}", any(echo))
-        .route("/mirror", any(|request: Request| async { Response::new(request.into_body()) }))
+        .route(
+            "/mirror",
+            any(|request: Request| async { Response::new(request.into_body()) }),
+        )
         .route("/count", any(count))
         .route("/zeros/{count}", get(zeros))
         .route("/status/{status}", any(status))
@@ -45,24 +48,44 @@ pub(super) fn site(files: &std::path::Path) -> Router {
 /// Method, address, headers of the caller's own, body and trailers.
 async fn echo(request: Request) -> String {
     let (head, mut body) = request.into_parts();
-    let own = |name: &HeaderName| name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded");
-    let fields = head.headers.iter().filter(|(name, _)| own(name) || *name == header::CONTENT_LENGTH);
-    let mut fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value:?}\n")).collect();
+    let own = |name: &HeaderName| {
+        name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded")
+    };
+    let fields = head
+        .headers
+        .iter()
+        .filter(|(name, _)| own(name) || *name == header::CONTENT_LENGTH);
+    let mut fields: Vec<_> = fields
+        .map(|(name, value)| format!("{name}: {value:?}\n"))
+        .collect();
     // The order of fields of different names means nothing.
     fields.sort();
     let (mut data, mut trailers) = (Vec::new(), BTreeSet::new());
     while let Some(frame) = next(&mut body).await {
         match frame.into_data() {
             Ok(piece) => data.extend_from_slice(&piece),
-            Err(frame) => trailers = frame.into_trailers().unwrap().keys().map(|k| k.to_string()).collect(),
+            Err(frame) => {
+                trailers = frame
+                    .into_trailers()
+                    .unwrap()
+                    .keys()
+                    .map(|k| k.to_string())
+                    .collect()
+            }
         }
     }
     let (method, uri) = (head.method, head.uri);
-    format!("{method} {uri}\n{}{trailers:?}\n{}", fields.concat(), String::from_utf8_lossy(&data))
+    format!(
+        "{method} {uri}\n{}{trailers:?}\n{}",
+        fields.concat(),
+        String::from_utf8_lossy(&data)
+    )
 }
 
 async fn next(body: &mut Body) -> Option<Frame<Bytes>> {
-    let frame = std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(body), cx)).await?;
+    let frame =
+        std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(body), cx))
+            .await?;
     frame.ok()
 }
 
@@ -77,7 +100,9 @@ async fn count(request: Request) -> String {
 
 async fn zeros(Path(count): Path<usize>) -> Body {
     const PIECE: Bytes = Bytes::from_static(&[0; 64 * 1024]);
-    let pieces = (0..count).step_by(PIECE.len()).map(move |at| Ok::<_, Infallible>(PIECE.slice(..PIECE.len().min(count - at))));
+    let pieces = (0..count)
+        .step_by(PIECE.len())
+        .map(move |at| Ok::<_, Infallible>(PIECE.slice(..PIECE.len().min(count - at))));
     Body::from_stream(stream::iter(pieces))
 }
 
@@ -98,23 +123,31 @@ async fn headers() -> impl IntoResponse {
     for value in [&b"1"[..], b"2", b"\xff\xfe caf\xe9", b"", b"a\tb", b"  "] {
         headers.append("x-many", HeaderValue::from_bytes(value).unwrap());
     }
-    headers.insert("x-long", HeaderValue::from_str(&"y".repeat(30_000)).unwrap());
+    headers.insert(
+        "x-long",
+        HeaderValue::from_str(&"y".repeat(30_000)).unwrap(),
+    );
     headers.insert("vary", HeaderValue::from_static("accept"));
     (headers, "headers")
 }
 
 async fn cookies() -> impl IntoResponse {
     let cookie = |text| (header::SET_COOKIE, HeaderValue::from_static(text));
-    let headers: HeaderMap = [cookie("a=1; HttpOnly"), cookie("b=2; Max-Age=5")].into_iter().fold(HeaderMap::new(), |mut all, (name, value)| {
-        all.append(name, value);
-        all
-    });
+    let headers: HeaderMap = [cookie("a=1; HttpOnly"), cookie("b=2; Max-Age=5")]
+        .into_iter()
+        .fold(HeaderMap::new(), |mut all, (name, value)| {
+            all.append(name, value);
+            all
+        });
     (headers, "cookies")
 }
 
 async fn etag(headers: HeaderMap) -> Response {
     let tag = [(header::ETAG, "\"v1\"")];
-    match headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == "\"v1\"") {
+    match headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == "\"v1\"")
+    {
         true => (StatusCode::NOT_MODIFIED, tag).into_response(),
         false => (tag, "first").into_response(),
     }
@@ -123,7 +156,10 @@ async fn etag(headers: HeaderMap) -> Response {
 async fn trailers() -> Response {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("7"));
-    let frames = [Frame::data(Bytes::from_static(b"data")), Frame::trailers(trailers)];
+    let frames = [
+        Frame::data(Bytes::from_static(b"data")),
+        Frame::trailers(trailers),
+    ];
     let body = Body::new(Frames(frames.into_iter().collect()));
     ([(header::TRAILER, "x-sum")], body).into_response()
 }
@@ -151,7 +187,10 @@ async fn events() -> impl IntoResponse {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         Some((Ok::<_, Infallible>(format!("data: {n}\n\n")), n + 1))
     });
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces))
+    (
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(pieces),
+    )
 }
 
 async fn socket(upgrade: WebSocketUpgrade) -> Response {
@@ -172,7 +211,10 @@ async fn caller(request: Request) -> String {
 
 /// A body that ends before it is whole.
 async fn fails() -> Body {
-    let pieces = [Ok(Bytes::from_static(b"some")), Err(std::io::Error::other("hush"))];
+    let pieces = [
+        Ok(Bytes::from_static(b"some")),
+        Err(std::io::Error::other("hush")),
+    ];
     let later = stream::iter(pieces).then(|piece| async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         piece

@@ -1,5 +1,8 @@
 //! Asking another node.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use futures_util::future::{Either, select};
 use http::{Method, Request, StatusCode};
 use js_sys::Reflect;
@@ -15,7 +18,11 @@ use crate::options;
 use crate::page::{self, text_of};
 
 /// A real `Response`.
-pub(super) async fn fetch(http: &Http, target: &JsValue, options: Option<JsValue>) -> Result<JsValue, JsValue> {
+pub(super) async fn fetch(
+    http: &Http,
+    target: &JsValue,
+    options: Option<JsValue>,
+) -> Result<JsValue, JsValue> {
     let request = web_request(target, options)?;
     let signal = request.signal();
     if signal.aborted() {
@@ -48,9 +55,8 @@ fn web_request(target: &JsValue, options: Option<JsValue>) -> Result<web_sys::Re
     if let Some(request) = target.dyn_ref::<web_sys::Request>() {
         return web_sys::Request::new_with_request_and_init(request, init);
     }
-    let address = Url::new(&text_of(target)).map_err(|_| {
-        to_js(&Code::BadMessage.because("expected an address `peer://name/path`"))
-    })?;
+    let address = Url::new(&text_of(target))
+        .map_err(|_| to_js(&Code::BadMessage.because("expected an address `peer://name/path`")))?;
     web_sys::Request::new_with_str_and_init(&address.href(), init)
 }
 
@@ -62,7 +68,9 @@ fn mesh_request(request: &web_sys::Request) -> Result<Request<Body>, JsValue> {
     let stream = page::field(request, "body")?.dyn_into().ok();
     let mut made = Request::new(body::from_js(stream)?);
     *made.method_mut() = method;
-    *made.uri_mut() = address.parse().map_err(|_| bad("an address `peer://name/path`"))?;
+    *made.uri_mut() = address
+        .parse()
+        .map_err(|_| bad("an address `peer://name/path`"))?;
     *made.headers_mut() = from_js_headers(&request.headers()).map_err(|failure| to_js(&failure))?;
     Ok(made)
 }
@@ -82,7 +90,7 @@ fn web_response(response: http::Response<Body>, signal: AbortSignal) -> Result<J
     if none {
         return Response::new_with_opt_str_and_init(None, &init).map(JsValue::from);
     }
-    let stream = body::to_js(until_aborted(body, signal))?;
+    let stream = body::to_js(&Rc::new(RefCell::new(Some(until_aborted(body, signal)))))?;
     Response::new_with_opt_readable_stream_and_init(Some(&stream), &init).map(JsValue::from)
 }
 

@@ -22,15 +22,20 @@ use crate::error::from_js_error;
 use crate::page;
 use crate::streams;
 
+/// A body that a stream of the platform reads, and that may be taken away from it.
+pub(super) type Shared = Rc<RefCell<Option<Body>>>;
+
 /// What comes from another node, as a stream of the platform: it is asked for when it is read.
-pub(super) fn to_js(body: Body) -> Result<ReadableStream, JsValue> {
-    let body = Rc::new(RefCell::new(Some(body)));
-    let reading = body.clone();
-    streams::readable(move || next(reading.clone()), move || drop(body.take()))
+pub(super) fn to_js(body: &Shared) -> Result<ReadableStream, JsValue> {
+    let (reading, cancelled) = (body.clone(), body.clone());
+    streams::readable(
+        move || next(reading.clone()),
+        move || drop(cancelled.take()),
+    )
 }
 
 /// Not held while it waits: who cancels takes the body away.
-async fn next(body: Rc<RefCell<Option<Body>>>) -> Result<Option<Bytes>, Failure> {
+async fn next(body: Shared) -> Result<Option<Bytes>, Failure> {
     let piece = poll_fn(|cx| match &mut *body.borrow_mut() {
         Some(body) => pin!(piece(body)).poll(cx),
         None => Poll::Ready(None),
@@ -79,14 +84,16 @@ struct Reader(ReadableStreamDefaultReader);
 
 impl Reader {
     async fn read(&self) -> Result<Option<Bytes>, Failure> {
-        let result = page::awaited(&self.0.read()).await.map_err(|error| failure_of(&error))?;
+        let result = page::awaited(&self.0.read())
+            .await
+            .map_err(|error| failure_of(&error))?;
         let field = |key: &str| Reflect::get(&result, &key.into()).unwrap_or_default();
         if field("done").is_truthy() {
             return Ok(None);
         }
-        let piece: Uint8Array = field("value").dyn_into().map_err(|_| {
-            Code::BadMessage.because("expected a body of Uint8Array")
-        })?;
+        let piece: Uint8Array = field("value")
+            .dyn_into()
+            .map_err(|_| Code::BadMessage.because("expected a body of Uint8Array"))?;
         Ok(Some(piece.to_vec().into()))
     }
 }
@@ -103,6 +110,8 @@ impl Drop for Reader {
 fn failure_of(error: &JsValue) -> Failure {
     match from_js_error(error) {
         peerage::rpc::CallError::Failed(failure) => failure,
-        peerage::rpc::CallError::Thrown(_) => Code::Cancelled.because("a body has failed before its end"),
+        peerage::rpc::CallError::Thrown(_) => {
+            Code::Cancelled.because("a body has failed before its end")
+        }
     }
 }

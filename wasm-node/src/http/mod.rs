@@ -45,9 +45,13 @@ impl Node {
     /// who asks, and all headers, of which a `Request` hides some. The last handler counts.
     pub fn serve(&self, handler: RequestHandler) -> Result<(), JsValue> {
         let handler = JsValue::from(handler);
-        let handler: Function = handler
-            .dyn_into()
-            .map_err(|got| to_js(&wrong("handler", "a function as a handler of requests", &got)))?;
+        let handler: Function = handler.dyn_into().map_err(|got| {
+            to_js(&wrong(
+                "handler",
+                "a function as a handler of requests",
+                &got,
+            ))
+        })?;
         serve::serve(&self.http(), handler);
         Ok(())
     }
@@ -65,7 +69,11 @@ impl Node {
 /// Headers as the platform has them: each byte of a value is a character.
 fn to_js_headers(headers: &http::HeaderMap, into: &Headers) -> Result<(), JsValue> {
     for (name, value) in headers {
-        let value: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+        let value: String = value
+            .as_bytes()
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect();
         into.append(name.as_str(), &value)?;
     }
     Ok(())
@@ -78,7 +86,10 @@ fn from_js_headers(headers: &Headers) -> Result<http::HeaderMap, Failure> {
     for pair in pairs.iter() {
         let pair: Array = pair.unchecked_into();
         let text = |at| pair.get(at).as_string().unwrap_or_default();
-        let bytes: Option<Vec<u8>> = text(1).chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        let bytes: Option<Vec<u8>> = text(1)
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).ok())
+            .collect();
         let name = http::HeaderName::from_bytes(text(0).as_bytes()).ok();
         let value = bytes.and_then(|bytes| http::HeaderValue::from_bytes(&bytes).ok());
         let (Some(name), Some(value)) = (name, value) else {

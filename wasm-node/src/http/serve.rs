@@ -26,12 +26,20 @@ pub(super) fn serve(http: &Http, handler: Function) {
         let (handler, node) = (handler.clone(), node.clone());
         SendWrapper::new(async move {
             if is_websocket(request.headers()) {
-                return Ok(plain(StatusCode::NOT_IMPLEMENTED, "this node has no WebSockets\n"));
+                return Ok(plain(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "this node has no WebSockets\n",
+                ));
             }
             if matches!(request.method().as_str(), "CONNECT" | "TRACE" | "TRACK") {
-                return Ok(plain(StatusCode::NOT_IMPLEMENTED, "this node has no such method\n"));
+                return Ok(plain(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "this node has no such method\n",
+                ));
             }
-            let name = node.name().map_or_else(|| node.id().to_string(), |name| name.to_string());
+            let name = node
+                .name()
+                .map_or_else(|| node.id().to_string(), |name| name.to_string());
             let peer = node_object(&node, caller);
             match answer(&handler, &name, peer, request).await {
                 Ok(response) => Ok(response),
@@ -41,16 +49,22 @@ pub(super) fn serve(http: &Http, handler: Function) {
     });
 }
 
-async fn answer(handler: &Function, name: &str, peer: JsValue, request: Request<Body>) -> Result<Response<Body>, JsValue> {
+async fn answer(
+    handler: &Function,
+    name: &str,
+    peer: JsValue,
+    request: Request<Body>,
+) -> Result<Response<Body>, JsValue> {
     let gone = Rc::new(Gone {
         controller: AbortController::new()?,
         over: Cell::new(false),
+        body: body::Shared::default(),
     });
     // Until the response is whole, the caller may give up.
     let guard = Guard(gone.clone());
     let headers = Headers::new()?;
     to_js_headers(request.headers(), &headers)?;
-    let asked = web_request(name, &headers, request, &gone.controller)?;
+    let asked = web_request(name, &headers, request, &gone)?;
     let served = object(&[("peer", peer), ("headers", headers.into())]);
     let returned = handler.call2(&JsValue::NULL, &asked, &served)?;
     let returned = page::awaited(&returned).await?;
@@ -64,18 +78,23 @@ fn web_request(
     name: &str,
     headers: &Headers,
     request: Request<Body>,
-    controller: &AbortController,
+    gone: &Gone,
 ) -> Result<web_sys::Request, JsValue> {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
     let init = Object::new();
     let set = |key: &str, value: &JsValue| Reflect::set(&init, &key.into(), value);
     set("method", &parts.method.as_str().into())?;
     set("headers", headers)?;
-    set("signal", &controller.signal())?;
+    set("signal", &gone.controller.signal())?;
     // The platform has no bodies of these.
-    if !matches!(parts.method, Method::GET | Method::HEAD) && !http_body::Body::is_end_stream(&body) {
-        let stream = body::to_js(body)?;
+    if !matches!(parts.method, Method::GET | Method::HEAD) && !http_body::Body::is_end_stream(&body)
+    {
+        gone.body.replace(Some(body));
+        let stream = body::to_js(&gone.body)?;
         set("body", &stream)?;
         set("duplex", &"half".into())?;
     }
@@ -83,7 +102,8 @@ fn web_request(
 }
 
 fn mesh_response(response: &web_sys::Response, guard: Guard) -> Result<Response<Body>, JsValue> {
-    let headers = from_js_headers(&response.headers()).map_err(|failure| crate::error::to_js(&failure))?;
+    let headers =
+        from_js_headers(&response.headers()).map_err(|failure| crate::error::to_js(&failure))?;
     let status = StatusCode::from_u16(response.status());
     let mut made = Response::new(guarded(body::from_js(response.body())?, guard));
     // An error response of the platform has the status 0.
@@ -96,8 +116,13 @@ fn mesh_response(response: &web_sys::Response, guard: Guard) -> Result<Response<
 fn failed(node: &peerage::Node, error: &JsValue) -> Result<Response<Body>, Failure> {
     tracing::warn!(target: ERROR, node = %node.id().short(), error = name_of(error), "a handler of requests failed");
     match from_js_error(error) {
-        peerage::rpc::CallError::Failed(failure) if failure.code == Code::BadMessage => Err(failure),
-        _ => Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "the handler failed\n")),
+        peerage::rpc::CallError::Failed(failure) if failure.code == Code::BadMessage => {
+            Err(failure)
+        }
+        _ => Ok(plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the handler failed\n",
+        )),
     }
 }
 
@@ -105,7 +130,9 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, kind);
     response
 }
 
@@ -113,12 +140,15 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 struct Gone {
     controller: AbortController,
     over: Cell<bool>,
+    /// What comes of the request, which ends with the response: a page that does not read it keeps nothing.
+    body: body::Shared,
 }
 
 struct Guard(Rc<Gone>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        drop(self.0.body.take());
         if !self.0.over.get() {
             self.0.controller.abort();
         }

@@ -30,8 +30,9 @@ const SAID_OF_ORIGINS: [HeaderName; 6] = [
 
 /// Pages are of an origin of their own, which nobody else has: they can run and be used, but not reach what
 /// the browser keeps for the console.
-const SANDBOX: HeaderValue =
-    HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
+const SANDBOX: HeaderValue = HeaderValue::from_static(
+    "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads",
+);
 
 /// Makes a request's headers those that a node gets.
 pub(super) fn forward(headers: &mut HeaderMap, caller: SocketAddr, prefix: &str) {
@@ -40,13 +41,18 @@ pub(super) fn forward(headers: &mut HeaderMap, caller: SocketAddr, prefix: &str)
     if !upgrade {
         headers.remove(header::UPGRADE);
     }
-    SAID_BY_PROXIES.iter().for_each(|name| drop(headers.remove(name)));
+    SAID_BY_PROXIES
+        .iter()
+        .for_each(|name| drop(headers.remove(name)));
     let ip = caller.ip();
     let quoted = match ip.is_ipv6() {
         true => format!("\"[{ip}]\""),
         false => ip.to_string(),
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(str::to_owned);
     let host_part = host.as_deref().filter(|host| !host.contains(['"', '\\']));
     let host_part = host_part.map_or_else(String::new, |host| format!(";host=\"{host}\""));
     let mut set = |name: &'static str, value: &str| {
@@ -67,20 +73,33 @@ pub(super) fn forward(headers: &mut HeaderMap, caller: SocketAddr, prefix: &str)
 /// Whether a caller asks for a WebSocket on this very connection.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::CONNECTION).iter();
-    let mut tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut tokens = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     is_websocket(headers) && tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
 }
 
 /// Makes a response's headers those that the caller gets: addresses on the node are below `prefix` here.
-pub(super) fn back(headers: &mut HeaderMap, host: Option<&HeaderValue>, prefix: &str, sandboxed: bool) {
-    SAID_OF_ORIGINS.iter().for_each(|name| drop(headers.remove(name)));
+pub(super) fn back(
+    headers: &mut HeaderMap,
+    host: Option<&HeaderValue>,
+    prefix: &str,
+    sandboxed: bool,
+) {
+    SAID_OF_ORIGINS
+        .iter()
+        .for_each(|name| drop(headers.remove(name)));
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let moved = headers.get(&name).and_then(|to| moved(to, host, prefix));
         if let Some(to) = moved {
             headers.insert(name, to);
         }
     }
-    let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|cookie| scoped(cookie, prefix)).collect();
+    let cookies: Vec<_> = headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .map(|cookie| scoped(cookie, prefix))
+        .collect();
     if !cookies.is_empty() {
         headers.remove(header::SET_COOKIE);
         for cookie in cookies.into_iter().flatten() {
@@ -100,7 +119,8 @@ fn moved(to: &HeaderValue, host: Option<&HeaderValue>, prefix: &str) -> Option<H
         return (!elsewhere).then(|| HeaderValue::from_str(&format!("{prefix}{text}")).ok())?;
     }
     let uri: Uri = text.parse().ok()?;
-    let same = uri.scheme_str() == Some("http") && uri.authority()?.as_str().as_bytes() == host?.as_bytes();
+    let same = uri.scheme_str() == Some("http")
+        && uri.authority()?.as_str().as_bytes() == host?.as_bytes();
     let path = uri.path_and_query()?.as_str();
     same.then(|| HeaderValue::from_str(&format!("{prefix}{path}")).ok())?
 }
@@ -113,7 +133,11 @@ fn scoped(cookie: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
     let mut scoped = parts.next()?.to_vec();
     let mut path = None;
     for part in parts {
-        let key = part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        let key = part
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
         if key.eq_ignore_ascii_case(b"domain") {
             continue;
         }
@@ -139,13 +163,20 @@ mod tests {
     use super::*;
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let field = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
         fields.iter().map(field).collect()
     }
 
     fn returned(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = headers(fields);
-        back(&mut headers, Some(&HeaderValue::from_static("h:1")), "/n/b", false);
+        back(
+            &mut headers,
+            Some(&HeaderValue::from_static("h:1")),
+            "/n/b",
+            false,
+        );
         headers
     }
 
@@ -199,7 +230,11 @@ mod tests {
             ("a=b; path=/x; Domain=h", "a=b; Path=/n/b/x"),
             ("a=b; Path=x; Secure", "a=b; Secure"),
         ] {
-            assert_eq!(returned(&[("set-cookie", cookie)])["set-cookie"], expected, "{cookie}");
+            assert_eq!(
+                returned(&[("set-cookie", cookie)])["set-cookie"],
+                expected,
+                "{cookie}"
+            );
         }
         let two = returned(&[("set-cookie", "a=b"), ("set-cookie", "c=d")]);
         assert_eq!(two.get_all("set-cookie").iter().count(), 2);

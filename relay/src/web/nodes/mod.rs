@@ -79,20 +79,29 @@ pub(super) async fn serve(State(web): State<Web>, request: Request) -> Response 
 
 /// A node's root is a folder, or the addresses in its page would be the relay's.
 fn to_folder(name: &str, uri: &Uri) -> Response {
-    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
     let to = format!("/n/{name}/{query}");
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, to)]).into_response()
 }
 
 fn is_oversized(headers: &HeaderMap, uri: &Uri) -> bool {
-    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let fields = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
     // The host is told twice more.
     let host = headers.get(header::HOST).map_or(0, HeaderValue::len);
     let bytes = fields.sum::<usize>() + 2 * host + uri.to_string().len();
     headers.len() + ADDED_HEADERS > HTTP_HEADERS_MAX || bytes + ADDED_BYTES > HTTP_HEAD_BYTES_MAX
 }
 
-async fn pass(web: &Web, name: &str, target: Uri, mut request: Request) -> Result<Response, Failure> {
+async fn pass(
+    web: &Web,
+    name: &str,
+    target: Uri,
+    mut request: Request,
+) -> Result<Response, Failure> {
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let caller = caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0);
     let prefix = format!("/n/{name}");
@@ -111,14 +120,23 @@ async fn pass(web: &Web, name: &str, target: Uri, mut request: Request) -> Resul
     let silent = pin!(pace.silent_for(web.nodes.head_timeout));
     let response = match select(asked, silent).await {
         Either::Left((response, _)) => response?,
-        Either::Right(_) => return Err(Code::TimedOut.because("the node does not answer").of(name)),
+        Either::Right(_) => {
+            return Err(Code::TimedOut.because("the node does not answer").of(name));
+        }
     };
     let (mut parts, body) = response.into_parts();
-    head::back(&mut parts.headers, host.as_ref(), &prefix, web.nodes.sandboxed);
+    head::back(
+        &mut parts.headers,
+        host.as_ref(),
+        &prefix,
+        web.nodes.sandboxed,
+    );
     if parts.status == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = upgrade
     {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         tokio::spawn(async move {
             // A caller that is gone already needs no tunnel.
             if let Ok(socket) = upgrade.await {

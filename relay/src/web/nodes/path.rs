@@ -57,7 +57,10 @@ pub(super) fn read(path: &str) -> Result<Place<'_>, BadPath> {
         }
     }
     let joined = segments.join("/");
-    Ok(Place::Of(name, format!("/{}", joined.trim_start_matches('/'))))
+    Ok(Place::Of(
+        name,
+        format!("/{}", joined.trim_start_matches('/')),
+    ))
 }
 
 /// A segment without its percent signs; what is none stays.
@@ -66,7 +69,9 @@ fn decoded(segment: &str) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let value = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match value.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(value) if *byte == b'%' => {
@@ -126,7 +131,12 @@ mod tests {
         ] {
             assert_eq!(read(path), Err(BadPath::Escapes), "{path}");
         }
-        for path in ["/n/b/a\\..\\b", "/n/b/%00", "/n/b/x%0d%0aset-cookie:a", "/n/b/%7f"] {
+        for path in [
+            "/n/b/a\\..\\b",
+            "/n/b/%00",
+            "/n/b/x%0d%0aset-cookie:a",
+            "/n/b/%7f",
+        ] {
             assert_eq!(read(path), Err(BadPath::Character), "{path}");
         }
     }

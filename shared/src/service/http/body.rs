@@ -79,7 +79,11 @@ impl Body {
     }
 
     /// What comes on an exchange after its head.
-    pub(super) fn incoming(exchange: &Arc<Exchange>, of: Of, length: Option<u64>) -> Result<Self, Failure> {
+    pub(super) fn incoming(
+        exchange: &Arc<Exchange>,
+        of: Of,
+        length: Option<u64>,
+    ) -> Result<Self, Failure> {
         let mut incoming = Incoming {
             exchange: Arc::clone(exchange),
             of,
@@ -121,7 +125,8 @@ impl Body {
                 continue;
             };
             if all.len() + data.len() > most {
-                return Err(Code::TooLarge.because(format!("expected a body of at most {most} bytes, got more")));
+                return Err(Code::TooLarge
+                    .because(format!("expected a body of at most {most} bytes, got more")));
             }
             all.extend_from_slice(&data);
         }
@@ -177,7 +182,9 @@ impl Incoming {
                 }
                 self.over = true;
                 self.exchange.set_read();
-                Ok(Some((!trailers.is_empty()).then(|| Frame::trailers(trailers))))
+                Ok(Some(
+                    (!trailers.is_empty()).then(|| Frame::trailers(trailers)),
+                ))
             }
             (Some(Piece::Continue), Of::Response) => {
                 self.exchange.set_wanted();
@@ -218,7 +225,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut self.0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Unsent => Poll::Ready(None),
@@ -232,7 +242,10 @@ impl HttpBody for Body {
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Unsent => true,
             Kind::Incoming(incoming) => incoming.over && incoming.at_hand.is_none(),
-            Kind::Other(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream(),
+            Kind::Other(body) => body
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_end_stream(),
         }
     }
 
@@ -245,7 +258,10 @@ impl HttpBody for Body {
                 let exact = |left: u64| SizeHint::with_exact(left.saturating_add(at_hand));
                 incoming.left.map_or_else(SizeHint::default, exact)
             }
-            Kind::Other(body) => body.lock().unwrap_or_else(PoisonError::into_inner).size_hint(),
+            Kind::Other(body) => body
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .size_hint(),
         }
     }
 }
@@ -279,8 +295,14 @@ where
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        self.0.as_mut().poll_frame(cx).map_err(|error| failure_of(error.into()))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        self.0
+            .as_mut()
+            .poll_frame(cx)
+            .map_err(|error| failure_of(error.into()))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -310,7 +332,10 @@ impl<S: futures_util::Stream<Item = Result<Bytes, Failure>>> HttpBody for Pieces
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         self.0.as_mut().poll_next(cx).map_ok(Frame::data)
     }
 }
@@ -322,7 +347,10 @@ impl HttpBody for Once {
     type Data = Bytes;
     type Error = Failure;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         Poll::Ready(self.0.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }

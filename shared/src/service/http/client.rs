@@ -24,12 +24,15 @@ impl Http {
     /// # Errors
     /// Why there is no response: `bad-message` for an address that is none, `unknown-name`, `unreachable`,
     /// `unknown-protocol` if the node serves no HTTP, `too-large`, `overloaded`…
-    pub async fn fetch(&self, request: Request<impl Into<Body>>) -> Result<Response<Body>, Failure> {
+    pub async fn fetch(
+        &self,
+        request: Request<impl Into<Body>>,
+    ) -> Result<Response<Body>, Failure> {
         let uri = request.uri();
         let name = uri.host().filter(|_| uri.scheme_str() == Some("peer"));
-        let name = name.map(str::to_owned).ok_or_else(|| {
-            Code::BadMessage.because("expected an address `peer://name/path`")
-        })?;
+        let name = name
+            .map(str::to_owned)
+            .ok_or_else(|| Code::BadMessage.because("expected an address `peer://name/path`"))?;
         self.request(&name, request).await
     }
 
@@ -37,11 +40,18 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::fetch`].
-    pub async fn request(&self, node: &str, request: Request<impl Into<Body>>) -> Result<Response<Body>, Failure> {
+    pub async fn request(
+        &self,
+        node: &str,
+        request: Request<impl Into<Body>>,
+    ) -> Result<Response<Body>, Failure> {
         let mut request = request.map(Into::into);
         complete(&mut request, node)?;
         match self.node().resolve(node).await? {
-            Some(peer) => self.ask(peer, request).await.map_err(|failure| away(failure, node)),
+            Some(peer) => self
+                .ask(peer, request)
+                .await
+                .map_err(|failure| away(failure, node)),
             None => self.ask_here(request).await,
         }
     }
@@ -59,7 +69,10 @@ impl Http {
             sending: Sending::new(message, body),
         };
         // Most requests are sent at once, and need nobody who sees to it.
-        if poll_fn(|cx| Poll::Ready(upload.poll_once(cx))).await.is_pending() {
+        if poll_fn(|cx| Poll::Ready(upload.poll_once(cx)))
+            .await
+            .is_pending()
+        {
             self.spawn(Box::pin(upload));
         }
         let upgrades = head::is_websocket(&parts.headers);
@@ -69,7 +82,9 @@ impl Http {
         guard.disarm();
         let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let length = match () {
-            () if switches && !upgrades => Err(Code::BadMessage.because("expected no other protocol")),
+            () if switches && !upgrades => {
+                Err(Code::BadMessage.because("expected no other protocol"))
+            }
             () if switches => Ok(None),
             () if head::is_bodiless(&parts.method, head.status) => Ok(Some(0)),
             () => head::content_length(&head.headers),
@@ -101,7 +116,9 @@ impl Http {
 fn away(failure: Failure, node: &str) -> Failure {
     let by_id = node.parse::<NodeId>().is_ok();
     match failure.code {
-        Code::UnknownName if !by_id => Code::Unreachable.because("the node is away, and may return"),
+        Code::UnknownName if !by_id => {
+            Code::Unreachable.because("the node is away, and may return")
+        }
         _ => failure,
     }
     .of(node)
@@ -122,7 +139,10 @@ fn complete(request: &mut Request<Body>, name: &str) -> Result<(), Failure> {
     }
     if !headers.contains_key(header::HOST) {
         let host = HeaderValue::from_str(name);
-        headers.insert(header::HOST, host.map_err(|_| Code::BadMessage.because("expected a node's name"))?);
+        headers.insert(
+            header::HOST,
+            host.map_err(|_| Code::BadMessage.because("expected a node's name"))?,
+        );
     }
     if request.method() == Method::CONNECT {
         return Err(Code::Refused.because("nobody is connected through a node"));
@@ -137,7 +157,11 @@ async fn response_head(exchange: &Exchange) -> Result<Box<http::response::Parts>
             Some(Piece::Continue) => exchange.set_wanted(),
             Some(Piece::Stop) => exchange.set_stopped(),
             Some(_) => return Err(Code::BadMessage.because("expected a response")),
-            None => return Err(Code::BadMessage.because("expected a response, got the end of the stream")),
+            None => {
+                return Err(
+                    Code::BadMessage.because("expected a response, got the end of the stream")
+                );
+            }
         }
     }
 }
@@ -154,7 +178,9 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(exchange) = &self.0 {
-            exchange.stream.reset(Code::Cancelled.because("the request is not wanted any more"));
+            exchange
+                .stream
+                .reset(Code::Cancelled.because("the request is not wanted any more"));
         }
     }
 }

@@ -30,7 +30,12 @@ pub fn strip_connection(headers: &mut HeaderMap) {
         .flat_map(|names| names.split(','))
         .filter_map(|name| name.trim().parse().ok())
         // Who could take these away could say where a message ends, or whose it is.
-        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST | header::UPGRADE))
+        .filter(|name| {
+            !matches!(
+                *name,
+                header::CONTENT_LENGTH | header::HOST | header::UPGRADE
+            )
+        })
         .collect();
     for name in OF_CONNECTION.iter().chain(&named) {
         headers.remove(name);
@@ -55,7 +60,10 @@ pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let Some(first) = lengths.next() else {
         return Ok(None);
     };
-    let digits = first.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let digits = first
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     let length = digits.and_then(|digits| digits.parse().ok());
     match length.filter(|_| lengths.all(|other| other == first)) {
         Some(length) => Ok(Some(length)),
@@ -70,16 +78,29 @@ pub(super) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
 }
 
 /// Writes the head of a request.
-pub(super) fn put_request(message: &mut Vec<u8>, head: &http::request::Parts) -> Result<(), Failure> {
+pub(super) fn put_request(
+    message: &mut Vec<u8>,
+    head: &http::request::Parts,
+) -> Result<(), Failure> {
     let (method, target) = (head.method.as_str(), target_of(&head.uri));
     check_size(&head.headers, method.len() + target.len())?;
     let fields = fields(&head.headers);
-    put(message, &Part::Request { method, target, fields });
+    put(
+        message,
+        &Part::Request {
+            method,
+            target,
+            fields,
+        },
+    );
     Ok(())
 }
 
 /// Writes the head of a response.
-pub(super) fn put_response(message: &mut Vec<u8>, head: &http::response::Parts) -> Result<(), Failure> {
+pub(super) fn put_response(
+    message: &mut Vec<u8>,
+    head: &http::response::Parts,
+) -> Result<(), Failure> {
     check_size(&head.headers, 0)?;
     let (status, fields) = (head.status.as_u16(), fields(&head.headers));
     put(message, &Part::Response { status, fields });
@@ -94,7 +115,11 @@ pub(super) fn put_end(message: &mut Vec<u8>, trailers: &HeaderMap) -> Result<(),
 }
 
 /// The head of a request as it came.
-pub(super) fn request(method: &str, target: &str, fields: &Fields<'_>) -> Result<http::request::Parts, Failure> {
+pub(super) fn request(
+    method: &str,
+    target: &str,
+    fields: &Fields<'_>,
+) -> Result<http::request::Parts, Failure> {
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.headers = headers(fields, method.len() + target.len())?;
     head.method = Method::from_bytes(method.as_bytes()).map_err(|_| bad("a method"))?;
@@ -144,7 +169,10 @@ fn headers(fields: &Fields<'_>, more: usize) -> Result<HeaderMap, Failure> {
 }
 
 fn fields(headers: &HeaderMap) -> Fields<'_> {
-    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes().into())).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes().into()))
+        .collect()
 }
 
 fn target_of(uri: &Uri) -> &str {
@@ -153,13 +181,17 @@ fn target_of(uri: &Uri) -> &str {
 }
 
 fn check_size(headers: &HeaderMap, more: usize) -> Result<(), Failure> {
-    let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let bytes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
     check(headers.len(), bytes.sum::<usize>() + more)
 }
 
 fn check(count: usize, bytes: usize) -> Result<(), Failure> {
     if count > HTTP_HEADERS_MAX || bytes > HTTP_HEAD_BYTES_MAX {
-        let most = format!("at most {HTTP_HEADERS_MAX} header fields and {HTTP_HEAD_BYTES_MAX} bytes of head");
+        let most = format!(
+            "at most {HTTP_HEADERS_MAX} header fields and {HTTP_HEAD_BYTES_MAX} bytes of head"
+        );
         return Err(Code::TooLarge.because(format!("expected {most}, got {count} and {bytes}")));
     }
     Ok(())

@@ -90,11 +90,19 @@ impl Http {
     }
 
     fn handler(&self) -> Option<Arc<dyn Handler>> {
-        self.0.handler.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .handler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set_handler(&self, handler: Arc<dyn Handler>) {
-        *self.0.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+        *self
+            .0
+            .handler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(handler);
     }
 }
 

@@ -52,7 +52,11 @@ impl Sending {
     }
 
     /// Sends until all is sent.
-    pub(super) fn poll(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    pub(super) fn poll(
+        &mut self,
+        stream: &Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
         loop {
             ready!(self.poll_flush(stream, cx))?;
             let filled = self.fill(cx)?;
@@ -64,7 +68,11 @@ impl Sending {
     }
 
     /// Sends what is written, and asks nothing of the body.
-    pub(super) fn poll_head(&mut self, stream: &Stream, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+    pub(super) fn poll_head(
+        &mut self,
+        stream: &Stream,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
         ready!(self.poll_flush(stream, cx))?;
         if !self.message.is_empty() {
             self.ready = Some(core::mem::take(&mut self.message).into());
@@ -111,7 +119,10 @@ impl Sending {
                     Ok(data) => self.piece = data,
                     Err(frame) => {
                         self.body = None;
-                        put_end(&mut self.message, &frame.into_trailers().unwrap_or_default())?;
+                        put_end(
+                            &mut self.message,
+                            &frame.into_trailers().unwrap_or_default(),
+                        )?;
                     }
                 },
             }

@@ -42,7 +42,9 @@ impl Http {
                     None => {
                         let (peer, node) = (stream.peer(), this.node().id());
                         event!(ERROR, WARN, node, peer = %peer.short(), "too many HTTP requests");
-                        stream.reset(Code::Overloaded.because("too many requests are answered here already"));
+                        stream.reset(
+                            Code::Overloaded.because("too many requests are answered here already"),
+                        );
                     }
                 }
             }
@@ -56,7 +58,9 @@ pub(super) fn completed(method: &Method, response: Response<Body>) -> Response<B
     head::strip_connection(&mut parts.headers);
     let status = parts.status;
     let length = body.size_hint().exact();
-    let sized = !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
+    let sized = !status.is_informational()
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED;
     if sized
         && let Some(length) = length.filter(|length| *length > 0 || *method != Method::HEAD)
         && !parts.headers.contains_key(header::CONTENT_LENGTH)
@@ -97,7 +101,11 @@ impl Running {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self
+            .running
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(of_peer) = running.get_mut(&self.peer) {
             *of_peer -= 1;
             if *of_peer == 0 {
@@ -133,13 +141,19 @@ async fn converse(exchange: &Arc<Exchange>, handler: &dyn Handler) -> Result<(),
         Either::Left((response, _)) => response?,
         Either::Right((failure, _)) => return Err(failure),
     };
-    if response.status().is_informational() && !(upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+    if response.status().is_informational()
+        && !(upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS)
+    {
         return Err(Code::Refused.because("expected a final status of a handler"));
     }
     respond(exchange, &method, response).await
 }
 
-async fn respond(exchange: &Exchange, method: &Method, response: Response<Body>) -> Result<(), Failure> {
+async fn respond(
+    exchange: &Exchange,
+    method: &Method,
+    response: Response<Body>,
+) -> Result<(), Failure> {
     let (parts, body) = completed(method, response).into_parts();
     let mut message = Vec::with_capacity(512);
     head::put_response(&mut message, &parts)?;

@@ -104,7 +104,15 @@ mod tests {
 
     #[test]
     fn what_is_no_part_is_an_error() {
-        for hex in ["", "00", "8206", "820680", "82028141", "820081634745", "8203818182616161"] {
+        for hex in [
+            "",
+            "00",
+            "8206",
+            "820680",
+            "82028141",
+            "820081634745",
+            "8203818182616161",
+        ] {
             let bytes: Bytes = HEXLOWER.decode(hex.as_bytes()).unwrap().into();
             assert!(take(&bytes).is_err(), "{hex}");
         }

@@ -70,10 +70,16 @@ fn nobody_sends_more_than_is_read() {
         *hold.lock().unwrap() = Some(request.into_body());
         core::future::ready(Ok(Response::new(source.body())))
     });
-    let mut response = zone.run(a.fetch(get("/").map(|_| up.body()))).unwrap().into_body();
+    let mut response = zone
+        .run(a.fetch(get("/").map(|_| up.body())))
+        .unwrap()
+        .into_body();
     zone.sleep(WHILE);
     let stuck = [up.taken(), down.taken()];
-    assert!(stuck.iter().all(|taken| (4..64).contains(taken)), "{stuck:?}");
+    assert!(
+        stuck.iter().all(|taken| (4..64).contains(taken)),
+        "{stuck:?}"
+    );
     zone.sleep(WHILE);
     assert_eq!([up.taken(), down.taken()], stuck);
 
@@ -108,14 +114,18 @@ fn who_gives_up_ends_the_handler_and_both_bodies() {
     // Before the response.
     zone.run(async {
         let fetch = a.fetch(get("/slow").map(|_| up.body()));
-        let _ = futures_util::future::select(Box::pin(fetch), Box::pin(a.node().sleep(WHILE))).await;
+        let _ =
+            futures_util::future::select(Box::pin(fetch), Box::pin(a.node().sleep(WHILE))).await;
     });
     zone.sleep(WHILE);
     assert!(handling.is_dropped() && up.is_dropped());
 
     // In its middle.
     let up = Endless::default();
-    let mut response = zone.run(a.fetch(get("/").map(|_| up.body()))).unwrap().into_body();
+    let mut response = zone
+        .run(a.fetch(get("/").map(|_| up.body())))
+        .unwrap()
+        .into_body();
     zone.run(piece(&mut response)).unwrap().unwrap();
     assert!(!down.is_dropped());
     drop(response);
@@ -127,7 +137,10 @@ fn who_gives_up_ends_the_handler_and_both_bodies() {
 fn a_body_that_fails_is_an_error_where_it_is_read() {
     let (mut zone, a, b) = pair();
     let failing = || {
-        let pieces = [Ok(Bytes::from("some")), Err(Code::Refused.because("no more"))];
+        let pieces = [
+            Ok(Bytes::from("some")),
+            Err(Code::Refused.because("no more")),
+        ];
         Body::from_stream(futures_util::stream::iter(pieces))
     };
     b.serve(move |_, request: Request<Body>| async move {
@@ -141,8 +154,13 @@ fn a_body_that_fails_is_an_error_where_it_is_read() {
         text(response.into_body()).await
     });
     let failure = down.unwrap_err();
-    assert_eq!((failure.code, &*failure.message), (Code::Refused, "no more"));
-    let up = zone.run(a.fetch(get("/up").map(|_| failing()))).unwrap_err();
+    assert_eq!(
+        (failure.code, &*failure.message),
+        (Code::Refused, "no more")
+    );
+    let up = zone
+        .run(a.fetch(get("/up").map(|_| failing())))
+        .unwrap_err();
     assert_eq!(up.code, Code::Refused);
 }
 
@@ -191,7 +209,9 @@ fn who_expects_to_be_asked_for_the_body_sends_it_then() {
     });
     let asked = |path: &str, body: Body| {
         let mut request = get(path).map(|_| body);
-        request.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
+        request
+            .headers_mut()
+            .insert("expect", HeaderValue::from_static("100-continue"));
         request
     };
     let up = Endless::default();
@@ -199,7 +219,9 @@ fn who_expects_to_be_asked_for_the_body_sends_it_then() {
     assert_eq!(zone.run(text(response.into_body())).unwrap(), "no");
     zone.sleep(WHILE);
     assert!(up.taken() == 0 && up.is_dropped());
-    let response = zone.run(a.fetch(asked("/yes", Body::from("wanted")))).unwrap();
+    let response = zone
+        .run(a.fetch(asked("/yes", Body::from("wanted"))))
+        .unwrap();
     assert_eq!(zone.run(text(response.into_body())).unwrap(), "wanted");
 }
 
@@ -212,7 +234,9 @@ fn too_many_requests_at_once_are_overloaded_and_the_others_go_on() {
         }
         Ok(Response::new(Body::empty()))
     });
-    let waiting: Vec<_> = (0..HTTP_REQUESTS_PER_PEER_MAX).map(|_| Box::pin(a.fetch(get("/wait")))).collect();
+    let waiting: Vec<_> = (0..HTTP_REQUESTS_PER_PEER_MAX)
+        .map(|_| Box::pin(a.fetch(get("/wait"))))
+        .collect();
     let all = futures_util::future::select_all(waiting);
     let (_, rest) = zone.run(async {
         let slept = Box::pin(async { a.node().sleep(WHILE).await });

@@ -15,7 +15,10 @@ fn message(parts: &[Part<'_>]) -> Bytes {
 }
 
 fn ask<'b>(method: &'b str, target: &'b str, fields: &'b [(&'b str, &'b str)]) -> Part<'b> {
-    let fields: Fields<'_> = fields.iter().map(|(n, v)| (*n, v.as_bytes().into())).collect();
+    let fields: Fields<'_> = fields
+        .iter()
+        .map(|(n, v)| (*n, v.as_bytes().into()))
+        .collect();
     Part::Request {
         method,
         target,
@@ -24,7 +27,10 @@ fn ask<'b>(method: &'b str, target: &'b str, fields: &'b [(&'b str, &'b str)]) -
 }
 
 fn tell<'b>(status: u16, fields: &'b [(&'b str, &'b str)]) -> Part<'b> {
-    let fields: Fields<'_> = fields.iter().map(|(n, v)| (*n, v.as_bytes().into())).collect();
+    let fields: Fields<'_> = fields
+        .iter()
+        .map(|(n, v)| (*n, v.as_bytes().into()))
+        .collect();
     Part::Response { status, fields }
 }
 
@@ -72,11 +78,24 @@ fn requests_that_are_none_end_with_the_reason() {
         (ask("GET", "/", &[("a\r\nb", "c")]), Code::BadMessage),
         (ask("GET", "/", &[("a", "b\r\nc: d")]), Code::BadMessage),
         (ask("GET", "/", &[("a", "b\0")]), Code::BadMessage),
-        (ask("GET", "/", &[("content-length", "-1")]), Code::BadMessage),
-        (ask("GET", "/", &[("content-length", "+1")]), Code::BadMessage),
-        (ask("GET", "/", &[("content-length", "1, 1")]), Code::BadMessage),
         (
-            ask("GET", "/", &[("content-length", "1"), ("content-length", "2")]),
+            ask("GET", "/", &[("content-length", "-1")]),
+            Code::BadMessage,
+        ),
+        (
+            ask("GET", "/", &[("content-length", "+1")]),
+            Code::BadMessage,
+        ),
+        (
+            ask("GET", "/", &[("content-length", "1, 1")]),
+            Code::BadMessage,
+        ),
+        (
+            ask(
+                "GET",
+                "/",
+                &[("content-length", "1"), ("content-length", "2")],
+            ),
             Code::BadMessage,
         ),
         (ask("GET", "/", &many), Code::TooLarge),
@@ -90,7 +109,10 @@ fn requests_that_are_none_end_with_the_reason() {
         let code_got = ended(&mut zone, &a, &[message(&[part.clone(), END])]);
         assert_eq!(code_got, code, "{part:?}");
     }
-    assert_eq!(ended(&mut zone, &a, &[Bytes::from("\u{1}")]), Code::BadMessage);
+    assert_eq!(
+        ended(&mut zone, &a, &[Bytes::from("\u{1}")]),
+        Code::BadMessage
+    );
     let large = Bytes::from(vec![0; HTTP_MESSAGE_BYTES_MAX + 1]);
     assert_eq!(ended(&mut zone, &a, &[large]), Code::TooLarge);
     zone.run(a.fetch(get("/"))).unwrap();
@@ -113,9 +135,16 @@ fn a_body_is_as_long_as_its_head_says() {
             let parts: Vec<_> = core::iter::once(head()).chain(rest.clone()).collect();
             let messages = match together {
                 true => vec![message(&parts)],
-                false => parts.iter().map(|part| message(core::slice::from_ref(part))).collect(),
+                false => parts
+                    .iter()
+                    .map(|part| message(core::slice::from_ref(part)))
+                    .collect(),
             };
-            assert_eq!(ended(&mut zone, &a, &messages), Code::BadMessage, "{rest:?}");
+            assert_eq!(
+                ended(&mut zone, &a, &messages),
+                Code::BadMessage,
+                "{rest:?}"
+            );
         }
     }
 }
@@ -159,17 +188,29 @@ fn responses_that_are_none_are_failures() {
         for together in [true, false] {
             *says.lock().unwrap() = match together {
                 true => vec![message(&parts)],
-                false => parts.iter().map(|part| message(core::slice::from_ref(part))).collect(),
+                false => parts
+                    .iter()
+                    .map(|part| message(core::slice::from_ref(part)))
+                    .collect(),
             };
             let failure = zone.run(async {
                 let response = a.fetch(get("/")).await?;
                 text(response.into_body()).await
             });
-            assert_eq!(failure.map_err(|failure| failure.code), Err(Code::BadMessage), "{parts:?}");
+            assert_eq!(
+                failure.map_err(|failure| failure.code),
+                Err(Code::BadMessage),
+                "{parts:?}"
+            );
         }
     }
     // What belongs to a connection is not believed.
-    let fields = [("connection", "x-a"), ("x-a", "1"), ("transfer-encoding", "chunked"), ("keep-alive", "1")];
+    let fields = [
+        ("connection", "x-a"),
+        ("x-a", "1"),
+        ("transfer-encoding", "chunked"),
+        ("keep-alive", "1"),
+    ];
     *says.lock().unwrap() = vec![message(&[tell(200, &fields), END])];
     let response = zone.run(a.fetch(get("/"))).unwrap();
     assert!(response.headers().is_empty(), "{:?}", response.headers());
@@ -182,7 +223,9 @@ fn what_is_too_large_is_not_sent() {
     b.serve(async |_, _| {
         let mut response = Response::new(Body::empty());
         for _ in 0..=HTTP_HEADERS_MAX {
-            response.headers_mut().append("a", HeaderValue::from_static("b"));
+            response
+                .headers_mut()
+                .append("a", HeaderValue::from_static("b"));
         }
         Ok(response)
     });
@@ -190,5 +233,8 @@ fn what_is_too_large_is_not_sent() {
     let long = HeaderValue::from_str(&"x".repeat(HTTP_HEAD_BYTES_MAX)).unwrap();
     request.headers_mut().insert("long", long);
     assert_eq!(zone.run(a.fetch(request)).unwrap_err().code, Code::TooLarge);
-    assert_eq!(zone.run(a.fetch(get("/"))).unwrap_err().code, Code::TooLarge);
+    assert_eq!(
+        zone.run(a.fetch(get("/"))).unwrap_err().code,
+        Code::TooLarge
+    );
 }

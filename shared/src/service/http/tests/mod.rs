@@ -64,7 +64,11 @@ fn describe(http: &Http) {
     http.serve(async |_, request: Request<Body>| {
         let (head, body) = request.into_parts();
         let body = text(body).await?;
-        let fields: Vec<_> = head.headers.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+        let fields: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(n, v)| format!("{n}={v:?}"))
+            .collect();
         let told = format!("{} {} [{}] {body}", head.method, head.uri, fields.join(","));
         Ok(Response::new(Body::from(told)))
     });
@@ -76,10 +80,21 @@ fn a_request_arrives_as_it_was_made_and_so_does_the_response() {
     describe(&b);
     let mut request = get("/x/y?z=1").map(|_| Body::from("hello"));
     *request.method_mut() = Method::PATCH;
-    request.headers_mut().append("a", HeaderValue::from_static("1"));
-    request.headers_mut().append("a", HeaderValue::from_bytes(b"\xff").unwrap());
-    for (name, value) in [("connection", "x-own"), ("x-own", "1"), ("te", "trailers"), ("upgrade", "h2c")] {
-        request.headers_mut().append(name, HeaderValue::from_static(value));
+    request
+        .headers_mut()
+        .append("a", HeaderValue::from_static("1"));
+    request
+        .headers_mut()
+        .append("a", HeaderValue::from_bytes(b"\xff").unwrap());
+    for (name, value) in [
+        ("connection", "x-own"),
+        ("x-own", "1"),
+        ("te", "trailers"),
+        ("upgrade", "h2c"),
+    ] {
+        request
+            .headers_mut()
+            .append(name, HeaderValue::from_static(value));
     }
     let response = zone.run(a.fetch(request)).unwrap();
     assert_eq!(response.headers()["content-length"], "65");
@@ -95,7 +110,10 @@ fn a_node_asks_itself_as_it_asks_others() {
     assert_eq!(nobody.code, Code::UnknownProtocol);
     describe(&b);
     let response = zone.run(b.fetch(get("/self"))).unwrap();
-    assert_eq!(zone.run(text(response.into_body())).unwrap(), r#"GET /self [host="b"] "#);
+    assert_eq!(
+        zone.run(text(response.into_body())).unwrap(),
+        r#"GET /self [host="b"] "#
+    );
 }
 
 #[test]
@@ -186,12 +204,16 @@ fn after_101_both_bodies_are_a_tunnel() {
     b.serve(async |_, request: Request<Body>| {
         let mut response = Response::new(request.into_body());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        response.headers_mut().insert("upgrade", HeaderValue::from_static("websocket"));
+        response
+            .headers_mut()
+            .insert("upgrade", HeaderValue::from_static("websocket"));
         Ok(response)
     });
     let (mut to_b, says) = channel();
     let mut request = get("/").map(|_| Body::from_stream(says));
-    request.headers_mut().insert("upgrade", HeaderValue::from_static("websocket"));
+    request
+        .headers_mut()
+        .insert("upgrade", HeaderValue::from_static("websocket"));
     let response = zone.run(a.fetch(request)).unwrap();
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let mut body = response.into_body();
@@ -202,11 +224,17 @@ fn after_101_both_bodies_are_a_tunnel() {
     }
     // Nobody has asked for another protocol: none is spoken.
     let unasked = zone.run(a.fetch(get("/"))).unwrap_err();
-    assert!(matches!(unasked.code, Code::Refused | Code::Cancelled), "{unasked}");
+    assert!(
+        matches!(unasked.code, Code::Refused | Code::Cancelled),
+        "{unasked}"
+    );
 }
 
 /// Pieces that come when they are put there. The zone polls everyone without being woken.
-fn channel() -> (impl FnMut(Bytes), impl futures_util::Stream<Item = Result<Bytes, Failure>> + Send) {
+fn channel() -> (
+    impl FnMut(Bytes),
+    impl futures_util::Stream<Item = Result<Bytes, Failure>> + Send,
+) {
     let queue: Arc<Mutex<std::collections::VecDeque<Bytes>>> = Arc::default();
     let taken = Arc::clone(&queue);
     let stream = futures_util::stream::poll_fn(move |_| match taken.lock().unwrap().pop_front() {
