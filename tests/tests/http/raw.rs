@@ -52,6 +52,10 @@ pub(super) async fn fetch(
 }
 
 pub(super) fn read(answer: &[u8], bodiless: bool) -> Raw {
+    // What is said before the answer itself.
+    let answer = answer
+        .strip_prefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        .unwrap_or(answer);
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(answer)));
     let mut lines = answer[..end]

@@ -15,7 +15,7 @@ use web_sys::{AbortController, Headers};
 
 use crate::error::from_js_error;
 use crate::http::{body, from_js_headers, to_js_headers};
-use crate::objects::{node_object, object};
+use crate::objects::{node_object, object, set};
 use crate::page::{self, name_of};
 
 /// Answers by a page's function from now on.
@@ -40,13 +40,24 @@ pub(super) fn serve(http: &Http, handler: Function) {
             let name = node
                 .name()
                 .map_or_else(|| node.id().to_string(), |name| name.to_string());
-            let peer = node_object(&node, caller);
+            let peer = asking(&node, caller, &name);
             match answer(&handler, &name, peer, request).await {
                 Ok(response) => Ok(response),
                 Err(error) => failed(&node, &error),
             }
         })
     });
+}
+
+/// Who asks, who may be this node itself.
+fn asking(node: &peerage::Node, caller: NodeId, own_name: &str) -> JsValue {
+    let peer = node_object(node, caller);
+    if caller == node.id() {
+        set(&peer, "name", &own_name.into());
+        set(&peer, "kind", &"browser".into());
+        set(&peer, "path", &"direct".into());
+    }
+    peer
 }
 
 async fn answer(
