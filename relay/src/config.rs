@@ -9,6 +9,8 @@ use peerage::Config;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use serde::Deserialize;
 
+use crate::web::Settings;
+
 /// Where KAI's nodes listen if they are told nothing else.
 const DEFAULT_PORT: u16 = 14590;
 
@@ -40,6 +42,8 @@ pub struct FileConfig {
     pub commands: BTreeMap<String, String>,
     /// Who may know what it tells of its work.
     pub log: LogConfig,
+    /// How it shows the HTTP of other nodes.
+    pub http: HttpConfig,
 }
 
 impl FileConfig {
@@ -60,6 +64,40 @@ impl FileConfig {
 pub struct LogConfig {
     /// Whether other nodes may, which they may unless this is `false`.
     pub remote: Option<bool>,
+}
+
+/// How a relay shows the HTTP of nodes, at `/n/{name}/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct HttpConfig {
+    /// Whether pages of nodes are in an origin of their own, or share that of the console.
+    pub node_pages: NodePages,
+    /// Milliseconds that a node may be silent before its response begins.
+    pub head_timeout_ms: Option<u64>,
+}
+
+/// What pages of nodes may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodePages {
+    /// They are apart from the console, and from each other.
+    #[default]
+    Sandboxed,
+    /// They can do what the console's own page can.
+    Trusted,
+}
+
+impl HttpConfig {
+    /// How nodes are shown.
+    pub fn settings(&self) -> Settings {
+        let default = Settings::default();
+        Settings {
+            sandboxed: self.node_pages == NodePages::Sandboxed,
+            head_timeout: self
+                .head_timeout_ms
+                .map_or(default.head_timeout, Duration::from_millis),
+        }
+    }
 }
 
 /// A node to call.
@@ -212,6 +250,12 @@ mod tests {
         assert_eq!(config.resume_window_bytes, 65_536);
         let config = parse(r#"{"log":{"remote":false}}"#).unwrap();
         assert!(!config.applied_to(Config::new(Kind::Native)).shows_log);
+        let config = parse(r#"{"http":{"nodePages":"trusted","headTimeoutMs":5}}"#).unwrap();
+        let settings = config.http.settings();
+        assert_eq!(
+            (settings.sandboxed, settings.head_timeout),
+            (false, Duration::from_millis(5))
+        );
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }

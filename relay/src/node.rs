@@ -1,9 +1,13 @@
 //! A native node as programs hold it: the core's, with its services, run by tokio.
 
+use std::error::Error as StdError;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use peerage::http::{Body, Http};
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::command::{Commands, Outcome};
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
@@ -11,8 +15,10 @@ use peerage::{Config, Failure};
 use peerage_script::{Limits, Platform, Scripts};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tower_service::Service;
 use url::Url;
 
+use crate::http::Served;
 use crate::{JoinError, Runtime};
 
 /// A node with its services. All that the core's [`Node`](peerage::Node) can do, it can do. Clones are the
@@ -23,6 +29,7 @@ pub struct Node {
     rpc: Rpc,
     operations: Operations,
     scripts: Scripts,
+    http: Http,
     runtime: Runtime,
 }
 
@@ -50,6 +57,7 @@ impl Node {
         let aliases = config.aliases.clone();
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
+        let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));
         let rpc = Rpc::new(node);
         let lanes = commands.share_lanes(&rpc);
         let operations = lanes.and_then(|()| Operations::new(rpc.clone()));
@@ -70,6 +78,7 @@ impl Node {
             rpc,
             operations,
             scripts,
+            http,
             runtime,
         })
     }
@@ -92,6 +101,35 @@ impl Node {
     /// The scripts that others may run here, and the way to run one anywhere.
     pub fn scripts(&self) -> &Scripts {
         &self.scripts
+    }
+
+    /// What others may ask of this node by HTTP, and the way to ask them.
+    pub fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Answers the HTTP requests of others, and those of a relay's `/n/{name}/`, by a tower service: an axum `Router` is
+    /// one. Each request tells its [`Caller`](crate::http::Caller) in its extensions. The last service counts.
+    pub fn serve<S, B>(&self, service: S)
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Box<dyn StdError + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.http.serve(Served(service));
+    }
+
+    /// Asks a node by HTTP; the request's address is `peer://name/path`.
+    ///
+    /// # Errors
+    /// As [`Http::fetch`].
+    pub async fn fetch(
+        &self,
+        request: Request<impl Into<Body>>,
+    ) -> Result<Response<Body>, Failure> {
+        self.http.fetch(request).await
     }
 
     /// What runs the node.

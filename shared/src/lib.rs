@@ -39,6 +39,7 @@ pub use id::{Identity, Kind, Name, NodeId};
 pub use node::{Node, PathKind, Peer};
 pub use peerage_macros::agent;
 pub use quality::Quality;
+pub use service::http;
 pub use service::rpc;
 
 /// What `#[peerage::agent]` writes needs.

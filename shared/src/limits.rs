@@ -165,6 +165,27 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Bytes of a note, or of the reason why an operation ended; it is cut beyond.
 pub const REASON_BYTES_MAX: usize = 1024;
 
+/// Header fields of one HTTP request or response, or of its trailers.
+pub const HTTP_HEADERS_MAX: usize = 128;
+/// Bytes of the head of an HTTP request or response, or of its trailers: names and values, method and target.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a body in one message; what is handed over in larger pieces is cut.
+pub const HTTP_CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one message of an HTTP exchange: a head, a piece of the body, the trailers, and what is around them.
+pub const HTTP_MESSAGE_BYTES_MAX: usize = 2 * HTTP_HEAD_BYTES_MAX + HTTP_CHUNK_BYTES_MAX + 8 * 1024;
+/// Bytes of a request's body that are taken, and thrown away, after its sender was told to stop: what may have been
+/// on its way.
+pub const HTTP_DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// HTTP requests of one node that are answered at once.
+pub const HTTP_REQUESTS_PER_PEER_MAX: usize = 512;
+/// HTTP requests of all nodes that are answered at once.
+pub const HTTP_REQUESTS_MAX: usize = 4096;
+/// How long a relay waits for the head of a node's response while nothing of the request moves, unless it is told
+/// otherwise.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// When somebody shall try again for whom a node is away.
+pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(2);
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.

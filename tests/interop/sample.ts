@@ -62,5 +62,13 @@ export async function use(): Promise<void> {
   // @ts-expect-error
   node.open("other", [1, 2]);
   readable.pipeTo(writable);
+  node.serve(async (request, { peer, headers }) => new Response(peer.name + request.url + headers.get("cookie")));
+  // @ts-expect-error a handler gives a Response
+  node.serve(() => 7);
+  const response: Response = await node.fetch("peer://other/x", { method: "POST", body: new Blob(["x"]), headers: { a: "b" }, signal: AbortSignal.timeout(9) });
+  await (await node.fetch(new Request("peer://other/"))).arrayBuffer();
+  // @ts-expect-error there is no such option
+  node.fetch("peer://other/", { cache: "no-store" });
+  response.ok;
   await node.close();
 }

@@ -5,6 +5,7 @@ mod commands;
 mod direct;
 mod driver;
 mod error;
+mod http;
 mod identity;
 pub mod log;
 mod node;

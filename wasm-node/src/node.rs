@@ -6,6 +6,7 @@ use std::rc::Rc;
 use gloo::events::EventListener;
 use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
+use peerage::http::Http;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
 use peerage::service::command::Commands;
@@ -77,6 +78,7 @@ pub struct Node {
     objects: Objects,
     operations: Operations,
     scripts: Scripts,
+    http: Http,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -267,6 +269,7 @@ impl Node {
         let operations = Operations::new(rpc.clone())?;
         operations.register(&commands);
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
+        let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
         let held = Rc::new(RefCell::new(Held {
@@ -278,6 +281,7 @@ impl Node {
             objects,
             operations,
             scripts,
+            http,
             target,
             inputs,
             held,
@@ -310,6 +314,11 @@ impl Node {
     /// The node's objects.
     pub(crate) fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    /// The node's HTTP.
+    pub(crate) fn http(&self) -> Http {
+        self.http.clone()
     }
 
     /// The node's scripts.

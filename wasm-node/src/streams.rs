@@ -240,7 +240,7 @@ impl Held {
     }
 }
 
-fn readable<F>(
+pub(crate) fn readable<F>(
     next: impl Fn() -> F + 'static,
     cancelled: impl Fn() + 'static,
 ) -> Result<ReadableStream, JsValue>

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the relay, tabs, calls and values beside others, in one run.
 
 use crate::Error;
-use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, NPM, Need};
+use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, NGINX, NPM, Need};
 use crate::workspace::{Workspace, become_command, run};
 use crate::{npm, package, wasm};
 use std::ffi::OsString;
@@ -9,7 +9,19 @@ use std::process::Command;
 
 /// `cargo xtask bench [OPTIONS]`
 pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
-    install::install([NATS, MOSQUITTO, Need::WasmTarget, BROWSER, DRIVER, IP, NPM].iter())?;
+    install::install(
+        [
+            NATS,
+            MOSQUITTO,
+            NGINX,
+            Need::WasmTarget,
+            BROWSER,
+            DRIVER,
+            IP,
+            NPM,
+        ]
+        .iter(),
+    )?;
     wasm::build_tools(ws)?;
     package::build(ws)?;
     npm::BENCH.install(ws)?;

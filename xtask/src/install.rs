@@ -29,9 +29,12 @@ pub(crate) const IP: Need = Need::Package("iproute2", &["ip"]);
 /// A terminal for the peer's prompt.
 pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
+/// A client of HTTP that is not ours.
+pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
+pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);

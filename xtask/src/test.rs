@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every test there is, in groups that also run alone.
 
 use crate::Error;
-use crate::install::{self, BROWSER, CBOR2, CLIPPY, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT};
+use crate::install::{
+    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+};
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
 use std::ffi::OsString;
@@ -15,7 +17,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 7] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM];
+const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
 
 const GROUPS: [Group; 8] = [
     Group {
@@ -40,7 +42,7 @@ const GROUPS: [Group; 8] = [
     },
     Group {
         name: "native",
-        needs: &[SCRIPT],
+        needs: &[SCRIPT, CURL],
         run: native,
     },
     Group {
@@ -182,6 +184,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "kai",
         "--test",
         "lanes",
+        "--test",
+        "http",
     ];
     processes(ws, "test", &tests)
 }
@@ -254,6 +258,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "scripts",
         "--test",
         "storm",
+        "--test",
+        "web_pages",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::Node;
 use crate::cli::CliError;
+use crate::config::FileConfig;
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
 
@@ -25,19 +26,18 @@ impl Door {
         Ok(Self { listener, address })
     }
 
-    /// Lets others in until `stop` is ready. Pages of these origins may call, besides its own.
+    /// Lets others in until `stop` is ready, as a configuration says.
     pub(super) async fn serve(
         self,
         node: Node,
-        origins: &[String],
+        config: &FileConfig,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
-        let origins = Arc::new(Origins::new(self.address, origins));
+        let origins = Arc::new(Origins::new(self.address, &config.origins));
         let web = Web {
-            node: peerage::Node::clone(&node),
-            runtime: node.runtime().clone(),
-            operations: node.operations().clone(),
+            node,
             origins,
+            nodes: config.http.settings(),
         };
         let served = web::serve(self.listener, web::router(web), stop).await;
         served.map_err(CliError::Serve)

@@ -41,8 +41,9 @@ pub(super) async fn run(args: Args) -> Outcome {
         None => None,
     };
     let mut config = file.applied_to(Config::new(Kind::Native));
-    config.name = name_of(args.common.name, file.name)?;
-    config.aliases = file.commands;
+    config.name = name_of(args.common.name, file.name.clone())?;
+    config.aliases = file.commands.clone();
+    let interactive = file.interactive.unwrap_or(true);
     let node = Node::join(config, relays).await?;
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
@@ -50,7 +51,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         tokio::spawn(async move {
             // The process ends when the node has; nobody is to be waited for here.
             let never = std::future::pending();
-            if let Err(error) = door.serve(serving, &file.origins, never).await {
+            if let Err(error) = door.serve(serving, &file, never).await {
                 complain(&format!("peerage: {error}"));
             }
         });
@@ -61,7 +62,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     };
     let status = match args.command {
         Some(line) => Ok(manner.run(node.commands(), &line).await),
-        None if file.interactive.unwrap_or(true) => {
+        None if interactive => {
             let ended = prompt(node.commands(), manner).await;
             ended.map(|()| Status::OK)
         }

@@ -29,12 +29,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     let address = options.listen.or(file.address()).unwrap_or(DEFAULT_LISTEN);
     let relays = relay_urls(&options.relay, &file)?;
     let config = file.applied_to(Config::new(Kind::Relay));
-    let name = name_of(options.name, file.name)?;
+    let name = name_of(options.name, file.name.clone())?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
     let address = door.address;
     let mut config = config.named(name);
-    config.aliases = file.commands;
+    config.aliases = file.commands.clone();
     let node = Node::launch(config, relays)?;
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
@@ -43,6 +43,6 @@ pub(super) async fn run(args: Args) -> Outcome {
         stop_signal().await;
         leaving.close().await;
     };
-    door.serve(node, &file.origins, stop).await?;
+    door.serve(node, &file, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

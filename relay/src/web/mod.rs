@@ -2,6 +2,7 @@
 
 pub mod console;
 mod metrics;
+mod nodes;
 pub mod origin;
 
 use std::net::SocketAddr;
@@ -13,25 +14,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use peerage::error::Code;
-use peerage::node::Node;
-use peerage::service::operation::{Info, Operations};
+use peerage::service::operation::Info;
 use serde::{Deserialize, Serialize};
 
+use crate::Node;
 use crate::link::websocket;
-use crate::runtime::Runtime;
+pub use nodes::Settings;
 use origin::Origins;
 
 /// What the routes need.
 #[derive(Clone)]
 pub struct Web {
-    /// The relay's node.
+    /// Who is called.
     pub node: Node,
-    /// Its links.
-    pub runtime: Runtime,
-    /// Its operations, and the way to ask for those of others.
-    pub operations: Operations,
     /// Whose pages may call.
     pub origins: Arc<Origins>,
+    /// How nodes are shown.
+    pub nodes: Settings,
 }
 
 /// All routes.
@@ -42,6 +41,9 @@ pub fn router(web: Web) -> Router {
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
         .route("/metrics", get(metrics))
+        .route("/n/{name}", any(nodes::serve))
+        .route("/n/{name}/", any(nodes::serve))
+        .route("/n/{name}/{*path}", any(nodes::serve))
         .fallback(console::serve)
         .with_state(web)
 }
@@ -75,8 +77,8 @@ async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
         });
         return (StatusCode::FORBIDDEN, body).into_response();
     }
-    let upgrade = websocket::upgrade(&mut request, |socket| {
-        websocket::accept(web.runtime, socket)
+    let upgrade = websocket::upgrade(&mut request, move |socket| {
+        websocket::accept(web.node.runtime().clone(), socket)
     });
     upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }
@@ -126,9 +128,9 @@ struct Of {
 /// What runs at a node, and what has ended there lately.
 async fn operations(State(web): State<Web>, Query(of): Query<Of>) -> Response {
     let Some(node) = of.node else {
-        return Json(public(web.operations.own())).into_response();
+        return Json(public(web.node.operations().own())).into_response();
     };
-    match web.operations.list(&node).await {
+    match web.node.operations().list(&node).await {
         Ok(list) => Json(public(list)).into_response(),
         Err(error) => {
             let code = error.code().unwrap_or(Code::Refused);

@@ -70,8 +70,12 @@ impl Names {
     }
 
     /// Who has `name`, here or away.
-    pub fn resolve(&self, name: &Name) -> Option<NodeId> {
-        self.by_name.get(name).map(|holder| holder.id)
+    pub fn resolve(&self, name: &Name, now: Time) -> Option<NodeId> {
+        let holder = self.by_name.get(name)?;
+        holder
+            .free_at
+            .is_none_or(|free_at| free_at > now)
+            .then_some(holder.id)
     }
 
     fn is_free_for(&self, name: &Name, id: NodeId) -> bool {
@@ -164,7 +168,7 @@ mod tests {
         assert_eq!(claim(&mut names, 1, "screen"), "screen");
         assert_eq!(claim(&mut names, 2, "screen"), "screen-2");
         assert_eq!(claim(&mut names, 3, "screen"), "screen-3");
-        assert_eq!(names.resolve(&name("screen-2").unwrap()), Some(id(2)));
+        assert_eq!(names.resolve(&name("screen-2").unwrap(), NOW), Some(id(2)));
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
         let mut names = Names::default();
         claim(&mut names, 1, "left");
         assert_eq!(claim(&mut names, 1, "right"), "right");
-        assert_eq!(names.resolve(&name("left").unwrap()), None);
+        assert_eq!(names.resolve(&name("left").unwrap(), NOW), None);
         assert_eq!(claim(&mut names, 2, "left"), "left");
     }
 

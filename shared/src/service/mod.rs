@@ -1,6 +1,7 @@
 //! Services: protocols on streams. The built-in ones are registered exactly as a user's own would be.
 
 pub mod command;
+pub mod http;
 pub mod lane;
 pub mod operation;
 #[cfg(test)]

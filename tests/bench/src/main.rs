@@ -19,6 +19,7 @@ mod server;
 mod stuck;
 mod table;
 mod tabs;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,12 +55,15 @@ enum Task {
     },
     /// Be the floor that others are measured against.
     Forwarder { address: SocketAddr },
+    /// Be the back end of requests by HTTP, also as a node on this relay.
+    Backend { address: SocketAddr, relay: String },
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
     match Args::parse().task {
         Task::Forwarder { address } => Ok(forwarder::run(address).await?),
+        Task::Backend { address, relay } => web::serve(address, &relay).await,
         Task::Run {
             relay,
             json,
@@ -110,6 +114,9 @@ impl Bench {
         }
         if self.wants("stuck") {
             results.insert("stuck".into(), self.stuck().await?);
+        }
+        if self.wants("http") {
+            results.insert("http".into(), web::measure(&self.relay, self.rounds).await?);
         }
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);

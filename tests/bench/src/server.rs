@@ -133,6 +133,11 @@ impl Server {
         Ok(())
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Seconds of processor time so far.
     pub(crate) fn cpu(&self) -> f64 {
         cpu_of(&self.process.id().to_string())
@@ -176,6 +181,6 @@ impl Drop for Server {
     }
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -54,7 +54,11 @@ impl Machine {
                 Resolution::Asked(request)
             }
             (Err(error), _) => Resolution::Unknown(unknown_name(text, &error.to_string())),
-            (Ok(_), None) => Resolution::Unknown(unknown_name(text, "nobody here has this name")),
+            // The primary keeps the names of those who went for a while.
+            (Ok(name), None) => match self.hub.names.resolve(&name, self.now) {
+                Some(id) => Resolution::Known(id),
+                None => Resolution::Unknown(unknown_name(text, "nobody here has this name")),
+            },
         }
     }
 
@@ -139,7 +143,7 @@ impl Machine {
         match control {
             Control::Resolve { request, name } => {
                 // The primary's names hold its own and everybody's; elsewhere there are none.
-                let named = self.hub.names.resolve(&name);
+                let named = self.hub.names.resolve(&name, self.now);
                 let own = (self.name() == Some(&name)).then_some(self.id);
                 let id = named.or(own).or_else(|| self.member_named(name.as_str()));
                 if id.is_some() || self.ask_name(link, request, name).is_err() {

@@ -29,9 +29,9 @@ impl Relay {
             let config = Config::new(Kind::Relay).named("relay".parse().unwrap());
             let node = Node::launch(config, vec![]).unwrap();
             let routes = web::router(Web {
-                node: peerage::Node::clone(&node),
-                runtime: node.runtime().clone(),
+                node,
                 origins: Arc::new(Origins::new(address, &[])),
+                nodes: web::Settings::default(),
             });
             let listener = TcpListener::from_std(socket).unwrap();
             web::serve(listener, routes, std::future::pending()).await

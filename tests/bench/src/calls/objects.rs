@@ -36,10 +36,9 @@ pub(super) async fn serve() -> Result<String, Failed> {
     let node = Node::launch(config(NAME)?, vec![])?;
     answer(&node)?;
     let routes = web::router(Web {
-        node: peerage::Node::clone(&node),
-        operations: node.operations().clone(),
-        runtime: node.runtime().clone(),
+        node,
         origins: Arc::new(Origins::new(address, &[])),
+        nodes: web::Settings::default(),
     });
     tokio::spawn(web::serve(listener, routes, std::future::pending()));
     Ok(format!("ws://{address}/mesh"))

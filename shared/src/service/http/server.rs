@@ -1,0 +1,192 @@
+//! The serving side: one handler, and the exchanges that wait for it.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{Either, select};
+use http::header;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::{HTTP_DRAIN_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_REQUESTS_PER_PEER_MAX};
+use crate::log::event;
+use crate::node::{Node, Stream};
+use crate::service::http::body::{Body, Of};
+use crate::service::http::exchange::{Exchange, Piece};
+use crate::service::http::send::Sending;
+use crate::service::http::wire::Part;
+use crate::service::http::{Handler, Http, PROTOCOL, head};
+
+impl Http {
+    /// Answers the requests of others from now on, and of this node itself. The last handler counts.
+    pub fn serve(&self, handler: impl Handler) {
+        let handler: Arc<dyn Handler> = Arc::new(handler);
+        self.set_handler(Arc::clone(&handler));
+        let mut listener = self.node().listen(PROTOCOL);
+        let this = self.clone();
+        self.spawn(Box::pin(async move {
+            let running = Arc::new(Running::default());
+            while let Some(stream) = listener.accept().await {
+                match Running::enter(&running, stream.peer()) {
+                    Some(place) => this.spawn(Box::pin(answer(
+                        this.node().clone(),
+                        Arc::clone(&handler),
+                        stream,
+                        place,
+                    ))),
+                    None => {
+                        let (peer, node) = (stream.peer(), this.node().id());
+                        event!(ERROR, WARN, node, peer = %peer.short(), "too many HTTP requests");
+                        stream.reset(
+                            Code::Overloaded.because("too many requests are answered here already"),
+                        );
+                    }
+                }
+            }
+        }));
+    }
+}
+
+/// A response as it is to leave: with its length where that is known, and without a body where there is none.
+pub(super) fn completed(method: &Method, response: Response<Body>) -> Response<Body> {
+    let (mut parts, mut body) = response.into_parts();
+    head::strip_connection(&mut parts.headers);
+    let status = parts.status;
+    let length = body.size_hint().exact();
+    let sized = !status.is_informational()
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED;
+    if sized
+        && let Some(length) = length.filter(|length| *length > 0 || *method != Method::HEAD)
+        && !parts.headers.contains_key(header::CONTENT_LENGTH)
+    {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    if head::is_bodiless(method, status) {
+        body = Body::empty();
+    }
+    Response::from_parts(parts, body)
+}
+
+/// How many requests of whom are being answered.
+#[derive(Default)]
+struct Running(Mutex<BTreeMap<NodeId, usize>>);
+
+/// A request among them.
+struct Place {
+    running: Arc<Running>,
+    peer: NodeId,
+}
+
+impl Running {
+    fn enter(this: &Arc<Self>, peer: NodeId) -> Option<Place> {
+        let mut running = this.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = running.values().sum();
+        let of_peer = running.entry(peer).or_default();
+        let has_room = all < HTTP_REQUESTS_MAX && *of_peer < HTTP_REQUESTS_PER_PEER_MAX;
+        has_room.then(|| {
+            *of_peer += 1;
+            Place {
+                running: Arc::clone(this),
+                peer,
+            }
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut running = self
+            .running
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_peer) = running.get_mut(&self.peer) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                running.remove(&self.peer);
+            }
+        }
+    }
+}
+
+async fn answer(node: Node, handler: Arc<dyn Handler>, stream: Stream, place: Place) {
+    let exchange = Exchange::new(stream);
+    if let Err(failure) = converse(&exchange, &*handler).await {
+        let (peer, session) = (place.peer, exchange.stream.session());
+        let code = failure.code;
+        event!(MESSAGE, DEBUG, node.id(), peer = %peer.short(), session, %code, "an HTTP request ended early");
+        exchange.stream.reset(failure);
+    }
+}
+
+async fn converse(exchange: &Arc<Exchange>, handler: &dyn Handler) -> Result<(), Failure> {
+    let head = match poll_fn(|cx| exchange.poll_piece(cx)).await? {
+        Some(Piece::Request(head)) => *head,
+        _ => return Err(Code::BadMessage.because("expected an HTTP request")),
+    };
+    let length = head::content_length(&head.headers)?;
+    let waits = head.headers.contains_key(header::EXPECT);
+    let method = head.method.clone();
+    let upgrades = head::is_websocket(&head.headers);
+    let body = Body::incoming(exchange, Of::Request { waits }, length)?;
+    let handling = handler.handle(exchange.stream.peer(), Request::from_parts(head, body));
+    let broken = poll_fn(|cx| exchange.poll_broken(cx));
+    let response = match select(handling, pin!(broken)).await {
+        Either::Left((response, _)) => response?,
+        Either::Right((failure, _)) => return Err(failure),
+    };
+    if response.status().is_informational()
+        && !(upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS)
+    {
+        return Err(Code::Refused.because("expected a final status of a handler"));
+    }
+    respond(exchange, &method, response).await
+}
+
+async fn respond(
+    exchange: &Exchange,
+    method: &Method,
+    response: Response<Body>,
+) -> Result<(), Failure> {
+    let (parts, body) = completed(method, response).into_parts();
+    let mut message = Vec::with_capacity(512);
+    head::put_response(&mut message, &parts)?;
+    let mut sending = Sending::new(message, body);
+    let mut told = false;
+    // The request's body may be read for longer than the response takes, or not at all.
+    poll_fn(|cx| {
+        let broken = exchange.poll_broken(cx);
+        if exchange.is_stopped() && !core::mem::replace(&mut told, true) {
+            sending.put(&Part::Stop);
+        }
+        match sending.poll(&exchange.stream, cx) {
+            Poll::Ready(Ok(())) if exchange.is_read() => Poll::Ready(Ok(())),
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+            Poll::Ready(Ok(())) | Poll::Pending => broken.map(Err),
+        }
+    })
+    .await?;
+    exchange.stream.finish();
+    if told {
+        drain(exchange).await;
+    }
+    Ok(())
+}
+
+/// Takes what was on its way when the other side was told to stop. Who goes on is not read any more.
+async fn drain(exchange: &Exchange) {
+    let mut bytes = 0;
+    while bytes < HTTP_DRAIN_BYTES_MAX {
+        match exchange.stream.recv().await {
+            Ok(Some(message)) => bytes += message.len().max(1),
+            Ok(None) | Err(_) => return,
+        }
+    }
+    exchange.stream.broken().await;
+}
