@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
+use peerage::service::broker::{
+    self, Broker, Publish, Published, Subscribe, Subscription, Topics,
+};
 use peerage::service::command::{Commands, Outcome};
 use peerage::{Config, Failure};
 use peerage_script::{Limits, Platform, Scripts};
+use serde::Serialize;
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -20,6 +24,7 @@ pub struct Node {
     commands: Commands,
     rpc: Rpc,
     scripts: Scripts,
+    topics: Topics,
     runtime: Runtime,
 }
 
@@ -29,7 +34,19 @@ impl Node {
     /// # Errors
     /// Why no relay can be reached, or does not want the node.
     pub async fn join(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
-        let node = Self::start(config, relays)?;
+        Self::join_with(config, relays, broker::Options::default()).await
+    }
+
+    /// As [`Node::join`], with a broker that keeps what is published in this way.
+    ///
+    /// # Errors
+    /// As [`Node::join`]; also if the broker's store cannot be read.
+    pub async fn join_with(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+    ) -> Result<Self, JoinError> {
+        let node = Self::start_with(config, relays, options)?;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -44,9 +61,24 @@ impl Node {
     /// # Errors
     /// If the system gives no random numbers.
     pub fn start(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
+        Self::start_with(config, relays, broker::Options::default())
+    }
+
+    /// As [`Node::start`], with a broker that keeps what is published in this way.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; also if the broker's store cannot be read.
+    pub fn start_with(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
+        let broker = Broker::new(node.clone(), options).map_err(JoinError::Failed)?;
+        let topics = Topics::new(broker.clone());
+        broker::register(&commands, &topics);
         let rpc = Rpc::new(node);
         let platform = Platform {
             limits: Limits::NATIVE,
@@ -58,10 +90,14 @@ impl Node {
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
+        let publishing = topics.clone();
+        tokio::spawn(async move { broker.serve().await });
+        tokio::spawn(async move { publishing.serve().await });
         Ok(Self {
             commands,
             rpc,
             scripts,
+            topics,
             runtime,
         })
     }
@@ -79,6 +115,35 @@ impl Node {
     /// The scripts that others may run here, and the way to run one anywhere.
     pub fn scripts(&self) -> &Scripts {
         &self.scripts
+    }
+
+    /// The topics of the zone, and of other nodes.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The broker that this node is to those who name it, and to the zone if it is its root.
+    pub fn broker(&self) -> &Broker {
+        self.topics.broker()
+    }
+
+    /// Publishes a value under a topic, at the zone's broker, and waits until that has it.
+    ///
+    /// # Errors
+    /// As [`Topics::publish`]; why the broker does not have it, or may not.
+    pub async fn publish<T>(&self, topic: &str, value: &T) -> Result<Published, Failure>
+    where
+        T: Serialize + ?Sized + Sync,
+    {
+        self.topics.publish(topic, value, Publish::default())?.await
+    }
+
+    /// Subscribes to the topics that a filter means, at the zone's broker.
+    ///
+    /// # Errors
+    /// As [`Topics::subscribe`].
+    pub async fn subscribe(&self, filter: &str) -> Result<Subscription, Failure> {
+        self.topics.subscribe(filter, Subscribe::default()).await
     }
 
     /// What runs the node.

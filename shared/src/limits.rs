@@ -176,9 +176,9 @@ pub const SUBSCRIPTIONS_MAX: usize = 16_384;
 /// Conversations that a broker has at once: subscriptions, publishers, questions.
 pub const CONVERSATIONS_MAX: usize = 2 * SUBSCRIPTIONS_MAX;
 /// Messages that wait at a broker for one subscriber, beyond those under way.
-pub const SUBSCRIBER_MESSAGES_MAX: usize = 1024;
+pub const SUBSCRIBER_MESSAGES_MAX: usize = 16_384;
 /// Bytes of them.
-pub const SUBSCRIBER_BYTES_MAX: usize = 1024 * 1024;
+pub const SUBSCRIBER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Messages under way to one subscriber who has not said that they are taken.
 pub const UNTAKEN_MESSAGES_MAX: usize = 1024;
 /// Bytes of them.

@@ -145,7 +145,7 @@ impl Manner {
 }
 
 /// A property of a class of its own, if anything is said.
-fn instance<T: JsCast>(options: &JsValue, key: &str, expected: &str) -> Result<Option<T>, Failure> {
+pub(crate) fn instance<T: JsCast>(options: &JsValue, key: &str, expected: &str) -> Result<Option<T>, Failure> {
     let value = value(options, key);
     if value.is_undefined() {
         return Ok(None);
@@ -165,7 +165,8 @@ fn hand(function: &Function, text: &str, target: &str) {
     }
 }
 
-async fn aborted(signal: &AbortSignal) {
+/// Waits until a page has given up.
+pub(crate) async fn aborted(signal: &AbortSignal) {
     if signal.aborted() {
         return;
     }

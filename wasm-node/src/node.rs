@@ -8,6 +8,7 @@ use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
+use peerage::service::broker::{self, Broker, Topics};
 use peerage::service::command::Commands;
 use peerage::{Config, Failure, Identity, Name};
 use peerage_script::Scripts;
@@ -67,6 +68,7 @@ pub struct Node {
     commands: Commands,
     objects: Objects,
     scripts: Scripts,
+    topics: Topics,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -248,6 +250,9 @@ impl Node {
         let inputs = Inputs::new(driver, clock, relay.to_owned());
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
+        let broker = Broker::new(node.clone(), broker::Options::default())?;
+        let topics = Topics::new(broker.clone());
+        broker::register(&commands, &topics);
         let rpc = Rpc::new(node.clone());
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let objects = Objects::new(rpc);
@@ -260,6 +265,7 @@ impl Node {
             commands,
             objects,
             scripts,
+            topics,
             target,
             inputs,
             held,
@@ -273,6 +279,9 @@ impl Node {
         spawn_local(async move { serving.serve().await });
         let answering = this.objects.rpc().clone();
         spawn_local(async move { answering.serve().await });
+        let publishing = this.topics.clone();
+        spawn_local(async move { broker.serve().await });
+        spawn_local(async move { publishing.serve().await });
         spawn_local(direct::run(node, this.inputs.clone(), direct_links));
         spawn_local(this.clone().tell_events());
         this.tell_log();
@@ -287,6 +296,11 @@ impl Node {
     /// The node's scripts.
     pub(crate) fn scripts(&self) -> Scripts {
         self.scripts.clone()
+    }
+
+    /// The topics of the zone, and of other nodes.
+    pub(crate) fn topics(&self) -> Topics {
+        self.topics.clone()
     }
 
     fn leave(&self) {

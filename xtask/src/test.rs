@@ -178,6 +178,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "stuck",
         "--test",
         "kai",
+        "--test",
+        "broker",
     ];
     processes(ws, "test", &tests)
 }
@@ -246,6 +248,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "objects",
         "--test",
         "scripts",
+        "--test",
+        "topics",
         "--test",
         "storm",
     ];

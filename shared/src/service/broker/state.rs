@@ -370,17 +370,19 @@ impl State {
             false => Wanted::Retained(until),
         };
         let Some(After { offset, epoch, until }) = after else {
-            return subscriber.catch_up(0, all_until(self.last()));
+            return subscriber.catch_up(&self.kept, 0, all_until(self.last()));
         };
         let is_ours = (self.epoch - 1..=self.last()).contains(&until.unwrap_or(offset))
             && epoch.is_none_or(|epoch| epoch == self.epoch);
         match until {
             Some(until) if is_ours && offset <= until => {
-                subscriber.catch_up(offset, all_until(until));
+                subscriber.catch_up(&self.kept, offset, all_until(until));
             }
-            None if is_ours => subscriber.catch_up(offset, Wanted::All),
+            None if is_ours => subscriber.catch_up(&self.kept, offset, Wanted::All),
             _ => {
-                subscriber.catch_up(0, Wanted::All);
+                // What went before the epoch is no part of what is missing.
+                let before = self.epoch - 1;
+                subscriber.catch_up(&self.kept, before, Wanted::All);
                 subscriber.miss(Gap {
                     why: Why::Epoch,
                     missed: None,

@@ -86,7 +86,7 @@ impl Subscriber {
     }
 
     /// Lets it begin with what is kept after an offset.
-    pub(super) fn catch_up(&mut self, cursor: u64, wanted: Wanted) {
+    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted) {
         let told_lost = match wanted {
             Wanted::All => 0,
             Wanted::Retained(until) | Wanted::History(until) => until,
@@ -97,6 +97,9 @@ impl Subscriber {
             plan: VecDeque::new(),
             told_lost,
         });
+        while self.catching_up.as_ref().is_some_and(|catching_up| catching_up.plan.is_empty()) {
+            self.plan(kept);
+        }
     }
 
     /// A message was published. What is caught up with is found among what is kept.

@@ -31,7 +31,7 @@ impl Subscriber {
         for _ in 0..most {
             let Some(item) = bench.state.next(subscription) else { break };
             self.got += 1;
-            match super::got(&item) {
+            match got(&item) {
                 Got::Message(offset, topic, ..) => {
                     assert!(self.filter.matches(&topic));
                     assert!(offset > self.position, "{offset} after {}", self.position);
