@@ -105,14 +105,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("broker");
         let store = FileStore::open(&file).unwrap();
-        store.write(vec![row("b", Some("1")), row("a", Some("2"))]).await.unwrap();
-        store.write(vec![row("b", None), row("c", Some("3"))]).await.unwrap();
+        store
+            .write(vec![row("b", Some("1")), row("a", Some("2"))])
+            .await
+            .unwrap();
+        store
+            .write(vec![row("b", None), row("c", Some("3"))])
+            .await
+            .unwrap();
         // One process at a time.
         let refused = FileStore::open(&file).err().unwrap().to_string();
         assert!(refused.contains("broker"), "{refused}");
         drop(store);
         let rows = FileStore::open(&file).unwrap().load().unwrap();
-        let expected = [("a", "2"), ("c", "3")].map(|(key, value)| (key.into(), Bytes::from(value)));
+        let expected =
+            [("a", "2"), ("c", "3")].map(|(key, value)| (key.into(), Bytes::from(value)));
         assert_eq!(rows, expected);
     }
 

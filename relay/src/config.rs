@@ -101,7 +101,9 @@ impl TryFrom<String> for TopicFilter {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|failure: Failure| failure.message)
+        text.parse()
+            .map(Self)
+            .map_err(|failure: Failure| failure.message)
     }
 }
 
@@ -291,8 +293,13 @@ mod tests {
         broker.store = Some(file.clone());
         let options = broker.options().unwrap();
         assert!(options.store.is_some() && file.exists());
-        let [first, second] = &options.rules[..] else { panic!("{:?}", options.rules) };
-        assert_eq!((first.filter.as_str(), first.count, first.age), ("a/#", 5, Duration::from_millis(9)));
+        let [first, second] = &options.rules[..] else {
+            panic!("{:?}", options.rules)
+        };
+        assert_eq!(
+            (first.filter.as_str(), first.count, first.age),
+            ("a/#", 5, Duration::from_millis(9))
+        );
         let usual = Rule::usual(second.filter.clone());
         assert_eq!(*second, Rule { bytes: 7, ..usual });
     }

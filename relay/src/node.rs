@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
-use peerage::service::broker::{
-    self, Broker, Publish, Published, Subscribe, Subscription, Topics,
-};
+use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subscription, Topics};
 use peerage::service::command::{Commands, Outcome};
 use peerage::{Config, Failure};
 use peerage_script::{Limits, Platform, Scripts};

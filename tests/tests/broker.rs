@@ -31,7 +31,8 @@ const KILLS: usize = 5;
 /// Messages of a publisher that are under way at once.
 const WINDOW: usize = 8;
 const FILTERS: [&str; 10] = [
-    "all/#", "all/0/*", "all/+/a", "all/1/b", "all/2/#", "few/#", "few/a", "state/#", "state/0", "all/*",
+    "all/#", "all/0/*", "all/+/a", "all/1/b", "all/2/#", "few/#", "few/a", "state/#", "state/0",
+    "all/*",
 ];
 
 /// What was published and acknowledged: by publisher and number, topic and offset (none if it was known).
@@ -68,7 +69,11 @@ async fn publish(
         while unsure.len() < WINDOW && !over.load(Ordering::Relaxed) {
             number += 1;
             let topic = match draw(&mut rng, 10) {
-                0..6 => format!("all/{}/{}", draw(&mut rng, 4), ["a", "b"][draw(&mut rng, 2) as usize]),
+                0..6 => format!(
+                    "all/{}/{}",
+                    draw(&mut rng, 4),
+                    ["a", "b"][draw(&mut rng, 2) as usize]
+                ),
                 6..8 => format!("few/{}", ["a", "b"][draw(&mut rng, 2) as usize]),
                 _ => format!("state/{me}"),
             };
@@ -80,7 +85,9 @@ async fn publish(
                 number: Some((name.clone(), *number)),
                 ..Publish::default()
             };
-            here.topics().publish(topic, &(me, *number), options).unwrap()
+            here.topics()
+                .publish(topic, &(me, *number), options)
+                .unwrap()
         });
         let publishing: Vec<_> = publishing.collect();
         let leaves = draw(&mut rng, 12) == 0;
@@ -129,7 +136,11 @@ async fn subscribe(node: Node, n: usize, over: Arc<AtomicBool>) -> Record {
     let mut subscription = begin(&node, filter, Subscribe::default()).await;
     let mut last = None;
     loop {
-        let quiet = Duration::from_millis(if over.load(Ordering::Relaxed) { 3000 } else { 500 });
+        let quiet = Duration::from_millis(if over.load(Ordering::Relaxed) {
+            3000
+        } else {
+            500
+        });
         match timeout(quiet, subscription.next()).await {
             Ok(Some(Ok(Item::Message(message)))) => {
                 let (publisher, number) = message.read().unwrap();
@@ -162,7 +173,13 @@ async fn begin(node: &Node, filter: &str, options: Subscribe) -> Subscription {
         match node.topics().subscribe(filter, options.clone()).await {
             Ok(subscription) => return subscription,
             Err(failure) => {
-                let passing = [Code::Unreachable, Code::Gone, Code::TimedOut, Code::UnknownName, Code::UnknownProtocol];
+                let passing = [
+                    Code::Unreachable,
+                    Code::Gone,
+                    Code::TimedOut,
+                    Code::UnknownName,
+                    Code::UnknownProtocol,
+                ];
                 assert!(passing.contains(&failure.code), "{failure}");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -170,10 +187,17 @@ async fn begin(node: &Node, filter: &str, options: Subscribe) -> Subscription {
     }
 }
 
-fn check(filter: &str, record: &Record, acknowledged: &BTreeMap<(usize, u64), (String, Option<u64>)>) {
+fn check(
+    filter: &str,
+    record: &Record,
+    acknowledged: &BTreeMap<(usize, u64), (String, Option<u64>)>,
+) {
     let meant: Filter = filter.parse().unwrap();
     let offsets = record.messages.iter().map(|(offset, ..)| *offset);
-    assert!(offsets.is_sorted_by(|a, b| a < b), "{filter}: out of order, or double");
+    assert!(
+        offsets.is_sorted_by(|a, b| a < b),
+        "{filter}: out of order, or double"
+    );
     let got: BTreeSet<_> = record.messages.iter().map(|(_, p, n)| (*p, *n)).collect();
     assert_eq!(got.len(), record.messages.len(), "{filter}: double");
     for (id, (topic, offset)) in acknowledged {
@@ -181,10 +205,17 @@ fn check(filter: &str, record: &Record, acknowledged: &BTreeMap<(usize, u64), (S
             continue;
         }
         let told = match offset {
-            Some(offset) => record.gaps.iter().any(|gap| (gap.first..=gap.last).contains(offset)),
+            Some(offset) => record
+                .gaps
+                .iter()
+                .any(|gap| (gap.first..=gap.last).contains(offset)),
             None => !record.gaps.is_empty(),
         };
-        assert!(told, "{filter}: {id:?} of {topic} at {offset:?} is missing, gaps: {:?}", record.gaps);
+        assert!(
+            told,
+            "{filter}: {id:?} of {topic} at {offset:?} is missing, gaps: {:?}",
+            record.gaps
+        );
     }
 }
 
@@ -218,7 +249,13 @@ async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed()
     let probe = join(&relay, "probe").await;
     until("all have subscribed", async || {
         let presence = probe.topics().presence("#", None).await.unwrap();
-        presence.members().iter().map(|member| member.node).collect::<BTreeSet<_>>().len() == SUBSCRIBER_NODES
+        presence
+            .members()
+            .iter()
+            .map(|member| member.node)
+            .collect::<BTreeSet<_>>()
+            .len()
+            == SUBSCRIBER_NODES
             && !everyone.is_empty()
     })
     .await;
@@ -226,7 +263,13 @@ async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed()
     let publishing: Vec<_> = (0..PUBLISHERS)
         .map(|me| {
             let (over, acknowledged) = (Arc::clone(&over), Arc::clone(&acknowledged));
-            tokio::spawn(publish(mesh.clone(), me, over, acknowledged, Arc::clone(&returns)))
+            tokio::spawn(publish(
+                mesh.clone(),
+                me,
+                over,
+                acknowledged,
+                Arc::clone(&returns),
+            ))
         })
         .collect();
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
@@ -278,7 +321,10 @@ async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed()
             panic!("no message")
         };
         assert!(message.retained);
-        retained.insert(message.topic.to_string(), message.read::<(usize, u64)>().unwrap());
+        retained.insert(
+            message.topic.to_string(),
+            message.read::<(usize, u64)>().unwrap(),
+        );
     }
     assert_eq!(retained, newest);
 }
@@ -293,7 +339,10 @@ async fn the_prompt_publishes_and_lists_and_a_relay_without_a_store_says_nothing
     let shown = relay.run("subscribe cups/+", &["--timeout", "2s"]).await;
     assert_eq!(shown.output, "cups/left 3");
     let wrong = relay.run("publish cups/+ 3", &[]).await;
-    assert!(wrong.status == 1 && wrong.output.contains("bad-message"), "{wrong:?}");
+    assert!(
+        wrong.status == 1 && wrong.output.contains("bad-message"),
+        "{wrong:?}"
+    );
     // From a relay below, the broker is that of the root.
     let below = Relay::below(&[&relay], "below").await;
     assert_eq!(below.run("topics", &[]).await.output, listed);
@@ -310,7 +359,14 @@ async fn a_store_that_cannot_be_is_told_with_its_file() {
     std::fs::write(folder.path().join("text"), "no store").unwrap();
     let config = json!({ "broker": { "store": folder.path().join("text") } });
     std::fs::write(&file, config.to_string()).unwrap();
-    let ran = Ran::of(&["relay", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap()]).await;
+    let ran = Ran::of(&[
+        "relay",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        file.to_str().unwrap(),
+    ])
+    .await;
     assert_eq!(ran.status, 1);
     assert!(ran.complaint.contains("text"), "{}", ran.complaint);
 }

@@ -61,7 +61,10 @@ async fn tabs_publish_and_subscribe_with_a_relay_and_without() {
         const got = []; for (const sub of await Promise.all(subs)) got.push((await read(sub, 2)).map(m => m[1]));
         const gap = await read(await peerage.subscribe('cups/#', { after: 5 }), 1);
         return [over.done, ...got, ...gap]";
-    assert_eq!(result(&right, back).await, json!([true, [8, 10], [8, 10], [8, 10], "gap"]));
+    assert_eq!(
+        result(&right, back).await,
+        json!([true, [8, 10], [8, 10], [8, 10], "gap"])
+    );
 
     // The same id counts once; what is undefined clears.
     let once = "const id = { publisher: 'right', number: 1 };
@@ -69,7 +72,10 @@ async fn tabs_publish_and_subscribe_with_a_relay_and_without() {
         await peerage.publish('cups/left', undefined, { retain: true });
         const fresh = await peerage.subscribe('cups/left'); const timeout = new Promise(done => setTimeout(done, 100, 'nothing'));
         return [a.offset > 0, b.offset ?? 'known', await Promise.race([read(fresh, 1), timeout])]";
-    assert_eq!(result(&right, once).await, json!([true, "known", "nothing"]));
+    assert_eq!(
+        result(&right, once).await,
+        json!([true, "known", "nothing"])
+    );
 
     // Who is here.
     let here = "const presence = await peerage.presence('here/x'); window.changes = []; (async () => {
@@ -91,10 +97,16 @@ async fn tabs_publish_and_subscribe_with_a_relay_and_without() {
         for (let n = 0; n < 100; n++) peerage.publish('near', n, { at: 'left' }); return first";
     assert_eq!(result(&right, there).await, json!([["near", "by", true]]));
     let all: Vec<_> = (0..100).map(|n| json!(["near", n, false])).collect();
-    assert_eq!(result(&left, "return await read(near, 100)").await, json!(all));
+    assert_eq!(
+        result(&left, "return await read(near, 100)").await,
+        json!(all)
+    );
     let back = "await peerage.publish('near', 'back', { at: 'left' })";
     assert_eq!(result(&left, back).await, Value::Null);
-    assert_eq!(result(&right, "return await read(near, 1)").await, json!([["near", "back", false]]));
+    assert_eq!(
+        result(&right, "return await read(near, 1)").await,
+        json!([["near", "back", false]])
+    );
 }
 
 #[tokio::test]
@@ -112,8 +124,14 @@ async fn what_is_asked_for_wrongly_is_told_with_its_code() {
         ("subscribe('')", "bad-message"),
         ("subscribe('a', { after: 'x' })", "bad-message"),
         ("subscribe('a', { slow: 'never' })", "bad-message"),
-        ("subscribe('a', { group: 'g', history: true })", "bad-message"),
-        ("subscribe('a', { signal: AbortSignal.abort() })", "cancelled"),
+        (
+            "subscribe('a', { group: 'g', history: true })",
+            "bad-message",
+        ),
+        (
+            "subscribe('a', { signal: AbortSignal.abort() })",
+            "cancelled",
+        ),
         ("subscribe('a', { at: 'nobody' })", "unknown-name"),
         ("presence('a/#/b')", "bad-message"),
     ] {

@@ -69,14 +69,18 @@ impl Node {
         #[wasm_bindgen(unchecked_optional_param_type = "PublishOptions")] options: JsValue,
     ) -> Promise {
         // It is on its way when this returns, so that what follows comes after it.
-        let publishing = read_publish(&options)
-            .and_then(|options| self.topics().publish_value(topic, &from_js(value)?, options));
+        let publishing = read_publish(&options).and_then(|options| {
+            self.topics()
+                .publish_value(topic, &from_js(value)?, options)
+        });
         future_to_promise(async move {
             let published = match publishing {
                 Ok(publishing) => publishing.await,
                 Err(failure) => Err(failure),
             };
-            published.map(published_object).map_err(|failure| to_js(&failure))
+            published
+                .map(published_object)
+                .map_err(|failure| to_js(&failure))
         })
     }
 
@@ -109,7 +113,11 @@ impl Node {
                 let (at, signal) = read_presence(&options)?;
                 let begin = topics.presence(&filter, at.as_deref());
                 let presence = until_aborted(signal.as_ref(), begin).await?;
-                let members: Array = presence.members().iter().map(|m| member_object(&node, m)).collect();
+                let members: Array = presence
+                    .members()
+                    .iter()
+                    .map(|m| member_object(&node, m))
+                    .collect();
                 let told = iterator(node.clone(), Source::Presence(presence), signal.as_ref());
                 set(&told, "members", &members);
                 Ok(told)
@@ -284,7 +292,10 @@ fn change_object(node: &CoreNode, change: &Change) -> JsValue {
         Change::Joined(member) => ("join", member),
         Change::Left(member) => ("leave", member),
     };
-    object(&[("kind", kind.into()), ("member", member_object(node, member))])
+    object(&[
+        ("kind", kind.into()),
+        ("member", member_object(node, member)),
+    ])
 }
 
 fn member_object(node: &CoreNode, member: &Member) -> JsValue {
@@ -317,12 +328,20 @@ fn read_publish(options: &JsValue) -> Result<Publish, Failure> {
     if options.is_undefined() {
         return Ok(Publish::default());
     }
-    check(options, "an object { retain, at, id }", &["retain", "at", "id"])?;
+    check(
+        options,
+        "an object { retain, at, id }",
+        &["retain", "at", "id"],
+    )?;
     let id = value(options, "id");
     let number = match id.is_undefined() {
         true => None,
         false => {
-            check(&id, "an object { publisher, number }", &["publisher", "number"])?;
+            check(
+                &id,
+                "an object { publisher, number }",
+                &["publisher", "number"],
+            )?;
             let publisher = text(&id, "publisher")?;
             let missing = || wrong("publisher", "a string", &JsValue::UNDEFINED);
             Some((publisher.ok_or_else(missing)?, whole(&id, "number")?))
@@ -370,10 +389,17 @@ fn read_after(options: &JsValue) -> Result<Option<Position>, Failure> {
     }
     if after.as_f64().is_some() {
         let offset = whole(options, "after")?;
-        return Ok(Some(Position { offset, epoch: None }));
+        return Ok(Some(Position {
+            offset,
+            epoch: None,
+        }));
     }
     if page::object(&after).is_none() {
-        return Err(wrong("after", "an offset, or an object { offset, epoch }", &after));
+        return Err(wrong(
+            "after",
+            "an offset, or an object { offset, epoch }",
+            &after,
+        ));
     }
     let epoch = match value(&after, "epoch").is_undefined() {
         true => None,
@@ -388,7 +414,10 @@ fn read_presence(options: &JsValue) -> Result<(Option<String>, Option<AbortSigna
         return Ok((None, None));
     }
     check(options, "an object { at, signal }", &["at", "signal"])?;
-    Ok((text(options, "at")?, instance(options, "signal", "an AbortSignal")?))
+    Ok((
+        text(options, "at")?,
+        instance(options, "signal", "an AbortSignal")?,
+    ))
 }
 
 /// A whole number, as large as JavaScript counts.
@@ -396,5 +425,7 @@ fn whole(options: &JsValue, key: &str) -> Result<u64, Failure> {
     let got = value(options, key);
     let whole = got.as_f64().filter(|number| number.fract() == 0.0);
     let whole = whole.filter(|number| (0.0..=SAFE).contains(number));
-    whole.map(|number| number as u64).ok_or_else(|| wrong(key, "a whole number", &got))
+    whole
+        .map(|number| number as u64)
+        .ok_or_else(|| wrong(key, "a whole number", &got))
 }

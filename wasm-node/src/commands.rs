@@ -145,7 +145,11 @@ impl Manner {
 }
 
 /// A property of a class of its own, if anything is said.
-pub(crate) fn instance<T: JsCast>(options: &JsValue, key: &str, expected: &str) -> Result<Option<T>, Failure> {
+pub(crate) fn instance<T: JsCast>(
+    options: &JsValue,
+    key: &str,
+    expected: &str,
+) -> Result<Option<T>, Failure> {
     let value = value(options, key);
     if value.is_undefined() {
         return Ok(None);

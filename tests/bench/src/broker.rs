@@ -65,14 +65,17 @@ impl Bench {
             &["k msgs/s", "peerage to it", "CPU us/msg", "peerage to it"],
         );
         let [our_rate, our_micros] = medians[0];
-        let rows = SYSTEMS.into_iter().zip(medians).map(|(system, [rate, micros])| {
-            row(
-                system.name(),
-                &[rate / 1e3, our_rate / rate, micros, our_micros / micros],
-            );
-            json!({ "system": system.name(), "messagesPerSecond": rate, "cpuMicros": micros,
+        let rows = SYSTEMS
+            .into_iter()
+            .zip(medians)
+            .map(|(system, [rate, micros])| {
+                row(
+                    system.name(),
+                    &[rate / 1e3, our_rate / rate, micros, our_micros / micros],
+                );
+                json!({ "system": system.name(), "messagesPerSecond": rate, "cpuMicros": micros,
                 "rateRatio": our_rate / rate, "cpuRatio": our_micros / micros })
-        });
+            });
         Ok(rows.collect())
     }
 }
@@ -80,7 +83,11 @@ impl Bench {
 /// One node that publishes as much as is taken to this many that subscribe.
 async fn topics(server: &Server, readers: u32, size: usize) -> Result<Load, Failed> {
     let mut load = Load::new();
-    let each = if readers == 1 { WINDOW } else { WINDOW_EACH_OF_MANY };
+    let each = if readers == 1 {
+        WINDOW
+    } else {
+        WINDOW_EACH_OF_MANY
+    };
     let window = Arc::new(Semaphore::new(each * readers as usize));
     let nodes = stream::iter(0..readers).map(async |n| join(server, n).await);
     let nodes: Vec<_> = nodes.buffered(AT_ONCE).collect().await;
@@ -110,8 +117,11 @@ async fn topics(server: &Server, readers: u32, size: usize) -> Result<Load, Fail
             };
             room.forget();
             // Whether it arrives, the subscribers tell.
-            let sent = node.topics().publish_value("all", &value, Publish::default());
+            let sent = node
+                .topics()
+                .publish_value("all", &value, Publish::default());
             if sent.is_err() {
+                window.add_permits(readers as usize);
                 tokio::task::yield_now().await;
             }
         }

@@ -74,6 +74,7 @@ impl Topics {
                     match event {
                         Some(Event::State(State::Closed)) | None => return Poll::Ready(()),
                         Some(Event::State(_)) => self.look_up(),
+                        Some(Event::PeerLeave(peer, _)) => self.lost(peer.id),
                         Some(_) => {}
                     }
                 }
@@ -118,7 +119,10 @@ impl Topics {
         options: Publish,
     ) -> Result<Publishing, Failure> {
         let parts = value.nodes().iter().flat_map(object::Node::items);
-        if parts.chain([value.root()]).any(|part| matches!(part, Item::Pointer(_))) {
+        if parts
+            .chain([value.root()])
+            .any(|part| matches!(part, Item::Pointer(_)))
+        {
             let message = "expected a value without references, which are for one node each";
             return Err(Code::BadMessage.because(message));
         }
@@ -133,7 +137,10 @@ impl Topics {
     /// # Errors
     /// As [`Topics::publish`].
     pub fn clear(&self, topic: &str, options: Publish) -> Result<Publishing, Failure> {
-        let options = Publish { retain: true, ..options };
+        let options = Publish {
+            retain: true,
+            ..options
+        };
         self.publish_bytes(topic, &Bytes::new(), options)
     }
 
@@ -172,7 +179,11 @@ impl Topics {
     ///
     /// # Errors
     /// Why it cannot be: `bad-message` for what is no filter, `unreachable` without a broker…
-    pub async fn subscribe(&self, filter: &str, options: Subscribe) -> Result<Subscription, Failure> {
+    pub async fn subscribe(
+        &self,
+        filter: &str,
+        options: Subscribe,
+    ) -> Result<Subscription, Failure> {
         Subscription::begin(self.clone(), filter.parse()?, options).await
     }
 
@@ -239,7 +250,11 @@ impl Topics {
                 Poll::Ready(Code::Gone.because("the zone has another broker now"))
             }
             Some(_) => {
-                if !inner.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                if !inner
+                    .waiting
+                    .iter()
+                    .any(|waker| waker.will_wake(cx.waker()))
+                {
                     inner.waiting.push(cx.waker().clone());
                 }
                 Poll::Pending
@@ -287,11 +302,29 @@ impl Topics {
         // Without one, sessions wait for it to come back.
         if uplink.is_some() && inner.uplink != uplink {
             if inner.uplink.is_some() {
-                inner.turns += 1;
-                inner.root = None;
-                inner.waiting.drain(..).for_each(Waker::wake);
+                inner.turn();
             }
             inner.uplink = uplink;
+        }
+    }
+
+    /// A node has left the zone, which may have been its broker.
+    fn lost(&self, node: NodeId) {
+        let mut inner = self.lock();
+        if inner.root == Some(node) {
+            inner.turn();
+        }
+    }
+
+    /// Nothing more is published by a queue.
+    pub(super) fn ended(&self, at: &Option<String>, queue: &Arc<Queue>) {
+        let mut inner = self.lock();
+        if inner
+            .queues
+            .get(at)
+            .is_some_and(|other| Arc::ptr_eq(other, queue))
+        {
+            inner.queues.remove(at);
         }
     }
 
@@ -305,6 +338,15 @@ impl Topics {
     }
 }
 
+impl Inner {
+    /// The way to the zone's broker is another.
+    fn turn(&mut self) {
+        self.turns += 1;
+        self.root = None;
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+}
+
 /// What the broker says; a failure that it tells is one.
 pub(super) fn answer<'b>(message: Option<Bytes>) -> Result<Tell<'b>, Failure> {
     let end = || Code::BadMessage.because("expected an answer of the broker, got the end");
@@ -312,7 +354,15 @@ pub(super) fn answer<'b>(message: Option<Bytes>) -> Result<Tell<'b>, Failure> {
     let (tell, _) = head::<Tell<'_>>(&message, "an answer of the broker")?;
     Ok(match tell {
         Tell::Failed(failure) => return Err(failure),
-        Tell::Published { offset, epoch, known } => Tell::Published { offset, epoch, known },
+        Tell::Published {
+            offset,
+            epoch,
+            known,
+        } => Tell::Published {
+            offset,
+            epoch,
+            known,
+        },
         Tell::Begun { epoch, offset } => Tell::Begun { epoch, offset },
         Tell::Gap(gap) => Tell::Gap(gap),
         Tell::Present(members) => Tell::Present(members),
@@ -320,6 +370,8 @@ pub(super) fn answer<'b>(message: Option<Bytes>) -> Result<Tell<'b>, Failure> {
         Tell::Left(member) => Tell::Left(member),
         Tell::Topics(topics) => Tell::Topics(topics),
         Tell::There(id) => Tell::There(id),
-        Tell::Message(_) => return Err(Code::BadMessage.because("expected an answer, got a message")),
+        Tell::Message(_) => {
+            return Err(Code::BadMessage.because("expected an answer, got a message"));
+        }
     })
 }

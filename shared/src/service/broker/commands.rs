@@ -109,12 +109,19 @@ async fn subscribe(call: Call, topics: Topics, filter: String) -> Status {
     while let Some(item) = subscription.next().await {
         match item {
             Ok(Item::Message(message)) => {
-                let shown = message.value().map_or_else(|error| error.to_string(), |v| show(&v));
+                let shown = message
+                    .value()
+                    .map_or_else(|error| error.to_string(), |v| show(&v));
                 call.out.write(&format!("{} {shown}\n", message.topic));
             }
             Ok(Item::Gap(gap)) => {
-                let count = gap.missed.map_or_else(|| "some".into(), |missed| missed.to_string());
-                call.out.write(&format!("[{count} messages are missing: {}]\n", gap.why.as_str()));
+                let count = gap
+                    .missed
+                    .map_or_else(|| "some".into(), |missed| missed.to_string());
+                call.out.write(&format!(
+                    "[{count} messages are missing: {}]\n",
+                    gap.why.as_str()
+                ));
             }
             Err(failure) => return failed(&call, &failure),
         }
@@ -136,7 +143,10 @@ async fn present(call: Call, topics: Topics, filter: Option<String>) -> Status {
             None if member.node == call.node().id() => String::from("this node"),
             None => member.node.short(),
         };
-        let group = member.group.as_ref().map(|group| format!(", group {group}"));
+        let group = member
+            .group
+            .as_ref()
+            .map(|group| format!(", group {group}"));
         format!("{name}  {}{}", member.filter, group.unwrap_or_default())
     });
     let lines: Vec<_> = lines.collect();
@@ -211,7 +221,9 @@ fn show_node(value: &Value, node: &Node, depth: usize, text: &mut String) {
         }
         Node::Record(fields) => {
             text.push('{');
-            fields.iter().for_each(|(name, item)| part(&format!("{name}: "), item, text));
+            fields
+                .iter()
+                .for_each(|(name, item)| part(&format!("{name}: "), item, text));
             text.push('}');
         }
         Node::Map(entries) => {

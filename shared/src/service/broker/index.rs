@@ -65,7 +65,11 @@ impl Index {
             Some((Level::Rest, _)) => remove(&mut self.rest),
             Some((Level::Below, _)) => remove(&mut self.below),
             Some((Level::Any, levels)) => {
-                if self.any.as_mut().is_some_and(|next| next.remove_at(levels, id)) {
+                if self
+                    .any
+                    .as_mut()
+                    .is_some_and(|next| next.remove_at(levels, id))
+                {
                     self.any = None;
                 }
             }
@@ -81,7 +85,9 @@ impl Index {
     }
 
     fn is_empty(&self) -> bool {
-        let none = [&self.here, &self.rest, &self.below].iter().all(|ids| ids.is_empty());
+        let none = [&self.here, &self.rest, &self.below]
+            .iter()
+            .all(|ids| ids.is_empty());
         none && self.words.is_empty() && self.any.is_none()
     }
 }

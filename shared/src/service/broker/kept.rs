@@ -80,7 +80,13 @@ pub(super) struct Origin {
 
 impl Message {
     pub(super) fn new(origin: Origin, value: Bytes, alive: &Alive) -> Arc<Self> {
-        let Origin { offset, topic, sender, at_ms, retain } = origin;
+        let Origin {
+            offset,
+            topic,
+            sender,
+            at_ms,
+            retain,
+        } = origin;
         let head = Head {
             offset,
             topic: &topic,
@@ -143,6 +149,8 @@ pub(super) enum Trimmed {
     Lost(Arc<str>, Option<u64>),
     /// The last of other topics that is missing.
     Forgotten(u64),
+    /// What a publisher has sent.
+    Publisher(Arc<str>),
 }
 
 /// A topic of which something is kept.
@@ -227,15 +235,20 @@ impl Kept {
 
     /// Keeps a message as far as it is to be kept.
     pub(super) fn keep(&mut self, message: &Arc<Message>) {
-        let limits = self.rule(&message.topic).map(|rule| (rule.count, rule.bytes, rule.age));
+        let limits = self
+            .rule(&message.topic)
+            .map(|rule| (rule.count, rule.bytes, rule.age));
         let (count, bytes, age) = limits.unwrap_or_default();
         let name = Arc::clone(&message.topic);
-        let topic = self.topics.entry(Arc::clone(&name)).or_insert_with(|| Topic {
-            retained: None,
-            history: VecDeque::new(),
-            history_bytes: 0,
-            lost: 0,
-        });
+        let topic = self
+            .topics
+            .entry(Arc::clone(&name))
+            .or_insert_with(|| Topic {
+                retained: None,
+                history: VecDeque::new(),
+                history_bytes: 0,
+                lost: 0,
+            });
         let is_value = message.retain && !message.clears();
         if count > 0 {
             topic.history.push_back(Arc::clone(message));
@@ -285,12 +298,19 @@ impl Kept {
     }
 
     /// What a subscriber is to get next who has all up to `cursor`: offsets in their order, some of them.
-    pub(super) fn plan(&self, filter: &Filter, cursor: u64, wanted: Wanted) -> VecDeque<(u64, Arc<str>)> {
+    pub(super) fn plan(
+        &self,
+        filter: &Filter,
+        cursor: u64,
+        wanted: Wanted,
+    ) -> VecDeque<(u64, Arc<str>)> {
         let mut found = Vec::new();
         for (name, topic) in self.matching(filter) {
             let before = found.len();
             let put = |message: &Arc<Message>| (message.offset, Arc::clone(name));
-            let new = topic.after(cursor).filter(|m| topic.is_wanted(m.offset, wanted));
+            let new = topic
+                .after(cursor)
+                .filter(|m| topic.is_wanted(m.offset, wanted));
             found.extend(new.take(CATCH_UP_MAX).map(put));
             debug_assert!(found[before..].is_sorted_by_key(|(offset, _)| *offset));
         }
@@ -331,7 +351,10 @@ impl Kept {
     /// The topics that a filter means.
     pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
         let prefix = filter.prefix();
-        let from = self.topics.range::<str, _>((core::ops::Bound::Included(prefix), core::ops::Bound::Unbounded));
+        let from = self.topics.range::<str, _>((
+            core::ops::Bound::Included(prefix),
+            core::ops::Bound::Unbounded,
+        ));
         from.take_while(move |(name, _)| name.starts_with(prefix))
             .filter(|(name, _)| filter.matches(name))
     }
@@ -371,7 +394,11 @@ impl Kept {
         self.oldest.remove(&message.offset);
         let end = message.at_ms.saturating_add(millis(age));
         self.ends.remove(&(end, message.offset));
-        if topic.retained.as_ref().is_none_or(|retained| retained.offset != message.offset) {
+        if topic
+            .retained
+            .as_ref()
+            .is_none_or(|retained| retained.offset != message.offset)
+        {
             self.bytes -= message.size();
             topic.lose(message.offset, name, &mut self.trimmed);
         }
@@ -412,7 +439,9 @@ impl Topic {
     }
 
     fn has_in_history(&self, offset: u64) -> bool {
-        self.history.binary_search_by_key(&offset, |m| m.offset).is_ok()
+        self.history
+            .binary_search_by_key(&offset, |m| m.offset)
+            .is_ok()
     }
 
     fn lose(&mut self, offset: u64, name: &Arc<str>, trimmed: &mut Vec<Trimmed>) {

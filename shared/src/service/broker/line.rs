@@ -167,7 +167,8 @@ impl Drop for Pipe {
         } else {
             // What was said last can still be read; nothing more is heard.
             let half = &mut self.lock()[1 - self.side];
-            half.broken.get_or_insert(Code::Cancelled.because("the stream was dropped"));
+            half.broken
+                .get_or_insert(Code::Cancelled.because("the stream was dropped"));
             wake(&mut half.writer);
         }
     }

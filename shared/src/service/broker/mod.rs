@@ -25,11 +25,14 @@
 
 mod client;
 mod commands;
+mod commit;
+mod conversation;
 mod filter;
 mod group;
 mod index;
 mod kept;
 mod line;
+mod members;
 mod presence;
 mod publisher;
 mod publishing;

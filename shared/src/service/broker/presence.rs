@@ -30,7 +30,8 @@ pub struct Presence {
 impl Presence {
     pub(super) async fn begin(line: Line, filter: &str) -> Result<Self, Failure> {
         let follow = true;
-        line.send(message(&Ask::Presence { filter, follow }, &[])).await?;
+        line.send(message(&Ask::Presence { filter, follow }, &[]))
+            .await?;
         let mut members = Vec::new();
         loop {
             match answer(line.recv().await?)? {

@@ -81,7 +81,13 @@ impl Broker {
 
     fn take_in(&self, line: &Line, message: &Bytes, desk: &Arc<Desk>) -> Result<(), Failure> {
         let (ask, value) = head(message, "a message to be published")?;
-        let Ask::Publish { topic, retain, publisher, number } = ask else {
+        let Ask::Publish {
+            topic,
+            retain,
+            publisher,
+            number,
+        } = ask
+        else {
             return Err(Code::BadMessage.because("expected a message to be published"));
         };
         if topic.len() > TOPIC_BYTES_MAX || publisher.is_some_and(|p| p.len() > GROUP_BYTES_MAX) {

@@ -67,7 +67,10 @@ impl Publish {
             return Err(Code::TooLarge.because(message));
         }
         let (publisher, number) = self.number.unzip();
-        if publisher.as_ref().is_some_and(|name| name.len() > GROUP_BYTES_MAX) {
+        if publisher
+            .as_ref()
+            .is_some_and(|name| name.len() > GROUP_BYTES_MAX)
+        {
             let message = format!("expected a publisher's name of at most {GROUP_BYTES_MAX} bytes");
             return Err(Code::TooLarge.because(message));
         }
@@ -86,7 +89,9 @@ impl Future for Publishing {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let lost = || Code::Left.because("this node has left");
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(lost())))
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or_else(|_| Err(lost())))
     }
 }
 
@@ -120,10 +125,15 @@ impl Queue {
             Err(failure) => failure,
         };
         topics.doubt_root();
+        self.lock().over = true;
+        topics.ended(&at, &self);
         let mut waiting = self.lock();
-        waiting.over = true;
-        let unsent = std::mem::take(&mut waiting.unsent).into_iter().map(|(_, tell)| tell);
-        let unanswered = std::mem::take(&mut waiting.unanswered).into_iter().map(|(_, tell)| tell);
+        let unsent = std::mem::take(&mut waiting.unsent)
+            .into_iter()
+            .map(|(_, tell)| tell);
+        let unanswered = std::mem::take(&mut waiting.unanswered)
+            .into_iter()
+            .map(|(_, tell)| tell);
         for tell in unanswered.chain(unsent) {
             // Nobody may be waiting.
             let _ = tell.send(Err(failure.clone()));

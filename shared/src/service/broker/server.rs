@@ -1,4 +1,4 @@
-//! The broker's side: conversations with those who publish and subscribe, and the store.
+//! The broker's side: what its conversations share, and how items leave.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
@@ -11,17 +11,13 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 
 use super::PROTOCOL;
-use super::filter::Filter;
 use super::kept::Rule;
 use super::line::Line;
 use super::publisher::Desk;
-use super::state::{Planned, Publish, State, Touched};
-use super::store::{self, Row, SharedStore};
-use super::wire::{Ask, Tell, Wish, head, message};
+use super::state::{Publish, State, Touched};
+use super::store::{self, SharedStore};
 use crate::error::{Code, Failure};
-use crate::limits::{
-    CONVERSATIONS_MAX, HISTORY_SWEEP, LISTING_BYTES_MAX, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_MAX,
-};
+use crate::limits::CONVERSATIONS_MAX;
 use crate::log::event;
 use crate::node::Node;
 
@@ -40,32 +36,34 @@ pub struct Broker(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) node: Node,
-    store: Option<SharedStore>,
+    pub(super) store: Option<SharedStore>,
     inner: Mutex<Inner>,
 }
 
 pub(super) struct Inner {
     pub(super) state: State,
     /// Messages that wait for the store, and for whom the answers are.
-    pending: VecDeque<(Publish, Arc<Desk>)>,
-    pending_bytes: usize,
+    pub(super) pending: VecDeque<(Publish, Arc<Desk>)>,
+    pub(super) pending_bytes: usize,
     /// Publishers who wait for room there.
-    waiting: Vec<Waker>,
-    committer: Option<Waker>,
-    outlets: HashMap<u64, Outlet>,
+    pub(super) waiting: Vec<Waker>,
+    pub(super) committer: Option<Waker>,
+    /// Who looks for what has grown too old, while there is nothing.
+    pub(super) sweeper: Option<Waker>,
+    pub(super) outlets: HashMap<u64, Outlet>,
     /// Who waits for news of comings and goings.
-    watching: HashMap<u64, Waker>,
-    spawned: Vec<BoxFuture<'static, ()>>,
-    server: Option<Waker>,
-    serving: bool,
+    pub(super) watching: HashMap<u64, Waker>,
+    pub(super) spawned: Vec<BoxFuture<'static, ()>>,
+    pub(super) server: Option<Waker>,
+    pub(super) serving: bool,
 }
 
 /// Where the items of a subscription go.
-struct Outlet {
-    line: Arc<Line>,
+pub(super) struct Outlet {
+    pub(super) line: Arc<Line>,
     /// An item for which there was no room.
-    stalled: Option<Bytes>,
-    task: Option<Waker>,
+    pub(super) stalled: Option<Bytes>,
+    pub(super) task: Option<Waker>,
 }
 
 impl Broker {
@@ -88,6 +86,7 @@ impl Broker {
             pending_bytes: 0,
             waiting: Vec::new(),
             committer: None,
+            sweeper: None,
             outlets: HashMap::new(),
             watching: HashMap::new(),
             spawned: Vec::new(),
@@ -116,7 +115,9 @@ impl Broker {
             loop {
                 match listener.poll_accept(cx) {
                     Poll::Ready(Some(stream)) if tasks.len() >= CONVERSATIONS_MAX => {
-                        stream.reset(Code::Overloaded.because("too many conversations are held here"));
+                        stream.reset(
+                            Code::Overloaded.because("too many conversations are held here"),
+                        );
                     }
                     Poll::Ready(Some(stream)) => self.accept(Line::Stream(stream)),
                     Poll::Ready(None) => return Poll::Ready(()),
@@ -148,7 +149,9 @@ impl Broker {
             return line.reset(Code::Overloaded.because("too many conversations wait here"));
         }
         let broker = self.clone();
-        inner.spawned.push(async move { broker.answer(line).await }.boxed());
+        inner
+            .spawned
+            .push(async move { broker.answer(line).await }.boxed());
         if let Some(server) = inner.server.take() {
             server.wake();
         }
@@ -167,263 +170,20 @@ impl Broker {
         }
     }
 
-    async fn converse(&self, line: &Arc<Line>) -> Result<(), Failure> {
-        let Some(first) = line.recv().await? else {
-            return Err(Code::BadMessage.because("expected a wish, got the end of the stream"));
-        };
-        let (ask, _) = head(&first, "a message to a broker")?;
-        match ask {
-            Ask::Publish { .. } => self.hear(line, first).await?,
-            Ask::Subscribe(wish) => self.feed(line, wish).await?,
-            Ask::Presence { filter, follow } => {
-                self.tell_presence(line, filter.parse()?, follow).await?;
-            }
-            Ask::Topics(filter) => self.tell_topics(line, &filter.parse()?).await?,
-            Ask::Where => line.send(message(&self.whereabouts(), &[])).await?,
-            Ask::Taken(_) => {
-                return Err(Code::BadMessage.because("expected a wish, got a receipt"));
-            }
-        }
-        line.finish();
-        Ok(())
-    }
-
-    /// Sends a subscription's items, until it ends.
-    async fn feed(&self, line: &Arc<Line>, wish: Wish) -> Result<(), Failure> {
-        let (id, _guard) = {
-            let mut inner = self.lock();
-            let (epoch, offset) = (inner.state.epoch(), inner.state.last());
-            let mut touched = Touched::new();
-            let id = inner.state.subscribe(line.peer(), wish, &mut touched)?;
-            let outlet = Outlet {
-                line: Arc::clone(line),
-                stalled: Some(message(&Tell::Begun { epoch, offset }, &[])),
-                task: None,
-            };
-            inner.outlets.insert(id, outlet);
-            inner.touch(&touched);
-            (id, Leave(self, id))
-        };
-        poll_fn(|cx| {
-            loop {
-                {
-                    let mut inner = self.lock();
-                    inner.pump(id, Some(cx));
-                    if let Some(failure) = inner.state.over(id) {
-                        return Poll::Ready(Err(failure));
-                    }
-                }
-                let told = match line.poll_recv(cx) {
-                    Poll::Ready(Ok(Some(told))) => told,
-                    Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                    Poll::Pending => return Poll::Pending,
-                };
-                if let Err(failure) = self.receipt(id, &told) {
-                    return Poll::Ready(Err(failure));
-                }
-            }
-        })
-        .await
-    }
-
-    fn receipt(&self, id: u64, told: &Bytes) -> Result<(), Failure> {
-        let (Ask::Taken(total), _) = head(told, "a receipt")? else {
-            return Err(Code::BadMessage.because("expected a receipt"));
-        };
-        let mut touched = Touched::new();
-        let mut inner = self.lock();
-        inner.state.take(id, total, &mut touched)?;
-        inner.touch(&touched);
-        Ok(())
-    }
-
-    async fn tell_presence(&self, line: &Line, filter: Filter, follow: bool) -> Result<(), Failure> {
-        let (present, watching) = {
-            let mut inner = self.lock();
-            let watching = match follow {
-                true => Some(inner.state.watch(filter.clone())?),
-                false => None,
-            };
-            (inner.state.present(&filter), watching)
-        };
-        let _guard = watching.map(|id| Leave(self, id));
-        let present: Vec<_> = present.into_iter().collect();
-        send_list(line, &present, |some| Tell::Present(some.to_vec())).await?;
-        let Some(id) = watching else { return Ok(()) };
-        loop {
-            let next = poll_fn(|cx| self.poll_news(line, id, cx)).await?;
-            let Some((joined, member)) = next else {
-                return Ok(());
-            };
-            let tell = if joined { Tell::Joined(member) } else { Tell::Left(member) };
-            line.send(message(&tell, &[])).await?;
-        }
-    }
-
-    fn poll_news(
-        &self,
-        line: &Line,
-        id: u64,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Option<(bool, super::Member)>, Failure>> {
-        let mut inner = self.lock();
-        if let Some(failure) = inner.state.over(id) {
-            return Poll::Ready(Err(failure));
-        }
-        if let Some(news) = inner.state.watcher(id).and_then(|watcher| watcher.news.pop_front()) {
-            return Poll::Ready(Ok(Some(news)));
-        }
-        inner.watching.insert(id, cx.waker().clone());
-        drop(inner);
-        match line.poll_recv(cx) {
-            Poll::Ready(Ok(None)) => Poll::Ready(Ok(None)),
-            Poll::Ready(Ok(Some(_))) => {
-                Poll::Ready(Err(Code::BadMessage.because("expected nothing more")))
-            }
-            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    async fn tell_topics(&self, line: &Line, filter: &Filter) -> Result<(), Failure> {
-        let topics = self.lock().state.topics(filter);
-        send_list(line, &topics, |some| Tell::Topics(some.to_vec())).await
-    }
-
-    fn whereabouts(&self) -> Tell<'static> {
-        match self.0.node.uplink() {
-            Some(uplink) => Tell::There(Some(uplink)),
-            None if self.0.node.is_primary() => Tell::There(None),
-            None => {
-                let message = "the way to the zone's broker is interrupted";
-                Tell::Failed(Code::Unreachable.because(message))
-            }
-        }
-    }
-
-    /// Takes a message that was published; waits, if there is no room for it.
-    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut inner = self.lock();
-        if inner.pending.len() < STORE_QUEUE_MAX && inner.pending_bytes < STORE_QUEUE_BYTES_MAX {
-            return Poll::Ready(());
-        }
-        inner.waiting.push(cx.waker().clone());
-        Poll::Pending
-    }
-
-    pub(super) fn publish(&self, publish: Publish, desk: &Arc<Desk>) {
-        let mut inner = self.lock();
-        if self.0.store.is_none() {
-            let planned = inner.state.plan(&publish, now_ms(&self.0.node));
-            inner.state.kept.trimmed.clear();
-            return inner.publish(planned, desk);
-        }
-        inner.pending_bytes += publish.value.len();
-        inner.pending.push_back((publish, Arc::clone(desk)));
-        if let Some(committer) = inner.committer.take() {
-            committer.wake();
-        }
-    }
-
-    /// Stores what was published, as much at once as has come meanwhile, and then tells of it.
-    async fn commit(self) {
-        let Some(store) = self.0.store.clone() else {
-            return core::future::pending().await;
-        };
-        loop {
-            let batch = poll_fn(|cx| {
-                let mut inner = self.lock();
-                if inner.pending.is_empty() {
-                    inner.committer = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-                inner.pending_bytes = 0;
-                inner.waiting.drain(..).for_each(Waker::wake);
-                Poll::Ready(std::mem::take(&mut inner.pending))
-            })
-            .await;
-            let (planned, rows) = self.plan(&batch, store.unix_ms());
-            let stored = match rows.is_empty() {
-                true => Ok(()),
-                false => store.write(rows).await,
-            };
-            if let Err(reason) = &stored {
-                event!(ERROR, ERROR, self.0.node.id(), reason, "the broker's store fails");
-            }
-            let mut inner = self.lock();
-            for ((publish, desk), planned) in batch.iter().zip(planned) {
-                let planned = match &stored {
-                    Ok(()) => planned,
-                    Err(_) => {
-                        if matches!(planned, Ok(Planned::New(..))) {
-                            inner.state.withdraw(publish);
-                        }
-                        planned.and(Err(Code::Refused.because("the broker's store fails")))
-                    }
-                };
-                inner.publish(planned, desk);
-            }
-        }
-    }
-
-    fn plan(
-        &self,
-        batch: &VecDeque<(Publish, Arc<Desk>)>,
-        unix_ms: i64,
-    ) -> (Vec<Result<Planned, Failure>>, Vec<Row>) {
-        let mut inner = self.lock();
-        let now_ms = now_ms(&self.0.node);
-        let planned = batch.iter().map(|(publish, _)| inner.state.plan(publish, now_ms));
-        let planned: Vec<_> = planned.collect();
-        let new = batch.iter().zip(&planned);
-        let new = new.filter_map(|((publish, _), planned)| Some((publish, planned.as_ref().ok()?)));
-        let rows = inner.state.rows(new, now_ms - unix_ms);
-        (planned, rows)
-    }
-
-    async fn sweep(self) {
-        loop {
-            self.0.node.sleep(HISTORY_SWEEP).await;
-            let now_ms = now_ms(&self.0.node);
-            let mut inner = self.lock();
-            if inner.state.ages() {
-                inner.state.sweep(now_ms);
-                if self.0.store.is_none() {
-                    inner.state.kept.trimmed.clear();
-                }
-            }
-        }
-    }
-
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// Tells of a message to its subscribers, and what has become of it to its publisher.
-    fn publish(&mut self, planned: Result<Planned, Failure>, desk: &Desk) {
-        let epoch = self.state.epoch();
-        let tell = match planned {
-            Ok(Planned::New(message, _)) => {
-                let mut touched = Touched::new();
-                self.state.apply(&message, &mut touched);
-                self.touch(&touched);
-                let offset = Some(message.offset);
-                Tell::Published { offset, epoch, known: false }
-            }
-            Ok(Planned::Known) => Tell::Published {
-                offset: None,
-                epoch,
-                known: true,
-            },
-            Err(failure) => Tell::Failed(failure),
-        };
-        desk.answer(message(&tell, &[]));
-    }
-
-    fn touch(&mut self, touched: &Touched) {
+    /// Sends what there is to those whom something concerns.
+    pub(super) fn touch(&mut self, touched: &Touched) {
+        if self.sweeper.is_some()
+            && self.state.ages()
+            && let Some(sweeper) = self.sweeper.take()
+        {
+            sweeper.wake();
+        }
         for id in touched {
             self.pump(*id, None);
             if let Some(watching) = self.watching.remove(id) {
@@ -434,7 +194,7 @@ impl Inner {
 
     /// Sends what there is for a subscription, as far as there is room. Its own task, which has a context,
     /// hears when there is room again.
-    fn pump(&mut self, id: u64, cx: Option<&Context<'_>>) {
+    pub(super) fn pump(&mut self, id: u64, cx: Option<&Context<'_>>) {
         let Some(outlet) = self.outlets.get_mut(&id) else {
             return;
         };
@@ -465,43 +225,6 @@ impl Inner {
             task.wake();
         }
     }
-}
-
-/// Ends a subscription, or a watch, when its conversation is over.
-struct Leave<'b>(&'b Broker, u64);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        let Self(broker, id) = *self;
-        let now_ms = now_ms(&broker.0.node);
-        let mut inner = broker.lock();
-        inner.outlets.remove(&id);
-        inner.watching.remove(&id);
-        let mut touched = Touched::new();
-        inner.state.unsubscribe(id, now_ms, &mut touched);
-        inner.state.unwatch(id);
-        inner.touch(&touched);
-    }
-}
-
-/// Sends a list in messages of a moderate size, and an empty one at the end.
-async fn send_list<T: minicbor::Encode<()>>(
-    line: &Line,
-    list: &[T],
-    tell: impl Fn(&[T]) -> Tell<'static>,
-) -> Result<(), Failure> {
-    let (mut begin, mut bytes) = (0, 0);
-    for (end, item) in list.iter().enumerate() {
-        bytes += crate::wire::to_cbor(item).len();
-        if bytes > LISTING_BYTES_MAX {
-            line.send(message(&tell(&list[begin..end]), &[])).await?;
-            (begin, bytes) = (end, 0);
-        }
-    }
-    if begin < list.len() {
-        line.send(message(&tell(&list[begin..]), &[])).await?;
-    }
-    line.send(message(&tell(&[]), &[])).await
 }
 
 pub(super) fn now_ms(node: &Node) -> i64 {

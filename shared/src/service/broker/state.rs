@@ -1,6 +1,6 @@
 //! The broker without its streams and its store: what is published goes in, and out comes for whom it is.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,16 +8,17 @@ use bytes::Bytes;
 use super::filter::{Filter, check_topic};
 use super::group::Group;
 use super::index::Index;
-use super::kept::{Alive, Kept, Message, Origin, Rule, Wanted};
+use super::kept::{Alive, Kept, Message, Origin, Rule, Trimmed, Wanted};
+use super::members::Watcher;
 use super::store::{Loaded, Row, epoch_row, message_row, next_row, publisher_row, trimmed_rows};
 use super::subscriber::Subscriber;
 use super::window::Windows;
-use super::wire::{After, Gap, Member, Slow, Topic, Why, Wish};
+use super::wire::{After, Gap, Topic, Why, Wish};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    BROKER_BYTES_MAX, GROUP_BYTES_MAX, GROUP_LINGER, GROUPS_MAX, KEPT_BYTES_MAX,
-    MESSAGE_OVERHEAD_BYTES, PRESENCE_EVENTS_MAX, PUBLISH_BYTES_MAX, SUBSCRIPTIONS_MAX,
+    BROKER_BYTES_MAX, GROUP_LINGER, KEPT_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, PUBLISH_BYTES_MAX,
+    SUBSCRIPTIONS_MAX,
 };
 
 /// Offsets that are noted as used at once, so that the store need not be asked for each.
@@ -35,11 +36,11 @@ pub(super) struct State {
     reserved: u64,
     pub(super) kept: Kept,
     windows: Windows,
-    index: Index,
-    subscribers: HashMap<u64, Subscriber>,
-    groups: HashMap<u64, Group>,
-    group_ids: HashMap<(Filter, Arc<str>), u64>,
-    watchers: HashMap<u64, Watcher>,
+    pub(super) index: Index,
+    pub(super) subscribers: HashMap<u64, Subscriber>,
+    pub(super) groups: HashMap<u64, Group>,
+    pub(super) group_ids: HashMap<(Filter, Arc<str>), u64>,
+    pub(super) watchers: HashMap<u64, Watcher>,
     serial: u64,
     alive: Alive,
 }
@@ -62,15 +63,6 @@ pub(super) enum Planned {
     Known,
     /// It is new, and whether it will be kept.
     New(Arc<Message>, bool),
-}
-
-/// Somebody who wants to know who comes and goes.
-#[derive(Debug)]
-pub(super) struct Watcher {
-    filter: Filter,
-    /// Who came, or went.
-    pub(super) news: VecDeque<(bool, Member)>,
-    pub(super) over: Option<Failure>,
 }
 
 /// Whom something concerns: subscriptions and watchers, by their numbers.
@@ -133,7 +125,13 @@ impl State {
     /// # Errors
     /// Why it is not accepted.
     pub(super) fn plan(&mut self, publish: &Publish, now_ms: i64) -> Result<Planned, Failure> {
-        let Publish { sender, topic, retain, number, value } = publish;
+        let Publish {
+            sender,
+            topic,
+            retain,
+            number,
+            value,
+        } = publish;
         check_topic(topic)?;
         if value.len() > PUBLISH_BYTES_MAX {
             let (most, got) = (PUBLISH_BYTES_MAX, value.len());
@@ -151,7 +149,8 @@ impl State {
             self.kept.make_room(topic, size)?;
         }
         if let Some((name, number)) = number {
-            self.windows.note(name, *number);
+            let forgotten = self.windows.note(name, *number);
+            self.kept.trimmed.extend(forgotten.map(Trimmed::Publisher));
         }
         let origin = Origin {
             offset: self.next,
@@ -161,7 +160,10 @@ impl State {
             retain: *retain,
         };
         self.next += 1;
-        Ok(Planned::New(Message::new(origin, value.clone(), &self.alive), keeps))
+        Ok(Planned::New(
+            Message::new(origin, value.clone(), &self.alive),
+            keeps,
+        ))
     }
 
     /// What has to be stored before anybody learns of these; `offset_ms` is the node's time less that of
@@ -186,7 +188,9 @@ impl State {
             rows.push(epoch_row(self.epoch));
             rows.push(next_row(self.reserved));
         }
-        if !rows.is_empty() || self.kept.trimmed.len() > KEPT_BYTES_MAX / MESSAGE_OVERHEAD_BYTES / 64 {
+        if !rows.is_empty()
+            || self.kept.trimmed.len() > KEPT_BYTES_MAX / MESSAGE_OVERHEAD_BYTES / 64
+        {
             rows.splice(0..0, trimmed_rows(&mut self.kept));
         }
         rows
@@ -288,7 +292,12 @@ impl State {
     ///
     /// # Errors
     /// `bad-message` if that cannot be.
-    pub(super) fn take(&mut self, id: u64, total: u64, touched: &mut Touched) -> Result<(), Failure> {
+    pub(super) fn take(
+        &mut self,
+        id: u64,
+        total: u64,
+        touched: &mut Touched,
+    ) -> Result<(), Failure> {
         let Some(subscriber) = self.subscribers.get_mut(&id) else {
             return Ok(());
         };
@@ -297,37 +306,6 @@ impl State {
             self.dispatch(group, touched);
         }
         Ok(())
-    }
-
-    /// Who is subscribed to something that this filter means, in order.
-    pub(super) fn present(&self, filter: &Filter) -> BTreeSet<Member> {
-        let all = self.subscribers.values();
-        let present = all.filter(|subscriber| subscriber.filter.overlaps(filter));
-        present.map(|subscriber| subscriber.member.clone()).collect()
-    }
-
-    /// Tells from now on who comes and goes; a number for it.
-    ///
-    /// # Errors
-    /// `overloaded` if too many are here already.
-    pub(super) fn watch(&mut self, filter: Filter) -> Result<u64, Failure> {
-        self.check_room()?;
-        let id = self.next_serial();
-        let watcher = Watcher {
-            filter,
-            news: VecDeque::new(),
-            over: None,
-        };
-        self.watchers.insert(id, watcher);
-        Ok(id)
-    }
-
-    pub(super) fn watcher(&mut self, id: u64) -> Option<&mut Watcher> {
-        self.watchers.get_mut(&id)
-    }
-
-    pub(super) fn unwatch(&mut self, id: u64) {
-        self.watchers.remove(&id);
     }
 
     /// The topics of which something is kept.
@@ -350,7 +328,9 @@ impl State {
         self.kept.expire(now_ms);
         let linger = GROUP_LINGER.as_millis() as i64;
         let over = self.groups.iter().filter(|(_, group)| {
-            group.empty_since_ms.is_some_and(|since| since + linger <= now_ms)
+            group
+                .empty_since_ms
+                .is_some_and(|since| since + linger <= now_ms)
         });
         let over: Vec<_> = over.map(|(id, _)| *id).collect();
         for id in over {
@@ -369,7 +349,12 @@ impl State {
             true => Wanted::History(until),
             false => Wanted::Retained(until),
         };
-        let Some(After { offset, epoch, until }) = after else {
+        let Some(After {
+            offset,
+            epoch,
+            until,
+        }) = after
+        else {
             return subscriber.catch_up(&self.kept, 0, all_until(self.last()));
         };
         let is_ours = (self.epoch - 1..=self.last()).contains(&until.unwrap_or(offset))
@@ -393,83 +378,6 @@ impl State {
         }
     }
 
-    fn join_group(&mut self, filter: &Filter, name: &str, wish: &Wish, id: u64) -> Result<u64, Failure> {
-        if wish.after.is_some() || wish.history || wish.slow != Slow::DropOldest {
-            let message = "expected a group's subscription without a position, history or a policy";
-            return Err(Code::BadMessage.because(message));
-        }
-        if name.is_empty() || name.len() > GROUP_BYTES_MAX {
-            let message = format!("expected a group's name of 1 to {GROUP_BYTES_MAX} bytes");
-            return Err(Code::BadMessage.because(message));
-        }
-        let key = (filter.clone(), Arc::from(name));
-        let group = match self.group_ids.get(&key) {
-            Some(group) => *group,
-            None if self.groups.len() >= GROUPS_MAX => {
-                let message = format!("there are {GROUPS_MAX} groups here already");
-                return Err(Code::Overloaded.because(message));
-            }
-            None => {
-                let group = self.next_serial();
-                self.index.insert(filter, group);
-                self.groups.insert(group, Group::new(filter.clone(), Arc::clone(&key.1)));
-                self.group_ids.insert(key, group);
-                group
-            }
-        };
-        if let Some(of) = self.groups.get_mut(&group) {
-            of.members.push(id);
-            of.empty_since_ms = None;
-        }
-        Ok(group)
-    }
-
-    fn end_group(&mut self, id: u64) {
-        if let Some(group) = self.groups.remove(&id) {
-            self.index.remove(&group.filter, id);
-            self.group_ids.remove(&(group.filter, group.name));
-        }
-    }
-
-    /// Gives what waits for a group to those of its members who have room.
-    fn dispatch(&mut self, id: u64, touched: &mut Touched) {
-        let Some(group) = self.groups.get_mut(&id) else {
-            return;
-        };
-        while let Some(entry) = group.waiting.front() {
-            let sender = entry.message.sender;
-            let mut is_for_any = group.members.is_empty();
-            let mut chosen = None;
-            for (place, member) in group.in_turn() {
-                let Some(subscriber) = self.subscribers.get(&member) else {
-                    continue;
-                };
-                if subscriber.echo || subscriber.member.node != sender {
-                    is_for_any = true;
-                    if subscriber.has_room() {
-                        chosen = Some((place, member));
-                        break;
-                    }
-                }
-            }
-            match chosen {
-                Some((place, member)) => {
-                    let missed = group.missed.take();
-                    let entry = group.pop();
-                    if let Some(subscriber) = self.subscribers.get_mut(&member) {
-                        missed.into_iter().for_each(|missed| subscriber.miss(missed));
-                        entry.into_iter().for_each(|entry| subscriber.put(entry));
-                    }
-                    group.had_turn(place);
-                    touched.insert(member);
-                }
-                // All members are at the node that has sent it, and want no echo.
-                None if !is_for_any => drop(group.pop()),
-                None => return,
-            }
-        }
-    }
-
     /// The memory that waiting messages take is needed.
     fn relieve(&mut self) {
         let count = self.subscribers.len() + self.groups.len();
@@ -484,25 +392,7 @@ impl State {
         }
     }
 
-    fn tell(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
-        let Ok(filter) = member.filter.parse::<Filter>() else {
-            return;
-        };
-        for (id, watcher) in &mut self.watchers {
-            if !watcher.filter.overlaps(&filter) || watcher.over.is_some() {
-                continue;
-            }
-            if watcher.news.len() >= PRESENCE_EVENTS_MAX {
-                let message = format!("{PRESENCE_EVENTS_MAX} comings and goings were not taken");
-                watcher.over = Some(Code::Overloaded.because(message));
-            } else {
-                watcher.news.push_back((joined, member.clone()));
-            }
-            touched.insert(*id);
-        }
-    }
-
-    fn check_room(&self) -> Result<(), Failure> {
+    pub(super) fn check_room(&self) -> Result<(), Failure> {
         if self.subscribers.len() + self.watchers.len() < SUBSCRIPTIONS_MAX {
             return Ok(());
         }
@@ -510,7 +400,7 @@ impl State {
         Err(Code::Overloaded.because(message))
     }
 
-    fn next_serial(&mut self) -> u64 {
+    pub(super) fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
     }

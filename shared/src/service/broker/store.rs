@@ -142,22 +142,25 @@ pub(super) fn message_row(message: &Message, offset_ms: i64) -> Row {
 
 /// The row of a publisher; it goes if nothing is known of it.
 pub(super) fn publisher_row(name: &str, windows: &Windows) -> Row {
-    let value = windows.get(name).map(|(highest, seen)| {
-        to_cbor(&StoredWindow(highest, (seen >> 64) as u64, seen as u64))
-    });
+    let value = windows
+        .get(name)
+        .map(|(highest, seen)| to_cbor(&StoredWindow(highest, (seen >> 64) as u64, seen as u64)));
     ([b"p", name.as_bytes()].concat(), value)
 }
 
 /// The rows of what was trimmed.
 pub(super) fn trimmed_rows(kept: &mut Kept) -> impl Iterator<Item = Row> {
-    std::mem::take(&mut kept.trimmed).into_iter().map(|trimmed| match trimmed {
-        Trimmed::Message(offset) => (message_key(offset), None),
-        Trimmed::Lost(topic, offset) => {
-            let value = offset.map(|offset| to_cbor(&offset));
-            ([b"l", topic.as_bytes()].concat(), value)
-        }
-        Trimmed::Forgotten(offset) => (b"f".to_vec(), Some(to_cbor(&offset))),
-    })
+    std::mem::take(&mut kept.trimmed)
+        .into_iter()
+        .map(|trimmed| match trimmed {
+            Trimmed::Message(offset) => (message_key(offset), None),
+            Trimmed::Lost(topic, offset) => {
+                let value = offset.map(|offset| to_cbor(&offset));
+                ([b"l", topic.as_bytes()].concat(), value)
+            }
+            Trimmed::Publisher(name) => ([b"p", name.as_bytes()].concat(), None),
+            Trimmed::Forgotten(offset) => (b"f".to_vec(), Some(to_cbor(&offset))),
+        })
 }
 
 fn message_key(offset: u64) -> Vec<u8> {

@@ -97,7 +97,11 @@ impl Subscriber {
             plan: VecDeque::new(),
             told_lost,
         });
-        while self.catching_up.as_ref().is_some_and(|catching_up| catching_up.plan.is_empty()) {
+        while self
+            .catching_up
+            .as_ref()
+            .is_some_and(|catching_up| catching_up.plan.is_empty())
+        {
             self.plan(kept);
         }
     }
@@ -137,7 +141,11 @@ impl Subscriber {
         self.gap = Some(match self.gap {
             None => missed,
             Some(gap) => Gap {
-                why: if gap.why == Why::Epoch { gap.why } else { missed.why },
+                why: if gap.why == Why::Epoch {
+                    gap.why
+                } else {
+                    missed.why
+                },
                 missed: gap.missed.zip(missed.missed).map(|(a, b)| a + b),
                 first: gap.first.min(missed.first),
                 last: gap.last.max(missed.last),
@@ -207,8 +215,14 @@ impl Subscriber {
     /// What it leaves to the other members of its group, in order.
     pub(super) fn leave(&mut self) -> impl Iterator<Item = Entry> {
         let untaken = self.flight.drain(..).filter_map(|flight| flight.entry);
-        let again = untaken.map(|entry| Entry { again: true, ..entry });
-        again.chain(self.waiting.drain(..)).collect::<Vec<_>>().into_iter()
+        let again = untaken.map(|entry| Entry {
+            again: true,
+            ..entry
+        });
+        again
+            .chain(self.waiting.drain(..))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
@@ -235,7 +249,8 @@ impl Subscriber {
                 });
                 continue;
             };
-            if !self.echo && message.sender == self.member.node && catching_up.wanted == Wanted::All {
+            if !self.echo && message.sender == self.member.node && catching_up.wanted == Wanted::All
+            {
                 catching_up.cursor = *offset;
                 catching_up.plan.pop_front();
                 continue;
@@ -292,7 +307,8 @@ impl Subscriber {
     fn drop_oldest(&mut self) {
         if self.slow == Slow::Disconnect {
             let most = SUBSCRIBER_MESSAGES_MAX;
-            let message = format!("more than {most} messages, or their bytes, wait for this subscriber");
+            let message =
+                format!("more than {most} messages, or their bytes, wait for this subscriber");
             self.over = Some(Code::Overloaded.because(message));
             self.waiting.clear();
             self.waiting_bytes = 0;

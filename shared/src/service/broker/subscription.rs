@@ -314,5 +314,8 @@ impl Reader {
 /// Whether a broker of which this is heard may be back soon.
 fn may_pass(code: Code) -> bool {
     use Code::{Cancelled, Gone, Left, TimedOut, UnknownName, Unreachable};
-    matches!(code, Cancelled | Gone | Left | TimedOut | UnknownName | Unreachable)
+    matches!(
+        code,
+        Cancelled | Gone | Left | TimedOut | UnknownName | Unreachable
+    )
 }

@@ -138,7 +138,10 @@ mod tests {
             assert_eq!(windows.note(&n.to_string().into(), 1), None);
         }
         windows.note(&first, 2);
-        assert_eq!(windows.note(&Arc::from("last"), 1).as_deref(), Some("second"));
+        assert_eq!(
+            windows.note(&Arc::from("last"), 1).as_deref(),
+            Some("second")
+        );
         assert_eq!(windows.knows("first", 2), Ok(true));
         assert_eq!(windows.knows("second", 1), Ok(false));
     }

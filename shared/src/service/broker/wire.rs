@@ -258,3 +258,87 @@ pub(super) fn head<'b, T: Decode<'b, ()>>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn check<T>(head: &T, hex: &str)
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + core::fmt::Debug,
+    {
+        let bytes = message(head, &[0xf6]);
+        let expected = hex.replace(' ', "");
+        assert_eq!(HEXLOWER.encode(&bytes), format!("{expected}f6"));
+        let (back, value) = super::head::<T>(&bytes, "a message").unwrap();
+        assert_eq!((&back, &value[..]), (head, &[0xf6][..]));
+    }
+
+    /// As [`check`], of what borrows.
+    fn encodes<T: Encode<()>>(head: &T, hex: &str) {
+        assert_eq!(HEXLOWER.encode(&message(head, &[])), hex.replace(' ', ""));
+    }
+
+    /// Other implementations read these bytes.
+    #[test]
+    fn messages_have_their_form() {
+        let publish = Ask::Publish {
+            topic: "a",
+            retain: true,
+            publisher: None,
+            number: 0,
+        };
+        encodes(&publish, "82 00 84 6161 f5 f6 00");
+        let wish = |after| Wish {
+            filter: "a/#".into(),
+            after,
+            history: false,
+            echo: true,
+            group: None,
+            slow: Slow::Latest,
+        };
+        check(&wish(None), "86 63612f23 f6 f4 f5 f6 01");
+        let after = After {
+            offset: 5,
+            epoch: None,
+            until: None,
+        };
+        check(&wish(Some(after)), "86 63612f23 81 05 f4 f5 f6 01");
+        encodes(&Ask::Taken(5), "82 02 81 05");
+        encodes(&Ask::Where, "82 05 80");
+        let gap = Gap {
+            why: Why::Trimmed,
+            missed: None,
+            first: 1,
+            last: 2,
+        };
+        check(&gap, "84 00 f6 01 02");
+        let published = Tell::Published {
+            offset: Some(7),
+            epoch: 3,
+            known: false,
+        };
+        encodes(&published, "82 00 83 07 03 f4");
+        encodes(
+            &Tell::Begun {
+                epoch: 3,
+                offset: 7,
+            },
+            "82 02 82 03 07",
+        );
+        encodes(&Tell::There(None), "82 09 80");
+        let head = Head {
+            offset: 7,
+            topic: "a",
+            sender: NodeId::from_bytes([1; 32]),
+            retained: false,
+            again: true,
+        };
+        let hex = format!("82 03 81 85 07 6161 5820 {} f4 f5", "01".repeat(32));
+        encodes(&Tell::Message(head), &hex);
+    }
+}

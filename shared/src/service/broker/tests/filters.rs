@@ -34,7 +34,8 @@ fn some_text(rng: &mut ChaCha8Rng, words: &[&str], ends: &[&str]) -> String {
 fn filters_and_their_index_mean_what_the_definition_says() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..50 {
-        let filters = (0..40).map(|_| some_text(&mut rng, &["a", "b", "", "+"], &["a", "+", "#", "*"]));
+        let filters =
+            (0..40).map(|_| some_text(&mut rng, &["a", "b", "", "+"], &["a", "+", "#", "*"]));
         let filters: Vec<Filter> = filters.map(|text| text.parse().unwrap()).collect();
         let mut index = Index::default();
         for (n, filter) in filters.iter().enumerate() {
@@ -48,7 +49,10 @@ fn filters_and_their_index_mean_what_the_definition_says() {
                 let levels: Vec<_> = filter.as_str().split('/').collect();
                 let means = naive(&levels, &words);
                 assert_eq!(filter.matches(&topic), means, "{filter} {topic}");
-                assert!(!means || topic.starts_with(filter.prefix()), "{filter} {topic}");
+                assert!(
+                    !means || topic.starts_with(filter.prefix()),
+                    "{filter} {topic}"
+                );
                 if means {
                     expected.insert(n as u64);
                 }
@@ -70,7 +74,9 @@ fn filters_overlap_if_there_is_a_topic_that_both_mean() {
     let mut topics: Vec<String> = words.map(String::from).into();
     for depth in 0..4 {
         let longest = topics.clone();
-        let of_depth = longest.iter().filter(|topic| topic.matches('/').count() == depth);
+        let of_depth = longest
+            .iter()
+            .filter(|topic| topic.matches('/').count() == depth);
         for topic in of_depth {
             topics.extend(words.map(|word| [topic, "/", word].concat()));
         }
@@ -79,11 +85,16 @@ fn filters_overlap_if_there_is_a_topic_that_both_mean() {
     for _ in 0..300 {
         let mut some = || {
             let text = some_text(&mut rng, &["a", "b", "+"], &["a", "+", "#", "*"]);
-            let at = text.match_indices('/').nth(2).map_or(text.len(), |(at, _)| at);
+            let at = text
+                .match_indices('/')
+                .nth(2)
+                .map_or(text.len(), |(at, _)| at);
             text[..at].parse::<Filter>().unwrap()
         };
         let (a, b) = (some(), some());
-        let both = topics.iter().any(|topic| a.matches(topic) && b.matches(topic));
+        let both = topics
+            .iter()
+            .any(|topic| a.matches(topic) && b.matches(topic));
         assert_eq!(a.overlaps(&b), both, "{a} {b}");
     }
 }

@@ -5,7 +5,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::error::Code;
-use crate::limits::{GROUP_LINGER, PRESENCE_EVENTS_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX};
+use crate::limits::{
+    GROUP_LINGER, PRESENCE_EVENTS_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX,
+};
 use crate::service::broker::Member;
 
 fn of_group(filter: &str) -> Wish {
@@ -121,10 +123,20 @@ fn who_is_here_is_known_and_who_comes_and_goes_is_told() {
     bench.subscribe_as(3, wish("b/x"));
     bench.unsubscribe(here);
     bench.unsubscribe(come);
-    let news: Vec<_> = bench.state.watcher(watcher).unwrap().news.drain(..).collect();
+    let news: Vec<_> = bench
+        .state
+        .watcher(watcher)
+        .unwrap()
+        .news
+        .drain(..)
+        .collect();
     assert_eq!(
         news,
-        [(true, member(3, "a/x")), (false, member(1, "a/#")), (false, member(3, "a/x"))]
+        [
+            (true, member(3, "a/x")),
+            (false, member(1, "a/#")),
+            (false, member(3, "a/x"))
+        ]
     );
     for _ in 0..=PRESENCE_EVENTS_MAX {
         bench.subscribe_as(4, wish("a/x"));

@@ -89,12 +89,26 @@ fn a_position_of_another_epoch_is_recognised_with_and_without_its_epoch() {
     assert_ne!(state.epoch(), other.state.epoch());
     let last = state.last();
     state.kept.trimmed.clear();
-    for (offset, epoch) in [(last, None), (offset, Some(state.epoch())), (offset + 1, None), (0, None)] {
+    for (offset, epoch) in [
+        (last, None),
+        (offset, Some(state.epoch())),
+        (offset + 1, None),
+        (0, None),
+    ] {
         let mut position = after("a", offset);
         position.after.as_mut().unwrap().epoch = epoch;
         let back = bench.subscribe(position);
         let sent = bench.sent(back);
-        assert!(matches!(sent[0], Got::Gap(Gap { why: Why::Epoch, .. })), "{sent:?}");
+        assert!(
+            matches!(
+                sent[0],
+                Got::Gap(Gap {
+                    why: Why::Epoch,
+                    ..
+                })
+            ),
+            "{sent:?}"
+        );
         assert!(matches!(&sent[1..], [Got::Message(_, _, value, _)] if value == "1"));
     }
 }
@@ -139,7 +153,9 @@ fn history_is_bounded_by_count_bytes_and_age() {
 fn memory_is_bounded_history_makes_way_and_what_is_retained_does_not() {
     let mut bench = Bench::keeping(100);
     let large = "x".repeat(PUBLISH_BYTES_MAX);
-    let refused = bench.try_publish(&message("a", &(large.clone() + "x"), true)).unwrap_err();
+    let refused = bench
+        .try_publish(&message("a", &(large.clone() + "x"), true))
+        .unwrap_err();
     assert_eq!(refused.code, Code::TooLarge);
     bench.publish("old", &large[..60_000]);
     let most = KEPT_BYTES_MAX / PUBLISH_BYTES_MAX - 1;
@@ -151,7 +167,10 @@ fn memory_is_bounded_history_makes_way_and_what_is_retained_does_not() {
     assert!(bench.state.topics(&"old".parse().unwrap()).is_empty());
     let refused = bench.try_publish(&message("a", &large, true)).unwrap_err();
     assert_eq!(refused.code, Code::Overloaded);
-    assert_eq!(bench.state.topics(&"retained/#".parse().unwrap()).len(), most);
+    assert_eq!(
+        bench.state.topics(&"retained/#".parse().unwrap()).len(),
+        most
+    );
 }
 
 #[test]
@@ -195,9 +214,15 @@ fn a_slow_subscriber_is_told_how_many_were_dropped_and_keeps_nobody_waiting() {
     assert_eq!(texts[..2], ["-5", "more 5"]);
 
     // Of each topic the latest, one at a time.
-    assert_eq!(bench.texts(latest), [format!("-{}", under_way + SUBSCRIBER_MESSAGES_MAX + 4)]);
+    assert_eq!(
+        bench.texts(latest),
+        [format!("-{}", under_way + SUBSCRIBER_MESSAGES_MAX + 4)]
+    );
     bench.take(latest, 1);
-    assert_eq!(bench.texts(latest), [format!("more {}", SUBSCRIBER_MESSAGES_MAX + 4)]);
+    assert_eq!(
+        bench.texts(latest),
+        [format!("more {}", SUBSCRIBER_MESSAGES_MAX + 4)]
+    );
     bench.take(latest, 2);
     assert_eq!(bench.texts(latest), ["other"]);
     let over = bench.state.over(strict).unwrap();
@@ -209,10 +234,13 @@ fn a_slow_subscriber_is_told_how_many_were_dropped_and_keeps_nobody_waiting() {
 fn nobody_hears_himself_unless_he_asks_for_it() {
     let mut bench = Bench::keeping(10);
     let silent = bench.subscribe_as(9, wish("#"));
-    let echo = bench.subscribe_as(9, Wish {
-        echo: true,
-        ..wish("#")
-    });
+    let echo = bench.subscribe_as(
+        9,
+        Wish {
+            echo: true,
+            ..wish("#")
+        },
+    );
     let begin = bench.state.last();
     assert!(bench.texts(silent).is_empty() && bench.texts(echo).is_empty());
     bench.publish("a", "1");
@@ -229,7 +257,8 @@ fn a_receipt_for_what_was_not_sent_is_refused() {
     bench.publish("a", "1");
     bench.texts(subscription);
     bench.publish("a", "2");
-    let take = |bench: &mut Bench, total| bench.state.take(subscription, total, &mut Touched::new());
+    let take =
+        |bench: &mut Bench, total| bench.state.take(subscription, total, &mut Touched::new());
     assert_eq!(take(&mut bench, 2).unwrap_err().code, Code::BadMessage);
     assert_eq!(take(&mut bench, 1), Ok(()));
     assert_eq!(take(&mut bench, 0).unwrap_err().code, Code::BadMessage);

@@ -67,11 +67,15 @@ impl Bench {
 
     /// Publishes, as node 9; the offset.
     fn publish(&mut self, topic: &str, value: &str) -> u64 {
-        self.try_publish(&message(topic, value, false)).unwrap().unwrap()
+        self.try_publish(&message(topic, value, false))
+            .unwrap()
+            .unwrap()
     }
 
     fn retain(&mut self, topic: &str, value: &str) -> u64 {
-        self.try_publish(&message(topic, value, true)).unwrap().unwrap()
+        self.try_publish(&message(topic, value, true))
+            .unwrap()
+            .unwrap()
     }
 
     /// Subscribes, as node 1.
@@ -80,7 +84,9 @@ impl Bench {
     }
 
     fn subscribe_as(&mut self, node: u8, wish: Wish) -> u64 {
-        self.state.subscribe(id(node), wish, &mut Touched::new()).unwrap()
+        self.state
+            .subscribe(id(node), wish, &mut Touched::new())
+            .unwrap()
     }
 
     fn unsubscribe(&mut self, subscription: u64) {
@@ -90,7 +96,9 @@ impl Bench {
 
     /// What is sent now.
     fn sent(&mut self, subscription: u64) -> Vec<Got> {
-        core::iter::from_fn(|| self.state.next(subscription)).map(|item| got(&item)).collect()
+        core::iter::from_fn(|| self.state.next(subscription))
+            .map(|item| got(&item))
+            .collect()
     }
 
     /// As that, as texts: `value`, `value*` for a retained one, `value!` for one that comes again, `-n` for a gap.
@@ -99,13 +107,17 @@ impl Bench {
             Got::Message(_, _, value, marks) if marks.retained => value + "*",
             Got::Message(_, _, value, marks) if marks.again => value + "!",
             Got::Message(_, _, value, _) => value,
-            Got::Gap(gap) => gap.missed.map_or("-?".into(), |missed| format!("-{missed}")),
+            Got::Gap(gap) => gap
+                .missed
+                .map_or("-?".into(), |missed| format!("-{missed}")),
         };
         self.sent(subscription).into_iter().map(text).collect()
     }
 
     fn take(&mut self, subscription: u64, total: u64) {
-        self.state.take(subscription, total, &mut Touched::new()).unwrap();
+        self.state
+            .take(subscription, total, &mut Touched::new())
+            .unwrap();
     }
 }
 

@@ -27,9 +27,13 @@ struct Subscriber {
 
 impl Subscriber {
     fn read(&mut self, bench: &mut Bench, most: usize) {
-        let Some(subscription) = self.subscription else { return };
+        let Some(subscription) = self.subscription else {
+            return;
+        };
         for _ in 0..most {
-            let Some(item) = bench.state.next(subscription) else { break };
+            let Some(item) = bench.state.next(subscription) else {
+                break;
+            };
             self.got += 1;
             match got(&item) {
                 Got::Message(offset, topic, ..) => {
@@ -72,7 +76,11 @@ fn run(seed: u64) -> (usize, usize) {
     let begin = bench.state.last();
     let subscriber = |n: usize| Subscriber {
         filter: FILTERS[n % FILTERS.len()].parse().unwrap(),
-        slow: if n < 8 { Slow::DropOldest } else { Slow::Latest },
+        slow: if n < 8 {
+            Slow::DropOldest
+        } else {
+            Slow::Latest
+        },
         subscription: None,
         got: 0,
         begin,

@@ -32,7 +32,10 @@ impl Memory {
 impl Store for Memory {
     fn load(&self) -> Result<Vec<(Vec<u8>, Bytes)>, String> {
         let rows = self.rows.lock().unwrap();
-        Ok(rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        Ok(rows
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
     }
 
     fn write(&self, rows: Vec<Row>) -> BoxFuture<'static, Result<(), String>> {
@@ -52,9 +55,14 @@ impl Bench {
     /// Publishes as a broker with a store does.
     fn store(&mut self, memory: &Memory, publish: &Publish) -> Option<u64> {
         let planned = self.state.plan(publish, self.now_ms).unwrap();
-        let rows = self.state.rows([(publish, &planned)].into_iter(), self.now_ms - memory.unix_ms());
+        let rows = self.state.rows(
+            [(publish, &planned)].into_iter(),
+            self.now_ms - memory.unix_ms(),
+        );
         memory.put(rows);
-        let Planned::New(message, _) = planned else { return None };
+        let Planned::New(message, _) = planned else {
+            return None;
+        };
         self.state.apply(&message, &mut Touched::new());
         Some(message.offset)
     }
@@ -128,12 +136,21 @@ fn a_broker_that_does_not_keep_everything_says_so_after_a_restart() {
 
 #[test]
 fn rows_of_somebody_else_are_refused() {
-    for (key, value) in [("x", &b"\x01"[..]), ("m123", b"\x01"), ("mabcdefgh", b"\x01"), ("n", b"\x60"), ("pa", b"")] {
+    for (key, value) in [
+        ("x", &b"\x01"[..]),
+        ("m123", b"\x01"),
+        ("mabcdefgh", b"\x01"),
+        ("n", b"\x60"),
+        ("pa", b""),
+    ] {
         let memory = Memory::default();
         let value = Bytes::copy_from_slice(value);
         memory.rows.lock().unwrap().insert(key.into(), value);
         let failure = store::load(&memory, 0).err().unwrap();
-        assert!(failure.message.starts_with("the broker's store: "), "{failure}");
+        assert!(
+            failure.message.starts_with("the broker's store: "),
+            "{failure}"
+        );
     }
 }
 

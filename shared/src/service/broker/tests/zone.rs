@@ -69,7 +69,9 @@ fn what_is_published_comes_to_all_who_are_subscribed_and_not_back() {
         let mut at_c = c.subscribe("cups/#", Subscribe::default()).await.unwrap();
         let mut at_a = a.subscribe("#", Subscribe::default()).await.unwrap();
         for n in 0..3 {
-            put(&a, &format!("cups/{n}"), n.into(), Publish::default()).await.unwrap();
+            put(&a, &format!("cups/{n}"), n.into(), Publish::default())
+                .await
+                .unwrap();
         }
         for subscription in [&mut at_b, &mut at_c] {
             for n in 0..3 {
@@ -123,7 +125,10 @@ fn a_broker_that_begins_anew_with_its_store_is_found_again_and_nothing_is_missin
     stop.abort();
     zone.sleep(WHILE);
     let lost = zone.run(put(&a, "x", 3.0, numbered(3))).unwrap_err();
-    assert!(matches!(lost.code, Code::Cancelled | Code::UnknownProtocol), "{lost}");
+    assert!(
+        matches!(lost.code, Code::Cancelled | Code::UnknownProtocol),
+        "{lost}"
+    );
     serve(&mut zone, &relay, Some(store));
     for n in [2, 3, 4] {
         // Again, for who knows.
@@ -165,7 +170,11 @@ fn who_comes_and_goes_is_told() {
     zone.run(async {
         let first = b.subscribe("x/#", Subscribe::default()).await.unwrap();
         let mut presence = a.presence("x/y", None).await.unwrap();
-        let here: Vec<NodeId> = presence.members().iter().map(|member| member.node).collect();
+        let here: Vec<NodeId> = presence
+            .members()
+            .iter()
+            .map(|member| member.node)
+            .collect();
         assert_eq!(here, [b.node().id()]);
         drop(first);
         let Some(Ok(Change::Left(member))) = presence.next().await else {
@@ -204,10 +213,24 @@ fn what_is_no_message_ends_the_conversation_and_nothing_else() {
         vec![Bytes::from_static(b"\xff")],
         vec![Bytes::new()],
         vec![message(&Ask::Taken(1), &[])],
-        vec![message(&Ask::Presence { filter: "a/#/b", follow: true }, &[])],
+        vec![message(
+            &Ask::Presence {
+                filter: "a/#/b",
+                follow: true,
+            },
+            &[],
+        )],
         vec![message(&Ask::Topics("#"), &[]).slice(..2)],
         vec![
-            message(&Ask::Publish { topic: "x", retain: false, publisher: None, number: 0 }, &[0xf6]),
+            message(
+                &Ask::Publish {
+                    topic: "x",
+                    retain: false,
+                    publisher: None,
+                    number: 0,
+                },
+                &[0xf6],
+            ),
             message(&Ask::Where, &[]),
         ],
     ];
@@ -230,9 +253,15 @@ fn what_is_no_message_ends_the_conversation_and_nothing_else() {
 fn what_cannot_be_is_refused_before_it_is_sent() {
     let (mut zone, [a]) = zone_of(["a"]);
     let code = |done: Result<_, Failure>| done.map(drop).unwrap_err().code;
-    assert_eq!(code(a.publish("a/+", &1, Publish::default())), Code::BadMessage);
+    assert_eq!(
+        code(a.publish("a/+", &1, Publish::default())),
+        Code::BadMessage
+    );
     let large = "x".repeat(2 << 20);
-    assert_eq!(code(a.publish("a", &large, Publish::default())), Code::TooLarge);
+    assert_eq!(
+        code(a.publish("a", &large, Publish::default())),
+        Code::TooLarge
+    );
     let large = "x".repeat(1 << 19);
     let mut waiting = Vec::new();
     let refused = loop {
