@@ -48,6 +48,8 @@ struct Inner {
     queues: HashMap<Option<String>, Arc<Queue>>,
     spawned: Vec<BoxFuture<'static, ()>>,
     server: Option<Waker>,
+    /// Nobody does the work any longer.
+    over: bool,
 }
 
 impl Topics {
@@ -65,6 +67,7 @@ impl Topics {
 
     /// Does the work behind publishing. Somebody has to run this future, beside [`Broker::serve`].
     pub async fn serve(&self) {
+        let _end = End(self);
         let mut tasks = FuturesUnordered::new();
         let mut events = self.node().events();
         self.look_up();
@@ -157,6 +160,9 @@ impl Topics {
         let at = options.at.clone();
         let message = options.message(topic, value)?;
         let mut inner = self.lock();
+        if inner.over {
+            return Err(gone());
+        }
         let queue = inner.queues.get(&at).filter(|queue| !queue.is_over());
         let queue = match queue {
             Some(queue) => Arc::clone(queue),
@@ -336,6 +342,24 @@ impl Topics {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What still waits to be published when nobody does the work any longer, fails.
+struct End<'t>(&'t Topics);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.over = true;
+        let queues = std::mem::take(&mut inner.queues);
+        inner.spawned.clear();
+        drop(inner);
+        queues.into_values().for_each(|queue| queue.end(&gone()));
+    }
+}
+
+fn gone() -> Failure {
+    Code::Left.because("this node has left")
 }
 
 impl Inner {

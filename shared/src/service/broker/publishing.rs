@@ -98,6 +98,9 @@ impl Future for Publishing {
 impl Queue {
     pub(super) fn push(&self, message: Bytes) -> Result<Publishing, Failure> {
         let mut waiting = self.lock();
+        if waiting.over {
+            return Err(Code::Gone.because("the way to the broker has just been lost"));
+        }
         let size = message.len() + MESSAGE_OVERHEAD_BYTES;
         if waiting.bytes + size > PUBLISH_QUEUE_BYTES_MAX {
             let most = PUBLISH_QUEUE_BYTES_MAX;
@@ -125,16 +128,19 @@ impl Queue {
             Err(failure) => failure,
         };
         topics.doubt_root();
-        self.lock().over = true;
+        self.end(&failure);
         topics.ended(&at, &self);
+    }
+
+    /// Nothing more is published here: what is not answered fails.
+    pub(super) fn end(&self, failure: &Failure) {
         let mut waiting = self.lock();
-        let unsent = std::mem::take(&mut waiting.unsent)
-            .into_iter()
-            .map(|(_, tell)| tell);
-        let unanswered = std::mem::take(&mut waiting.unanswered)
-            .into_iter()
-            .map(|(_, tell)| tell);
-        for tell in unanswered.chain(unsent) {
+        waiting.over = true;
+        let unsent = std::mem::take(&mut waiting.unsent);
+        let unanswered = std::mem::take(&mut waiting.unanswered);
+        drop(waiting);
+        let unsent = unsent.into_iter().map(|(_, tell)| tell);
+        for tell in unanswered.into_iter().map(|(_, tell)| tell).chain(unsent) {
             // Nobody may be waiting.
             let _ = tell.send(Err(failure.clone()));
         }

@@ -140,6 +140,16 @@ fn a_broker_that_begins_anew_with_its_store_is_found_again_and_nothing_is_missin
 }
 
 #[test]
+fn what_is_not_answered_when_the_node_leaves_fails() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let waiting = a.publish("x", &1, Publish::default()).unwrap();
+    a.node().close();
+    assert_eq!(zone.run(waiting).unwrap_err().code, Code::Left);
+    let late = a.publish("x", &1, Publish::default()).map(drop);
+    assert_eq!(late.unwrap_err().code, Code::Left);
+}
+
+#[test]
 fn a_store_that_fails_fails_what_is_published_and_nobody_hears_of_it() {
     let mut zone = Zone::new();
     let relay = zone.node(0).clone();
