@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use peerage::Config;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
+use peerage::service::broker::{Filter, Options, Rule};
+use peerage::{Config, Failure};
 use serde::Deserialize;
 
+use crate::broker::{FileStore, StoreError};
 use crate::web::Settings;
 
 /// Where KAI's nodes listen if they are told nothing else.
@@ -44,6 +47,8 @@ pub struct FileConfig {
     pub log: LogConfig,
     /// How it shows the HTTP of other nodes.
     pub http: HttpConfig,
+    /// What its broker keeps, and where.
+    pub broker: BrokerConfig,
 }
 
 impl FileConfig {
@@ -97,6 +102,68 @@ impl HttpConfig {
                 .head_timeout_ms
                 .map_or(default.head_timeout, Duration::from_millis),
         }
+    }
+}
+
+/// What a broker keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrokerConfig {
+    /// The file in which it is kept; in memory without one.
+    pub store: Option<PathBuf>,
+    /// How much history topics have, which is that of the first rule that fits.
+    pub history: Vec<HistoryConfig>,
+}
+
+/// How much history some topics have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HistoryConfig {
+    /// Which topics.
+    pub filter: TopicFilter,
+    /// Messages; 0 for no history.
+    pub count: Option<usize>,
+    /// Bytes of them.
+    pub bytes: Option<usize>,
+    /// Milliseconds until a message is dropped.
+    pub age_ms: Option<u64>,
+}
+
+/// A filter of topics.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TopicFilter(Filter);
+
+impl TryFrom<String> for TopicFilter {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|failure: Failure| failure.message)
+    }
+}
+
+impl BrokerConfig {
+    /// What the broker is told, with its store open.
+    ///
+    /// # Errors
+    /// If the store's file cannot be used.
+    pub fn options(&self) -> Result<Options, StoreError> {
+        let rules = self.history.iter().map(|history| {
+            let usual = Rule::usual(history.filter.0.clone());
+            Rule {
+                count: history.count.unwrap_or(usual.count),
+                bytes: history.bytes.unwrap_or(usual.bytes),
+                age: history.age_ms.map_or(usual.age, Duration::from_millis),
+                ..usual
+            }
+        });
+        let store = self.store.as_deref().map(FileStore::open).transpose()?;
+        Ok(Options {
+            rules: rules.collect(),
+            store: store.map(|store| Arc::new(store) as _),
+        })
     }
 }
 
@@ -260,6 +327,26 @@ mod tests {
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
 
+    #[test]
+    fn what_a_broker_keeps_is_said_by_filter() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("store");
+        let text = r##"{"broker":{"history":[{"filter":"a/#","count":5,"ageMs":9},{"filter":"#","bytes":7}]}}"##;
+        let mut broker = parse(text).unwrap().broker;
+        broker.store = Some(file.clone());
+        let options = broker.options().unwrap();
+        assert!(options.store.is_some() && file.exists());
+        let [first, second] = &options.rules[..] else {
+            panic!("{:?}", options.rules)
+        };
+        assert_eq!(
+            (first.filter.as_str(), first.count, first.age),
+            ("a/#", 5, Duration::from_millis(9))
+        );
+        let usual = Rule::usual(second.filter.clone());
+        assert_eq!(*second, Rule { bytes: 7, ..usual });
+    }
+
     /// The sample as KAI's documents have it.
     const KAI: &str = r#"{ "listenPort": 14590, "autoListen": true, "interactive": true,
   "peers": [ { "host": "127.0.0.1", "port": 14591 } ],
@@ -321,6 +408,18 @@ mod tests {
             (
                 r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
                 ["peers[0].x", "expected `host` or `port`", "peer.json"],
+            ),
+            (
+                r#"{"broker":{"history":[{"filter":"a/#/b"}]}}"#,
+                ["broker.history[0].filter", "expected `+`", "a/#/b"],
+            ),
+            (
+                r##"{"broker":{"history":[{"filter":"#","counts":1}]}}"##,
+                ["broker.history[0].counts", "expected one of", "count"],
+            ),
+            (
+                r#"{"broker":{"history":[{"count":1}]}}"#,
+                ["broker.history[0]", "missing field `filter`", "peer.json"],
             ),
             (
                 r#"{"autoListen":"yes"}"#,

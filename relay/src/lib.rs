@@ -1,6 +1,7 @@
 //! Peerage's native runtime: it lends the core tokio's sockets and clock, serves a relay's web side,
 //! and is the program `peerage`.
 
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod http;
@@ -21,6 +22,9 @@ pub enum JoinError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     NoEntropy(#[from] getrandom::Error),
+    /// The broker's store cannot be used.
+    #[error(transparent)]
+    Store(#[from] broker::StoreError),
     /// No relay can be reached, or none wants the node.
     #[error("{0}")]
     Failed(Failure),

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use peerage::http::{Body, Http};
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
+use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subscription, Topics};
 use peerage::service::command::{Commands, Outcome};
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
 use peerage::{Config, Failure};
@@ -30,6 +31,7 @@ pub struct Node {
     operations: Operations,
     scripts: Scripts,
     http: Http,
+    topics: Topics,
     runtime: Runtime,
 }
 
@@ -39,7 +41,19 @@ impl Node {
     /// # Errors
     /// Why no relay can be reached, or does not want the node.
     pub async fn join(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
-        let node = Self::launch(config, relays)?;
+        Self::join_with(config, relays, broker::Options::default()).await
+    }
+
+    /// As [`Node::join`], with a broker that keeps what is published in this way.
+    ///
+    /// # Errors
+    /// As [`Node::join`]; also if the broker's store cannot be read.
+    pub async fn join_with(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+    ) -> Result<Self, JoinError> {
+        let node = Self::launch_with(config, relays, options)?;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -54,9 +68,24 @@ impl Node {
     /// # Errors
     /// If the system gives no random numbers.
     pub fn launch(config: Config, relays: Vec<Url>) -> Result<Self, JoinError> {
+        Self::launch_with(config, relays, broker::Options::default())
+    }
+
+    /// As [`Node::launch`], with a broker that keeps what is published in this way.
+    ///
+    /// # Errors
+    /// As [`Node::launch`]; also if the broker's store cannot be read.
+    pub fn launch_with(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
+        let broker = Broker::new(node.clone(), options).map_err(JoinError::Failed)?;
+        let topics = Topics::new(broker.clone());
+        broker::register(&commands, &topics);
         let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));
         let rpc = Rpc::new(node);
         let lanes = commands.share_lanes(&rpc);
@@ -73,12 +102,16 @@ impl Node {
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
+        let publishing = topics.clone();
+        tokio::spawn(async move { broker.serve().await });
+        tokio::spawn(async move { publishing.serve().await });
         Ok(Self {
             commands,
             rpc,
             operations,
             scripts,
             http,
+            topics,
             runtime,
         })
     }
@@ -130,6 +163,35 @@ impl Node {
         request: Request<impl Into<Body>>,
     ) -> Result<Response<Body>, Failure> {
         self.http.fetch(request).await
+    }
+
+    /// The topics of the zone, and of other nodes.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The broker that this node is to those who name it, and to the zone if it is its root.
+    pub fn broker(&self) -> &Broker {
+        self.topics.broker()
+    }
+
+    /// Publishes a value under a topic, at the zone's broker, and waits until that has it.
+    ///
+    /// # Errors
+    /// As [`Topics::publish`]; why the broker does not have it, or may not.
+    pub async fn publish<T>(&self, topic: &str, value: &T) -> Result<Published, Failure>
+    where
+        T: Serialize + ?Sized + Sync,
+    {
+        self.topics.publish(topic, value, Publish::default())?.await
+    }
+
+    /// Subscribes to the topics that a filter means, at the zone's broker.
+    ///
+    /// # Errors
+    /// As [`Topics::subscribe`].
+    pub async fn subscribe(&self, filter: &str) -> Result<Subscription, Failure> {
+        self.topics.subscribe(filter, Subscribe::default()).await
     }
 
     /// What runs the node.

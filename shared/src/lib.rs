@@ -10,7 +10,7 @@
 //! Dependencies point downwards only:
 //!
 //! ```text
-//! service    command, rpc, signal: protocols on streams, without privilege
+//! service    command, rpc, broker, signal: protocols on streams, without privilege
 //! node       the machine that joins the layers, and the handle that programs hold
 //! stream     many ordered message streams in one session, with credit
 //! session    two nodes: encrypted end to end, resumable, independent of the path

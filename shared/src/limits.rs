@@ -186,6 +186,68 @@ pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// When somebody shall try again for whom a node is away.
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// Bytes of a topic, or of a filter.
+pub const TOPIC_BYTES_MAX: usize = 512;
+/// Levels of a topic, or of a filter.
+pub const TOPIC_LEVELS_MAX: usize = 32;
+/// Bytes of a message that is published.
+pub const PUBLISH_BYTES_MAX: usize = 1024 * 1024;
+/// Topics of which a broker keeps something; those without a retained value make way, the oldest first.
+pub const TOPICS_MAX: usize = 65_536;
+/// Bytes that a broker keeps; history makes way, the oldest first.
+pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of messages that a broker holds in all, kept or waiting for subscribers; beyond, what waits for
+/// the slow is dropped.
+pub const BROKER_BYTES_MAX: usize = 2 * KEPT_BYTES_MAX;
+/// What a message is held to take beside its own bytes.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 128;
+/// Messages of a topic that a broker keeps unless it is told otherwise…
+pub const HISTORY_COUNT: usize = 64;
+/// …bytes of them…
+pub const HISTORY_BYTES: usize = 64 * 1024;
+/// …and for how long: who has lost a connection is back by then.
+pub const HISTORY_AGE: Duration = Duration::from_secs(120);
+/// How often a broker looks for what has grown too old.
+pub const HISTORY_SWEEP: Duration = Duration::from_secs(1);
+/// Subscriptions, and others who want to know of them, at one broker.
+pub const SUBSCRIPTIONS_MAX: usize = 16_384;
+/// Conversations that a broker has at once: subscriptions, publishers, questions.
+pub const CONVERSATIONS_MAX: usize = 2 * SUBSCRIPTIONS_MAX;
+/// Messages that wait at a broker for one subscriber, beyond those under way.
+pub const SUBSCRIBER_MESSAGES_MAX: usize = 16_384;
+/// Bytes of them.
+pub const SUBSCRIBER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages under way to one subscriber who has not said that they are taken.
+pub const UNTAKEN_MESSAGES_MAX: usize = 1024;
+/// Bytes of them.
+pub const UNTAKEN_BYTES_MAX: usize = 256 * 1024;
+/// Messages under way to one member of a group.
+pub const UNTAKEN_GROUP_MAX: usize = 16;
+/// Messages to be caught up with that a broker looks up at once.
+pub const CATCH_UP_MAX: usize = 4096;
+/// Groups of subscribers.
+pub const GROUPS_MAX: usize = 4096;
+/// Bytes of a group's name, or of a publisher's.
+pub const GROUP_BYTES_MAX: usize = 255;
+/// How long a group without members keeps what none has taken.
+pub const GROUP_LINGER: Duration = Duration::from_secs(120);
+/// Comings and goings that wait for who follows them.
+pub const PRESENCE_EVENTS_MAX: usize = 1024;
+/// Publishers whose numbers a broker remembers; who has published nothing for longest is forgotten.
+pub const PUBLISHERS_MAX: usize = 16_384;
+/// Messages of one publisher that await their answer at a broker.
+pub const PUBLISHES_MAX: usize = 1024;
+/// Messages that wait for a broker's store; publishers wait beyond.
+pub const STORE_QUEUE_MAX: usize = 4096;
+/// Bytes of them.
+pub const STORE_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of messages that wait at a publisher for their answer; more are refused.
+pub const PUBLISH_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a subscription whose broker is lost looks for it.
+pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
+/// How long it waits between two tries.
+pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.

@@ -70,5 +70,19 @@ export async function use(): Promise<void> {
   // @ts-expect-error there is no such option
   node.fetch("peer://other/", { cache: "no-store" });
   response.ok;
+
+  const published = await node.publish("cups/left", { ice: true }, { retain: true, id: { publisher: "sample", number: 1 } });
+  const subscription = await node.subscribe<{ ice: boolean }>("cups/#", { after: published.offset, slow: "latest" });
+  for await (const m of subscription) {
+    if (m.gap) m.gap.missed?.toFixed();
+    else if (m.value.ice) await node.subscribe(m.filter, { after: m, signal: AbortSignal.timeout(5) });
+  }
+  subscription.close();
+  const presence = await node.presence("cups/#", { at: "other" });
+  for await (const change of presence) change.kind === "join" && presence.members.push(change.member);
+  // @ts-expect-error there is no such policy
+  await node.subscribe("cups/#", { slow: "never" });
+  // @ts-expect-error an id has a publisher
+  await node.publish("cups/left", 1, { id: 5 });
   await node.close();
 }

@@ -39,6 +39,11 @@ impl Relay {
         relay
     }
 
+    /// Starts one at an address with this configuration file, which stays where it is.
+    pub fn at(address: &str, config: &std::path::Path) -> Self {
+        Self::with(&["--listen", address, "--config", config.to_str().unwrap()])
+    }
+
     /// Starts one with a configuration file that says this.
     pub fn configured(config: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();

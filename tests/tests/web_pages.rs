@@ -168,10 +168,7 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
                 format!("{:?} {:?}", headers.get("content-type"), headers.get("x-a"))
             }),
         )
-        .route(
-            "/none",
-            get(|| async { http::StatusCode::NOT_MODIFIED }),
-        )
+        .route("/none", get(|| async { http::StatusCode::NOT_MODIFIED }))
         .route("/silent", get(|| std::future::pending::<()>()));
     native.serve(site);
     let tab = browsers.open(&relay.console("tab")).await;

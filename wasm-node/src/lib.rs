@@ -1,6 +1,7 @@
 //! The node in a browser tab: the core with a tab's WebSocket, WebRTC, clock and random numbers, and
 //! the surface that JavaScript sees. The same crate is the npm package and a Rust library.
 
+mod broker;
 mod commands;
 mod direct;
 mod driver;

@@ -9,6 +9,7 @@ use peerage::error::Code;
 use peerage::http::Http;
 use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
+use peerage::service::broker::{self, Broker, Topics};
 use peerage::service::command::Commands;
 use peerage::service::operation::Operations;
 use peerage::{Config, Failure, Identity, Name};
@@ -79,6 +80,7 @@ pub struct Node {
     operations: Operations,
     scripts: Scripts,
     http: Http,
+    topics: Topics,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -264,6 +266,9 @@ impl Node {
         let inputs = Inputs::new(driver, clock, relay.to_owned());
         spawn_local(inputs.clone().run());
         let commands = Commands::new(node.clone(), std::collections::BTreeMap::new());
+        let broker = Broker::new(node.clone(), broker::Options::default())?;
+        let topics = Topics::new(broker.clone());
+        broker::register(&commands, &topics);
         let rpc = Rpc::new(node.clone());
         commands.share_lanes(&rpc)?;
         let operations = Operations::new(rpc.clone())?;
@@ -282,6 +287,7 @@ impl Node {
             operations,
             scripts,
             http,
+            topics,
             target,
             inputs,
             held,
@@ -295,6 +301,9 @@ impl Node {
         spawn_local(async move { serving.serve().await });
         let answering = this.objects.rpc().clone();
         spawn_local(async move { answering.serve().await });
+        let publishing = this.topics.clone();
+        spawn_local(async move { broker.serve().await });
+        spawn_local(async move { publishing.serve().await });
         spawn_local(direct::run(node, this.inputs.clone(), direct_links));
         spawn_local(this.clone().tell_events());
         this.tell_log();
@@ -324,6 +333,11 @@ impl Node {
     /// The node's scripts.
     pub(crate) fn scripts(&self) -> Scripts {
         self.scripts.clone()
+    }
+
+    /// The topics of the zone, and of other nodes.
+    pub(crate) fn topics(&self) -> Topics {
+        self.topics.clone()
     }
 
     fn leave(&self) {

@@ -186,6 +186,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "lanes",
         "--test",
         "http",
+        "--test",
+        "broker",
     ];
     processes(ws, "test", &tests)
 }
@@ -256,6 +258,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "objects",
         "--test",
         "scripts",
+        "--test",
+        "topics",
         "--test",
         "storm",
         "--test",

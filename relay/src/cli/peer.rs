@@ -6,12 +6,12 @@ use peerage::id::Kind;
 use peerage::service::command::{Status, parse_duration};
 use peerage::{Config, Time};
 
-use crate::Node;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
 use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls};
 use crate::config::FileConfig;
+use crate::{JoinError, Node};
 
 const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 
@@ -44,7 +44,8 @@ pub(super) async fn run(args: Args) -> Outcome {
     config.name = name_of(args.common.name, file.name.clone())?;
     config.aliases = file.commands.clone();
     let interactive = file.interactive.unwrap_or(true);
-    let node = Node::join(config, relays).await?;
+    let broker = file.broker.options().map_err(JoinError::from)?;
+    let node = Node::join_with(config, relays, broker).await?;
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
         let serving = node.clone();

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
-use crate::Node;
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
 use crate::config::FileConfig;
+use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
 const DEFAULT_NAME: &str = "relay";
@@ -35,7 +35,8 @@ pub(super) async fn run(args: Args) -> Outcome {
     let address = door.address;
     let mut config = config.named(name);
     config.aliases = file.commands.clone();
-    let node = Node::launch(config, relays)?;
+    let broker = file.broker.options().map_err(JoinError::from)?;
+    let node = Node::launch_with(config, relays, broker)?;
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();

@@ -64,6 +64,16 @@ impl Node {
         self.lock().machine.state().clone()
     }
 
+    /// The relay that it is linked to, while it is.
+    pub fn uplink(&self) -> Option<NodeId> {
+        self.lock().machine.uplink()
+    }
+
+    /// Whether it is the root of its zone, which calls no other.
+    pub fn is_primary(&self) -> bool {
+        self.lock().machine.is_primary()
+    }
+
     /// Everyone else in the zone.
     pub fn peers(&self) -> Vec<Peer> {
         self.lock().machine.peers()

@@ -1,5 +1,6 @@
 //! Services: protocols on streams. The built-in ones are registered exactly as a user's own would be.
 
+pub mod broker;
 pub mod command;
 pub mod http;
 pub mod lane;

@@ -36,9 +36,9 @@ pub(crate) struct Cost {
 
 /// The load of several senders and readers, while it lasts.
 pub(crate) struct Load {
-    received: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-    tasks: JoinSet<()>,
+    pub(crate) received: Arc<AtomicU64>,
+    pub(crate) over: Arc<AtomicBool>,
+    pub(crate) tasks: JoinSet<()>,
 }
 
 impl Load {
@@ -83,7 +83,8 @@ impl Load {
         Ok(load)
     }
 
-    fn new() -> Self {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
         Self {
             received: Arc::default(),
             over: Arc::default(),

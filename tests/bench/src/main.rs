@@ -7,6 +7,7 @@
     reason = "a command line program"
 )]
 
+mod broker;
 mod calls;
 mod client;
 mod codec;
@@ -122,6 +123,7 @@ impl Bench {
             results.insert("tabs".into(), self.tabs().await?);
         }
         self.objects(&mut results).await?;
+        self.broker(&mut results).await?;
         if self.wants("resume") {
             results.insert("resume".into(), self.resume(5_000, 500).await?);
         }

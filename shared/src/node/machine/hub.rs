@@ -81,7 +81,7 @@ impl Machine {
     }
 
     /// Whether the node keeps the names of its zone.
-    pub(super) fn is_primary(&self) -> bool {
+    pub fn is_primary(&self) -> bool {
         !self.config.dials
     }
 

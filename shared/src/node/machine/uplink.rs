@@ -91,10 +91,18 @@ impl Machine {
         &self.uplink.reason
     }
 
+    /// The relay that this node is linked to.
+    pub fn uplink(&self) -> Option<NodeId> {
+        let link = self.links.get(&self.uplink.link()?)?;
+        match link.phase {
+            neighbour::Phase::Up(of) => Some(of),
+            _ => None,
+        }
+    }
+
     /// Whether this is the relay that this node is linked to.
     pub(super) fn is_uplink(&self, id: NodeId) -> bool {
-        let link = self.uplink.link().and_then(|link| self.links.get(&link));
-        link.is_some_and(|link| matches!(link.phase, neighbour::Phase::Up(of) if of == id))
+        self.uplink() == Some(id)
     }
 
     pub(super) fn dial(&mut self) {

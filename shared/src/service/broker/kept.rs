@@ -1,0 +1,456 @@
+//! What a broker keeps: of each topic the retained value and a bounded history. What is trimmed is noted, so
+//! that who was away can be told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use super::filter::Filter;
+use super::wire::{self, Head, Tell};
+use crate::Time;
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::{
+    CATCH_UP_MAX, HISTORY_AGE, HISTORY_BYTES, HISTORY_COUNT, KEPT_BYTES_MAX,
+    MESSAGE_OVERHEAD_BYTES, TOPICS_MAX,
+};
+
+/// How much history topics have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Which topics.
+    pub filter: Filter,
+    /// Messages; none to keep no history.
+    pub count: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// For how long.
+    pub age: Time,
+}
+
+impl Rule {
+    /// The usual amount, for these topics.
+    pub fn usual(filter: Filter) -> Self {
+        Self {
+            filter,
+            count: HISTORY_COUNT,
+            bytes: HISTORY_BYTES,
+            age: HISTORY_AGE,
+        }
+    }
+}
+
+/// A message at the broker.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) offset: u64,
+    pub(super) topic: Arc<str>,
+    pub(super) sender: NodeId,
+    /// When it came; before the node did, if it was stored.
+    pub(super) at_ms: i64,
+    /// Whether it is, or clears, its topic's retained value.
+    pub(super) retain: bool,
+    /// As it goes to subscribers.
+    pub(super) bytes: Bytes,
+    pub(super) value: Bytes,
+    alive: Alive,
+}
+
+/// Bytes of all messages that anybody still holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a message is, before it is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) offset: u64,
+    pub(super) topic: Arc<str>,
+    pub(super) sender: NodeId,
+    pub(super) at_ms: i64,
+    pub(super) retain: bool,
+}
+
+impl Message {
+    pub(super) fn new(origin: Origin, value: Bytes, alive: &Alive) -> Arc<Self> {
+        let Origin {
+            offset,
+            topic,
+            sender,
+            at_ms,
+            retain,
+        } = origin;
+        let head = Head {
+            offset,
+            topic: &topic,
+            sender,
+            retained: false,
+            again: false,
+        };
+        let bytes = wire::message(&Tell::Message(head), &value);
+        let value = bytes.slice(bytes.len() - value.len()..);
+        let message = Self {
+            offset,
+            topic,
+            sender,
+            at_ms,
+            retain,
+            bytes,
+            value,
+            alive: alive.clone(),
+        };
+        alive.0.fetch_add(message.size(), Ordering::Relaxed);
+        Arc::new(message)
+    }
+
+    /// With these marks, if there are any.
+    pub(super) fn marked(&self, retained: bool, again: bool) -> Bytes {
+        if !retained && !again {
+            return self.bytes.clone();
+        }
+        let head = Head {
+            offset: self.offset,
+            topic: &self.topic,
+            sender: self.sender,
+            retained,
+            again,
+        };
+        wire::message(&Tell::Message(head), &self.value)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + MESSAGE_OVERHEAD_BYTES
+    }
+
+    fn clears(&self) -> bool {
+        self.retain && self.value.is_empty()
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.alive.0.fetch_sub(self.size(), Ordering::Relaxed);
+    }
+}
+
+/// What was trimmed, for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trimmed {
+    /// A message.
+    Message(u64),
+    /// The last of a topic that is missing; `None` if nothing is kept of the topic at all.
+    Lost(Arc<str>, Option<u64>),
+    /// The last of other topics that is missing.
+    Forgotten(u64),
+    /// What a publisher has sent.
+    Publisher(Arc<str>),
+}
+
+/// A topic of which something is kept.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) retained: Option<Arc<Message>>,
+    pub(super) history: VecDeque<Arc<Message>>,
+    history_bytes: usize,
+    /// Offset of the last message that is no longer there.
+    lost: u64,
+}
+
+/// All topics.
+#[derive(Debug)]
+pub(super) struct Kept {
+    rules: Vec<Rule>,
+    topics: BTreeMap<Arc<str>, Topic>,
+    /// All of history by offset, and by when it grows too old.
+    oldest: BTreeMap<u64, Arc<str>>,
+    ends: BTreeMap<(i64, u64), Arc<str>>,
+    bytes: usize,
+    /// The last message of any topic of which nothing is kept.
+    pub(super) forgotten: u64,
+    pub(super) trimmed: Vec<Trimmed>,
+}
+
+/// What of all that is kept a subscriber wants first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Everything.
+    All,
+    /// What was retained when this offset was the last.
+    Retained(u64),
+    /// That and what came after it.
+    History(u64),
+}
+
+impl Kept {
+    /// Nothing yet, for these rules, of which the first that fits a topic counts.
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        Self {
+            rules,
+            topics: BTreeMap::new(),
+            oldest: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            bytes: 0,
+            forgotten: 0,
+            trimmed: Vec::new(),
+        }
+    }
+
+    /// Whether anything of a message will be kept.
+    pub(super) fn keeps(&self, topic: &str, retain: bool) -> bool {
+        retain || self.rule(topic).is_some_and(|rule| rule.count > 0)
+    }
+
+    /// Whether there is no topic without history.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.rules.iter().all(|rule| rule.count > 0)
+            && self.rules.iter().any(|rule| rule.filter.as_str() == "#")
+    }
+
+    /// Makes room for a message.
+    ///
+    /// # Errors
+    /// `overloaded` if what is retained leaves none.
+    pub(super) fn make_room(&mut self, topic: &str, size: usize) -> Result<(), Failure> {
+        while self.bytes + size > KEPT_BYTES_MAX {
+            if !self.trim_oldest() {
+                let message = format!("{KEPT_BYTES_MAX} bytes are retained already");
+                return Err(Code::Overloaded.because(message));
+            }
+        }
+        while self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(topic) {
+            if !self.trim_oldest() {
+                let message = format!("{TOPICS_MAX} topics are retained already");
+                return Err(Code::Overloaded.because(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a message as far as it is to be kept.
+    pub(super) fn keep(&mut self, message: &Arc<Message>) {
+        let limits = self
+            .rule(&message.topic)
+            .map(|rule| (rule.count, rule.bytes, rule.age));
+        let (count, bytes, age) = limits.unwrap_or_default();
+        let name = Arc::clone(&message.topic);
+        let topic = self
+            .topics
+            .entry(Arc::clone(&name))
+            .or_insert_with(|| Topic {
+                retained: None,
+                history: VecDeque::new(),
+                history_bytes: 0,
+                lost: 0,
+            });
+        let is_value = message.retain && !message.clears();
+        if count > 0 {
+            topic.history.push_back(Arc::clone(message));
+            topic.history_bytes += message.size();
+            self.oldest.insert(message.offset, Arc::clone(&name));
+            let end = message.at_ms.saturating_add(millis(age));
+            self.ends.insert((end, message.offset), Arc::clone(&name));
+        }
+        if count > 0 || is_value {
+            self.bytes += message.size();
+        } else {
+            topic.lose(message.offset, &name, &mut self.trimmed);
+        }
+        if message.retain {
+            let old = topic.retained.take();
+            topic.retained = is_value.then(|| Arc::clone(message));
+            if let Some(old) = old
+                && !topic.has_in_history(old.offset)
+            {
+                self.bytes -= old.size();
+                topic.lose(old.offset, &name, &mut self.trimmed);
+            }
+        }
+        while self.topics.get(&name).is_some_and(|topic| {
+            topic.history.len() > count || topic.history_bytes > bytes && !topic.history.is_empty()
+        }) {
+            self.trim(&name);
+        }
+        self.forget_if_empty(&name);
+    }
+
+    /// Drops what has grown too old.
+    pub(super) fn expire(&mut self, now_ms: i64) {
+        while let Some(((end, _), topic)) = self.ends.first_key_value()
+            && *end <= now_ms
+        {
+            let topic = Arc::clone(topic);
+            // A topic's messages grow old in their order.
+            self.trim(&topic);
+            self.forget_if_empty(&topic);
+        }
+    }
+
+    /// When the next message grows too old.
+    pub(super) fn next_end(&self) -> Option<i64> {
+        self.ends.first_key_value().map(|((end, _), _)| *end)
+    }
+
+    /// What a subscriber is to get next who has all up to `cursor`: offsets in their order, some of them.
+    pub(super) fn plan(
+        &self,
+        filter: &Filter,
+        cursor: u64,
+        wanted: Wanted,
+    ) -> VecDeque<(u64, Arc<str>)> {
+        let mut found = Vec::new();
+        for (name, topic) in self.matching(filter) {
+            let before = found.len();
+            let put = |message: &Arc<Message>| (message.offset, Arc::clone(name));
+            let new = topic
+                .after(cursor)
+                .filter(|m| topic.is_wanted(m.offset, wanted));
+            found.extend(new.take(CATCH_UP_MAX).map(put));
+            debug_assert!(found[before..].is_sorted_by_key(|(offset, _)| *offset));
+        }
+        if found.len() > CATCH_UP_MAX {
+            found.select_nth_unstable_by_key(CATCH_UP_MAX, |(offset, _)| *offset);
+            found.truncate(CATCH_UP_MAX);
+        }
+        found.sort_unstable_by_key(|(offset, _)| *offset);
+        found.into()
+    }
+
+    /// A message, if it is still kept.
+    pub(super) fn message(&self, topic: &str, offset: u64) -> Option<&Arc<Message>> {
+        let topic = self.topics.get(topic)?;
+        let retained = topic.retained.as_ref().filter(|m| m.offset == offset);
+        retained.or_else(|| {
+            let place = topic.history.binary_search_by_key(&offset, |m| m.offset);
+            topic.history.get(place.ok()?)
+        })
+    }
+
+    /// Whether a message is its topic's retained value.
+    pub(super) fn is_retained(&self, message: &Message) -> bool {
+        let topic = self.topics.get(&message.topic);
+        let retained = topic.and_then(|topic| topic.retained.as_ref());
+        retained.is_some_and(|retained| retained.offset == message.offset)
+    }
+
+    /// Offset of the last message that a filter means, or may mean, and that is no longer there.
+    pub(super) fn last_lost(&self, filter: &Filter) -> u64 {
+        let lost = self.matching(filter).map(|(_, topic)| topic.lost).max();
+        match (filter.as_topic(), lost) {
+            (Some(_), Some(lost)) => lost,
+            (_, lost) => self.forgotten.max(lost.unwrap_or(0)),
+        }
+    }
+
+    /// The topics that a filter means.
+    pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
+        let prefix = filter.prefix();
+        let from = self.topics.range::<str, _>((
+            core::ops::Bound::Included(prefix),
+            core::ops::Bound::Unbounded,
+        ));
+        from.take_while(move |(name, _)| name.starts_with(prefix))
+            .filter(|(name, _)| filter.matches(name))
+    }
+
+    /// As it was when it was stored.
+    pub(super) fn restore_lost(&mut self, name: &str, lost: u64) {
+        match self.topics.get_mut(name) {
+            Some(topic) => topic.lost = topic.lost.max(lost),
+            None => self.forgotten = self.forgotten.max(lost),
+        }
+    }
+
+    fn rule(&self, topic: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.filter.matches(topic))
+    }
+
+    fn trim_oldest(&mut self) -> bool {
+        let Some((_, topic)) = self.oldest.first_key_value() else {
+            return false;
+        };
+        let topic = Arc::clone(topic);
+        self.trim(&topic);
+        self.forget_if_empty(&topic);
+        true
+    }
+
+    /// Drops the oldest message of a topic's history.
+    fn trim(&mut self, name: &Arc<str>) {
+        let age = self.rule(name).map_or(Time::ZERO, |rule| rule.age);
+        let Some(topic) = self.topics.get_mut(name) else {
+            return;
+        };
+        let Some(message) = topic.history.pop_front() else {
+            return;
+        };
+        topic.history_bytes -= message.size();
+        self.oldest.remove(&message.offset);
+        let end = message.at_ms.saturating_add(millis(age));
+        self.ends.remove(&(end, message.offset));
+        if topic
+            .retained
+            .as_ref()
+            .is_none_or(|retained| retained.offset != message.offset)
+        {
+            self.bytes -= message.size();
+            topic.lose(message.offset, name, &mut self.trimmed);
+        }
+    }
+
+    fn forget_if_empty(&mut self, name: &Arc<str>) {
+        if let Some(topic) = self.topics.get(name)
+            && topic.retained.is_none()
+            && topic.history.is_empty()
+        {
+            self.forgotten = self.forgotten.max(topic.lost);
+            self.trimmed.push(Trimmed::Lost(Arc::clone(name), None));
+            self.trimmed.push(Trimmed::Forgotten(self.forgotten));
+            self.topics.remove(name);
+        }
+    }
+}
+
+impl Topic {
+    /// What is kept after an offset, in order.
+    fn after(&self, cursor: u64) -> impl Iterator<Item = &Arc<Message>> {
+        let begin = self.history.partition_point(|m| m.offset <= cursor);
+        let alone = self.retained.iter();
+        // A retained value that is not in history is older than that.
+        let alone = alone.filter(move |m| m.offset > cursor && !self.has_in_history(m.offset));
+        alone.chain(self.history.range(begin..))
+    }
+
+    fn is_wanted(&self, offset: u64, wanted: Wanted) -> bool {
+        let retained = self.retained.as_ref().map(|retained| retained.offset);
+        match wanted {
+            Wanted::All => true,
+            Wanted::Retained(until) => offset <= until && retained == Some(offset),
+            Wanted::History(until) => {
+                offset <= until && retained.is_none_or(|of| of > until || of <= offset)
+            }
+        }
+    }
+
+    fn has_in_history(&self, offset: u64) -> bool {
+        self.history
+            .binary_search_by_key(&offset, |m| m.offset)
+            .is_ok()
+    }
+
+    fn lose(&mut self, offset: u64, name: &Arc<str>, trimmed: &mut Vec<Trimmed>) {
+        self.lost = self.lost.max(offset);
+        trimmed.push(Trimmed::Message(offset));
+        trimmed.push(Trimmed::Lost(Arc::clone(name), Some(self.lost)));
+    }
+}
+
+fn millis(time: Time) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,330 @@
+//! One subscription at the broker: what it has still to get of what is kept, what waits for it since then, and
+//! what is under way. None of that is unbounded, and none of it holds up anybody else.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::filter::Filter;
+use super::kept::{Kept, Message, Wanted};
+use super::wire::{self, Gap, Member, Slow, Tell, Why};
+use crate::error::{Code, Failure};
+use crate::id::NodeId;
+use crate::limits::{
+    SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_BYTES_MAX, UNTAKEN_GROUP_MAX,
+    UNTAKEN_MESSAGES_MAX,
+};
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) member: Member,
+    pub(super) filter: Filter,
+    pub(super) echo: bool,
+    pub(super) slow: Slow,
+    /// The group that gives it its messages.
+    pub(super) group: Option<u64>,
+    /// What it is to catch up with; then everything comes as it is published.
+    catching_up: Option<CatchUp>,
+    waiting: VecDeque<Entry>,
+    waiting_bytes: usize,
+    gap: Option<Gap>,
+    flight: VecDeque<Flight>,
+    flight_bytes: usize,
+    sent: u64,
+    /// Why it is over.
+    pub(super) over: Option<Failure>,
+}
+
+/// A message for a subscriber.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) message: Arc<Message>,
+    /// Another member of the group may have taken it.
+    pub(super) again: bool,
+}
+
+/// What is kept and not yet sent.
+#[derive(Debug)]
+struct CatchUp {
+    cursor: u64,
+    wanted: Wanted,
+    plan: VecDeque<(u64, Arc<str>)>,
+    told_lost: u64,
+}
+
+#[derive(Debug)]
+struct Flight {
+    bytes: usize,
+    /// Of a group, which gives it to another if this member goes.
+    entry: Option<Entry>,
+}
+
+impl Subscriber {
+    /// A subscription for what is published from now on.
+    pub(super) fn new(node: NodeId, filter: Filter, echo: bool, slow: Slow) -> Self {
+        Self {
+            member: Member {
+                node,
+                filter: filter.to_string(),
+                group: None,
+            },
+            filter,
+            echo,
+            slow,
+            group: None,
+            catching_up: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            gap: None,
+            flight: VecDeque::new(),
+            flight_bytes: 0,
+            sent: 0,
+            over: None,
+        }
+    }
+
+    /// Lets it begin with what is kept after an offset.
+    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted) {
+        let told_lost = match wanted {
+            Wanted::All => 0,
+            Wanted::Retained(until) | Wanted::History(until) => until,
+        };
+        self.catching_up = Some(CatchUp {
+            cursor,
+            wanted,
+            plan: VecDeque::new(),
+            told_lost,
+        });
+        while self
+            .catching_up
+            .as_ref()
+            .is_some_and(|catching_up| catching_up.plan.is_empty())
+        {
+            self.plan(kept);
+        }
+    }
+
+    /// A message was published. What is caught up with is found among what is kept.
+    pub(super) fn push(&mut self, message: &Arc<Message>) {
+        if self.catching_up.is_some() || self.over.is_some() {
+            return;
+        }
+        if self.slow == Slow::Latest {
+            let mut waiting = self.waiting.iter();
+            if let Some(place) = waiting.position(|entry| entry.message.topic == message.topic)
+                && let Some(old) = self.waiting.remove(place)
+            {
+                self.drop_entry(&old);
+            }
+        }
+        self.put(Entry {
+            message: Arc::clone(message),
+            again: false,
+        });
+        while self.waiting.len() > SUBSCRIBER_MESSAGES_MAX
+            || self.waiting_bytes > SUBSCRIBER_BYTES_MAX && self.waiting.len() > 1
+        {
+            self.drop_oldest();
+        }
+    }
+
+    /// Gives it a message for which it has room.
+    pub(super) fn put(&mut self, entry: Entry) {
+        self.waiting_bytes += entry.message.size();
+        self.waiting.push_back(entry);
+    }
+
+    /// Tells that messages are missing here.
+    pub(super) fn miss(&mut self, missed: Gap) {
+        self.gap = Some(match self.gap {
+            None => missed,
+            Some(gap) => Gap {
+                why: if gap.why == Why::Epoch {
+                    gap.why
+                } else {
+                    missed.why
+                },
+                missed: gap.missed.zip(missed.missed).map(|(a, b)| a + b),
+                first: gap.first.min(missed.first),
+                last: gap.last.max(missed.last),
+            },
+        });
+    }
+
+    /// Lets go of what waits beyond so many bytes, for others need the memory.
+    pub(super) fn relieve(&mut self, bytes: usize) {
+        while self.waiting_bytes > bytes && self.waiting.len() > 1 {
+            self.drop_oldest();
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.over.is_none() && self.flight.len() + self.waiting.len() < UNTAKEN_GROUP_MAX
+    }
+
+    /// The next item to be sent, if there is one and not too many are under way.
+    pub(super) fn next(&mut self, kept: &Kept) -> Option<Bytes> {
+        let most = match (self.slow, self.group) {
+            (Slow::Latest, _) => 1,
+            (_, Some(_)) => UNTAKEN_GROUP_MAX,
+            _ => UNTAKEN_MESSAGES_MAX,
+        };
+        if self.flight.len() >= most || self.flight_bytes >= UNTAKEN_BYTES_MAX {
+            return None;
+        }
+        if let Some((message, retained)) = self.next_kept(kept)
+            && self.gap.is_none()
+        {
+            if let Some(catching_up) = &mut self.catching_up {
+                catching_up.plan.pop_front();
+                catching_up.cursor = message.offset;
+            }
+            let bytes = message.marked(retained, false);
+            return Some(self.send(bytes, None));
+        }
+        if let Some(gap) = self.gap.take() {
+            let bytes = wire::message(&Tell::Gap(gap), &[]);
+            return Some(self.send(bytes, None));
+        }
+        let entry = self.waiting.pop_front()?;
+        self.waiting_bytes -= entry.message.size();
+        let bytes = entry.message.marked(false, entry.again);
+        let entry = self.group.is_some().then_some(entry);
+        Some(self.send(bytes, entry))
+    }
+
+    /// So many items have been taken in all.
+    ///
+    /// # Errors
+    /// `bad-message` if that cannot be.
+    pub(super) fn take(&mut self, total: u64) -> Result<(), Failure> {
+        let before = self.sent - self.flight.len() as u64;
+        if !(before..=self.sent).contains(&total) {
+            let sent = self.sent;
+            let message = format!("expected {before} to {sent} items to be taken, got {total}");
+            return Err(Code::BadMessage.because(message));
+        }
+        for flight in self.flight.drain(..(total - before) as usize) {
+            self.flight_bytes -= flight.bytes;
+        }
+        Ok(())
+    }
+
+    /// What it leaves to the other members of its group, in order.
+    pub(super) fn leave(&mut self) -> impl Iterator<Item = Entry> {
+        let untaken = self.flight.drain(..).filter_map(|flight| flight.entry);
+        let again = untaken.map(|entry| Entry {
+            again: true,
+            ..entry
+        });
+        again
+            .chain(self.waiting.drain(..))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// What comes next of what is kept. What has gone meanwhile is told as a gap.
+    fn next_kept(&mut self, kept: &Kept) -> Option<(Arc<Message>, bool)> {
+        loop {
+            let catching_up = self.catching_up.as_mut()?;
+            let Some((offset, topic)) = catching_up.plan.front() else {
+                self.plan(kept);
+                continue;
+            };
+            let Some(message) = kept.message(topic, *offset) else {
+                let offset = *offset;
+                catching_up.cursor = offset;
+                catching_up.plan.pop_front();
+                self.miss(Gap {
+                    why: Why::Trimmed,
+                    missed: Some(1),
+                    first: offset,
+                    last: offset,
+                });
+                continue;
+            };
+            if !self.echo && message.sender == self.member.node && catching_up.wanted == Wanted::All
+            {
+                catching_up.cursor = *offset;
+                catching_up.plan.pop_front();
+                continue;
+            }
+            let retained = catching_up.wanted != Wanted::All && kept.is_retained(message);
+            return Some((Arc::clone(message), retained));
+        }
+    }
+
+    /// Looks up what comes next; if there is nothing more, it has caught up.
+    fn plan(&mut self, kept: &Kept) {
+        let Some(catching_up) = self.catching_up.as_mut() else {
+            return;
+        };
+        let CatchUp { cursor, wanted, .. } = *catching_up;
+        catching_up.plan = kept.plan(&self.filter, cursor, wanted);
+        let mut missed = None;
+        if wanted == Wanted::All {
+            let lost = kept.last_lost(&self.filter);
+            if lost > catching_up.told_lost.max(cursor) {
+                missed = Some(Gap {
+                    why: Why::Trimmed,
+                    missed: None,
+                    first: catching_up.told_lost.max(cursor) + 1,
+                    last: lost,
+                });
+                catching_up.told_lost = lost;
+            }
+        }
+        if catching_up.plan.is_empty() {
+            match wanted {
+                Wanted::All => self.catching_up = None,
+                Wanted::Retained(until) | Wanted::History(until) => {
+                    catching_up.cursor = until;
+                    catching_up.wanted = Wanted::All;
+                }
+            }
+        }
+        if let Some(missed) = missed {
+            self.miss(missed);
+        }
+    }
+
+    fn send(&mut self, bytes: Bytes, entry: Option<Entry>) -> Bytes {
+        self.sent += 1;
+        self.flight_bytes += bytes.len();
+        self.flight.push_back(Flight {
+            bytes: bytes.len(),
+            entry,
+        });
+        bytes
+    }
+
+    fn drop_oldest(&mut self) {
+        if self.slow == Slow::Disconnect {
+            let most = SUBSCRIBER_MESSAGES_MAX;
+            let message =
+                format!("more than {most} messages, or their bytes, wait for this subscriber");
+            self.over = Some(Code::Overloaded.because(message));
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+        } else if let Some(old) = self.waiting.pop_front() {
+            self.drop_entry(&old);
+        }
+    }
+
+    fn drop_entry(&mut self, entry: &Entry) {
+        self.waiting_bytes -= entry.message.size();
+        let offset = entry.message.offset;
+        self.miss(Gap {
+            why: Why::Slow,
+            missed: Some(1),
+            first: offset,
+            last: offset,
+        });
+    }
+}
