@@ -21,6 +21,7 @@ use peerage_tests::{Ran, Relay, join, until};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 const SEED: u64 = 4;
@@ -228,6 +229,27 @@ fn configuration(folder: &Path) -> std::path::PathBuf {
     file
 }
 
+/// A hundred subscribers, who all have begun.
+async fn subscribe_all(relay: &Relay, over: &Arc<AtomicBool>) -> Vec<JoinHandle<Record>> {
+    let mut subscribing = Vec::new();
+    for n in 0..SUBSCRIBER_NODES {
+        let node = node(&relay.mesh(), &format!("subscriber-{n}")).await;
+        for m in 0..SUBSCRIPTIONS_EACH {
+            let number = n * SUBSCRIPTIONS_EACH + m;
+            let record = subscribe(node.clone(), number, Arc::clone(over));
+            subscribing.push(tokio::spawn(record));
+        }
+    }
+    let probe = join(relay, "probe").await;
+    until("all have subscribed", async || {
+        let presence = probe.topics().presence("#", None).await.unwrap();
+        presence.members().len() == SUBSCRIBER_NODES * SUBSCRIPTIONS_EACH
+    })
+    .await;
+    probe.close().await;
+    subscribing
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed() {
     let folder = tempfile::tempdir().unwrap();
@@ -236,22 +258,7 @@ async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed()
     let (address, mesh) = (relay.address.clone(), relay.mesh());
     let over = Arc::new(AtomicBool::new(false));
     let (acknowledged, returns) = (Arc::<Acknowledged>::default(), Arc::<AtomicU64>::default());
-    let mut subscribing = Vec::new();
-    for n in 0..SUBSCRIBER_NODES {
-        let node = node(&mesh, &format!("subscriber-{n}")).await;
-        for m in 0..SUBSCRIPTIONS_EACH {
-            let number = n * SUBSCRIPTIONS_EACH + m;
-            let record = subscribe(node.clone(), number, Arc::clone(&over));
-            subscribing.push(tokio::spawn(record));
-        }
-    }
-    let probe = join(&relay, "probe").await;
-    until("all have subscribed", async || {
-        let presence = probe.topics().presence("#", None).await.unwrap();
-        presence.members().len() == SUBSCRIBER_NODES * SUBSCRIPTIONS_EACH
-    })
-    .await;
-    probe.close().await;
+    let subscribing = subscribe_all(&relay, &over).await;
     let publishing: Vec<_> = (0..PUBLISHERS)
         .map(|me| {
             let (over, acknowledged) = (Arc::clone(&over), Arc::clone(&acknowledged));
@@ -297,14 +304,18 @@ async fn no_gap_is_untold_and_what_was_acknowledged_is_there_whoever_is_killed()
 
     // Killed once more, for nothing that was acknowledged is anywhere but on disk.
     relay.kill();
-    let relay = Relay::at(&address, &config);
+    are_retained(&Relay::at(&address, &config), &acknowledged).await;
+}
+
+/// Whether a newcomer gets the last value of each state.
+async fn are_retained(relay: &Relay, acknowledged: &BTreeMap<(usize, u64), (String, Option<u64>)>) {
     let mut newest = BTreeMap::new();
-    for ((publisher, number), (topic, _)) in &acknowledged {
+    for ((publisher, number), (topic, _)) in acknowledged {
         if topic.starts_with("state/") {
             newest.insert(topic.clone(), (*publisher, *number));
         }
     }
-    let late = join(&relay, "late").await;
+    let late = join(relay, "late").await;
     let mut subscription = late.subscribe("state/#").await.unwrap();
     let mut retained = BTreeMap::new();
     while retained.len() < newest.len() {

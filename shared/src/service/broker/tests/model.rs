@@ -26,6 +26,13 @@ struct Subscriber {
 }
 
 impl Subscriber {
+    fn begin(&mut self, bench: &mut Bench) {
+        let mut wish = after(self.filter.as_str(), self.position);
+        wish.slow = self.slow;
+        self.subscription = Some(bench.subscribe(wish));
+        self.got = 0;
+    }
+
     fn read(&mut self, bench: &mut Bench, most: usize) {
         let Some(subscription) = self.subscription else {
             return;
@@ -107,10 +114,7 @@ fn run(seed: u64) -> (usize, usize) {
                 one.subscription = None;
             }
             (7, None) => {
-                let mut wish = after(one.filter.as_str(), one.position);
-                wish.slow = one.slow;
-                one.subscription = Some(bench.subscribe(wish));
-                one.got = 0;
+                one.begin(&mut bench);
             }
             (8, _) => {
                 let most = draw(30);
@@ -123,12 +127,9 @@ fn run(seed: u64) -> (usize, usize) {
         }
     }
     for one in &mut subscribers {
-        let mut wish = after(one.filter.as_str(), one.position);
-        wish.slow = one.slow;
-        one.subscription = one.subscription.or_else(|| {
-            one.got = 0;
-            Some(bench.subscribe(wish))
-        });
+        if one.subscription.is_none() {
+            one.begin(&mut bench);
+        }
         for _ in 0..published.len() {
             one.read(&mut bench, 100);
         }
