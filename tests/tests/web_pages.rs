@@ -6,7 +6,9 @@
 )]
 
 use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get};
+use peerage_relay::Node;
 use peerage_tests::{Browsers, Relay, Tab, join};
 use serde_json::{Value, json};
 
@@ -67,7 +69,7 @@ async fn curl(args: &[&str]) -> String {
 #[tokio::test]
 async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
-    let tab = serving(&browsers, &relay).await;
+    let _tab = serving(&browsers, &relay).await;
     let url = |path: &str| format!("http://{}/n/tab{path}", relay.address);
     assert_eq!(
         curl(&["-s", &url("/who?x=1")]).await,
@@ -125,7 +127,13 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
     ])
     .await;
     assert_eq!(head, "200");
+}
 
+#[tokio::test]
+async fn a_tab_knows_when_a_caller_goes_and_streams_at_the_callers_pace() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let tab = serving(&browsers, &relay).await;
+    let url = |path: &str| format!("http://{}/n/tab{path}", relay.address);
     // Who goes away is noticed by the page, before the response and in its middle.
     for (path, count) in [("/silent", 1), ("/endless", 2)] {
         curl(&["-s", "-m", "1", "-o", "/dev/null", &url(path)]).await;
@@ -133,7 +141,10 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
     }
 
     // 30 MB up and down, in pieces, at the pace of whoever reads.
-    let large = format!("head -c 30000000 /dev/zero | curl -s -T - -X POST {echo} | wc -c");
+    let large = format!(
+        "head -c 30000000 /dev/zero | curl -s -T - -X POST {} | wc -c",
+        url("/echo")
+    );
     let output = tokio::process::Command::new("sh")
         .args(["-c", &large])
         .output()
@@ -151,10 +162,9 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
     assert_eq!(result(&tab, itself).await, json!("tab GET peer://tab/who"));
 }
 
-#[tokio::test]
-async fn a_tab_asks_native_nodes_as_fetch_does() {
-    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
-    let native = join(&relay, "native").await;
+/// A native node that serves.
+async fn native(relay: &Relay) -> Node {
+    let native = join(relay, "native").await;
     let site = Router::new()
         .route(
             "/mirror",
@@ -164,13 +174,20 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
         )
         .route(
             "/type",
-            any(|headers: http::HeaderMap| async move {
+            any(|headers: HeaderMap| async move {
                 format!("{:?} {:?}", headers.get("content-type"), headers.get("x-a"))
             }),
         )
-        .route("/none", get(|| async { http::StatusCode::NOT_MODIFIED }))
-        .route("/silent", get(|| std::future::pending::<()>()));
+        .route("/none", get(|| async { StatusCode::NOT_MODIFIED }))
+        .route("/silent", get(std::future::pending::<()>));
     native.serve(site);
+    native
+}
+
+#[tokio::test]
+async fn a_tab_asks_native_nodes_as_fetch_does() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let _native = native(&relay).await;
     let tab = browsers.open(&relay.console("tab")).await;
     tab.ask(
         "window.send = async (body, more) => (await peerage.fetch('peer://native/mirror', { method: 'POST', body, ...more })).text(); return 0",
@@ -201,7 +218,13 @@ async fn a_tab_asks_native_nodes_as_fetch_does() {
     assert_eq!(result(&tab, none).await, json!([304, null]));
     let large = "const n = 3000000; const r = await send(new Uint8Array(n).fill(97)); return r.length === n";
     assert_eq!(result(&tab, large).await, json!(true));
+}
 
+#[tokio::test]
+async fn a_tabs_request_fails_with_a_reason_of_its_own() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let _native = native(&relay).await;
+    let tab = browsers.open(&relay.console("tab")).await;
     let aborted = "const c = new AbortController(); setTimeout(() => c.abort(), 100);
         return await peerage.fetch('peer://native/silent', { signal: c.signal })";
     assert_eq!(result(&tab, aborted).await["name"], "AbortError");

@@ -63,13 +63,15 @@ struct Way {
 }
 
 /// A process that ends with this.
-struct Held(Child, TempDir);
+struct Held(Child, Option<TempDir>);
 
 impl Drop for Held {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
+        // Its files, once nobody writes them.
+        drop(self.1.take());
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) async fn measure(relay: &Path, rounds: usize) -> Result<Value, Failed
     let backend = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["backend", &backend.to_string(), &server.url]);
-    let _backend = Held(command.spawn()?, tempfile::tempdir()?);
+    let _backend = Held(command.spawn()?, None);
     until_up(backend).await?;
     let (nginx, held) = start_nginx(backend)?;
     until_up(nginx).await?;
@@ -233,7 +235,7 @@ fn start_nginx(backend: SocketAddr) -> Result<(SocketAddr, Held), Failed> {
         .env("PATH", format!("{path}:/usr/sbin"))
         .stderr(Stdio::null())
         .spawn()?;
-    Ok((address, Held(process, folder)))
+    Ok((address, Held(process, Some(folder))))
 }
 
 async fn until_up(address: SocketAddr) -> Result<(), Failed> {

@@ -41,7 +41,7 @@ pub(super) fn site(files: &std::path::Path) -> Router {
         .route("/socket", get(socket))
         .route("/caller", get(caller))
         .route("/fails", get(fails))
-        .route("/silent", any(|| std::future::pending::<()>()))
+        .route("/silent", any(std::future::pending::<()>))
         .nest_service("/files", ServeDir::new(files))
 }
 

@@ -214,7 +214,7 @@ impl Upload {
         Poll::Ready(())
     }
 
-    fn listen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn listen(&self, cx: &Context<'_>) -> Poll<()> {
         loop {
             match self.exchange.poll_piece(cx) {
                 Poll::Pending => return Poll::Pending,
