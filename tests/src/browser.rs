@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::actions::{InputSource, MouseActions, PointerAction};
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
@@ -144,6 +145,13 @@ impl Tab {
             let focused = self.client.active_element().await.unwrap();
             focused.send_keys(key).await.unwrap();
         }
+    }
+
+    /// Moves and presses the mouse, as a user does. A button that is down stays so until it is let go.
+    pub async fn mouse(&self, actions: impl IntoIterator<Item = PointerAction>) {
+        let mouse = MouseActions::new("mouse".to_owned());
+        let mouse = actions.into_iter().fold(mouse, InputSource::then);
+        self.client.perform_actions(mouse).await.unwrap();
     }
 
     /// Types a line at the console's prompt, which has the focus.
