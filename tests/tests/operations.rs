@@ -85,17 +85,22 @@ async fn an_operation_tells_how_far_it_is_until_it_brings_its_value() {
         .ask("next(undefined, { note: 'soon' }); return 0")
         .await;
     left.until("return seen.at(-1).note === 'soon'").await;
-    assert_eq!(left.ask("return seen.at(-1)").await, json!({"note": "soon"}));
+    assert_eq!(
+        left.ask("return seen.at(-1)").await,
+        json!({"note": "soon"})
+    );
     assert_eq!(left.ask("return over").await, Value::Null);
 
     right
         .ask("finish({ ml: 250, cups: new Map([['k', 1]]) }); return 0")
         .await;
     left.until("return over !== null").await;
-    let value = "return [over.value.ml, over.value.cups.get('k'), /^[0-9a-f]{32}$/.test(started.tracker)]";
+    let value =
+        "return [over.value.ml, over.value.cups.get('k'), /^[0-9a-f]{32}$/.test(started.tracker)]";
     assert_eq!(left.ask(value).await, json!([250, 1, true]));
     // Who looks at it late sees the latest, and that it is over.
-    let late = "const late = []; for await (const p of started.progress) late.push(p); return late.length";
+    let late =
+        "const late = []; for await (const p of started.progress) late.push(p); return late.length";
     let late = given(&left, late).await;
     assert!(late.as_u64().unwrap() <= 1, "{late}");
 }
@@ -138,11 +143,10 @@ async fn who_knows_the_tracker_attaches_from_another_tab_and_after_a_reload() {
     let tracker = tracker.as_str().unwrap();
 
     // Another tab: it follows, and may stop it as who started it.
-    let attach = format!("window.started = peerage.attach('right', '{tracker}'); {COLLECT} return 0");
+    let attach =
+        format!("window.started = peerage.attach('right', '{tracker}'); {COLLECT} return 0");
     third.ask(&attach).await;
-    third
-        .until("return seen.at(-1)?.fraction === 0.5")
-        .await;
+    third.until("return seen.at(-1)?.fraction === 0.5").await;
 
     // A reload: the same node, which is told its trackers.
     left.client.refresh().await.unwrap();
@@ -177,7 +181,9 @@ async fn everyone_may_see_what_runs_but_not_what_is_private_and_not_stop_it() {
     let third = browsers.open(&relay.console("third")).await;
     start_guided(&left, &right, "{}").await;
     right
-        .ask("peerage.operation('secret', () => new Promise(() => {}), { private: true }); return 0")
+        .ask(
+            "peerage.operation('secret', () => new Promise(() => {}), { private: true }); return 0",
+        )
         .await;
     left.ask("window.secret = peerage.start('right', 'secret'); return 0")
         .await;
@@ -306,7 +312,11 @@ async fn a_tab_starts_operations_of_a_native_node_and_offers_its_own_to_it() {
         given(&left, ground).await,
         json!([{ "ground": 50 }, { "fraction": 1, "remainingMs": 0, "note": "grinding" }, true])
     );
-    let empty = given(&left, "return await peerage.start('native', 'grind', 0).result").await;
+    let empty = given(
+        &left,
+        "return await peerage.start('native', 'grind', 0).result",
+    )
+    .await;
     assert_eq!(
         [&empty["end"], &empty["reason"], &empty["data"]["hopper"]],
         ["fail", "errNoBeans", "empty"]

@@ -87,7 +87,9 @@ fn page(source: &str) -> Result<Page, Error> {
             }
             (Some("copy-dir"), Some(from)) => folders.push(Folder {
                 from: from.to_owned(),
-                to: attribute(tag, "data-target-path").unwrap_or(from).to_owned(),
+                to: attribute(tag, "data-target-path")
+                    .unwrap_or(from)
+                    .to_owned(),
             }),
             _ => return Err(unknown(tag)),
         }

@@ -25,14 +25,14 @@ pub(super) async fn serve(uri: Uri) -> Response {
         file => file.to_owned(),
     };
     match Files::get(&file) {
-        Some(file) => {
+        Some(found) => {
             let kind = mime_guess::from_path(&file).first_or_octet_stream();
             let headers = [
                 (header::CONTENT_TYPE, kind.as_ref()),
                 (header::CACHE_CONTROL, "no-cache"),
                 (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             ];
-            (headers, Body::from(file.data.into_owned())).into_response()
+            (headers, Body::from(found.data.into_owned())).into_response()
         }
         None if file == INDEX => (StatusCode::NOT_FOUND, MISSING).into_response(),
         None if Files::get(&format!("{path}/{INDEX}")).is_some() => folder(path, &uri),
@@ -43,5 +43,5 @@ pub(super) async fn serve(uri: Uri) -> Response {
 /// To the page of a folder, whose files are named relative to it.
 fn folder(path: &str, uri: &Uri) -> Response {
     let query = uri.query().map(|query| format!("?{query}"));
-    Redirect::permanent(&format!("/{path}/{}", query.unwrap_or_default())).into_response()
+    Redirect::temporary(&format!("/{path}/{}", query.unwrap_or_default())).into_response()
 }

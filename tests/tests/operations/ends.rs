@@ -28,7 +28,10 @@ async fn an_operation_ends_as_it_is_told_to_by_one_of_four_ends() {
         .await;
     left.until("return over !== null").await;
     let over = left.ask("return over").await;
-    assert_eq!(ended(&over), ["PeerageError", "refused", "fail", "too much"]);
+    assert_eq!(
+        ended(&over),
+        ["PeerageError", "refused", "fail", "too much"]
+    );
 
     for end in ["cancel", "abort"] {
         start_guided(&left, &right, "{}").await;
@@ -86,14 +89,17 @@ async fn a_signal_cancels_and_who_does_not_heed_it_is_given_up() {
 
     let deaf = "peerage.operation('deaf', (args, op) => { window.held = op; return new Promise(() => {}) }); return 0";
     right.ask(deaf).await;
-    let given_up = "const op = peerage.start('right', 'deaf'); op.cancel('enough'); return await op.result";
+    let given_up =
+        "const op = peerage.start('right', 'deaf'); op.cancel('enough'); return await op.result";
     let given_up = given(&left, given_up).await;
     assert_eq!(
         [&given_up["end"], &given_up["reason"]],
         ["cancel", "enough"]
     );
     // What it says from then on is heard by nobody, and harms nothing.
-    right.ask("held.progress(0.5); held.accept(); return 0").await;
+    right
+        .ask("held.progress(0.5); held.accept(); return 0")
+        .await;
 }
 
 #[tokio::test]
@@ -144,10 +150,7 @@ async fn what_cannot_be_started_or_offered_is_refused_with_what_was_expected() {
             "return await peerage.attach('right', {}).result".into(),
             "a tracker",
         ),
-        (
-            "return await peerage.attach('right', -1).result".into(),
-            "",
-        ),
+        ("return await peerage.attach('right', -1).result".into(), ""),
         (
             "return await peerage.attach('right', 1.5).result".into(),
             "",
@@ -197,7 +200,11 @@ async fn what_cannot_be_started_or_offered_is_refused_with_what_was_expected() {
         let refused = given(&right, &format!("return await {call}")).await;
         assert_eq!(refused["code"], "bad-message", "{call}: {refused}");
     }
-    let unknown = given(&left, "return await peerage.start('right', 'nothing').result").await;
+    let unknown = given(
+        &left,
+        "return await peerage.start('right', 'nothing').result",
+    )
+    .await;
     assert_eq!(
         [&unknown["end"], &unknown["code"]],
         ["fail", "unknown-method"]

@@ -78,7 +78,9 @@ async fn a_page_that_is_reloaded_finds_its_pour_again_and_sees_its_end_once() {
     remote.ask(POUR).await;
     for least in [0.1, 0.3] {
         remote
-            .until(&format!("return document.querySelector('[data-testid=bar]').value > {least}"))
+            .until(&format!(
+                "return document.querySelector('[data-testid=bar]').value > {least}"
+            ))
             .await;
         remote.client.refresh().await.unwrap();
         remote.until_online().await;
@@ -89,7 +91,10 @@ async fn a_page_that_is_reloaded_finds_its_pour_again_and_sees_its_end_once() {
         remote.ask("return ends").await,
         json!([["success", "250 ml poured by dispenser."]])
     );
-    assert_eq!(machine.ask("return machine.history").await, json!(["open", "close"]));
+    assert_eq!(
+        machine.ask("return machine.history").await,
+        json!(["open", "close"])
+    );
     remote.client.refresh().await.unwrap();
     remote.until_online().await;
     remote
@@ -192,7 +197,12 @@ async fn the_machine_is_killed_in_the_middle_and_the_page_says_so_at_once() {
     let events = remote.ask("return events").await;
     let at = |n: usize| events[n][1].as_f64().unwrap();
     let order: Vec<_> = (0..3).map(|n| events[n][0].as_str().unwrap()).collect();
-    println!("killed: {} ms from {} to {}", at(1) - at(0), order[0], order[1]);
+    println!(
+        "killed: {} ms from {} to {}",
+        at(1) - at(0),
+        order[0],
+        order[1]
+    );
     assert_eq!(order[2], "100 ms later", "{events}");
     assert_eq!(
         remote.ask("return ends").await,
@@ -235,7 +245,9 @@ async fn taps_within_a_millisecond_open_and_close_in_pairs() {
     machine
         .until("return machine.history.length === 440 && !machine.isOpen")
         .await;
-    remote1.mouse([PointerAction::Down { button }, to(5.0, 5.0)]).await;
+    remote1
+        .mouse([PointerAction::Down { button }, to(5.0, 5.0)])
+        .await;
     machine.until("return machine.isOpen").await;
     remote1.mouse([PointerAction::Up { button }]).await;
     machine.until("return !machine.isOpen").await;
@@ -244,7 +256,9 @@ async fn taps_within_a_millisecond_open_and_close_in_pairs() {
         .await;
 
     // Who is gone holds nothing down.
-    remote1.mouse([to(x, y), PointerAction::Down { button }]).await;
+    remote1
+        .mouse([to(x, y), PointerAction::Down { button }])
+        .await;
     machine.until("return machine.isOpen").await;
     remote1.client.clone().close().await.unwrap();
     machine.until("return !machine.isOpen").await;

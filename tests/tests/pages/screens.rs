@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fantoccini::actions::{MOUSE_BUTTON_LEFT, PointerAction};
+use fantoccini::key::Key;
 use peerage_tests::{Browsers, Relay, Tab, until};
 use serde_json::{Value, json};
 
@@ -124,9 +125,7 @@ async fn a_card_that_is_dragged_over_the_edge_appears_there_while_it_is_dragged(
     let (theirs, _) = take(&right, "tea").await;
     right.mouse([to(theirs + 200.0, 300.0), UP]).await;
     left.mouse([to(896.0, 300.0), to(892.0, 310.0)]).await;
-    right
-        .until(&format!("{} === -18", seen("tea")))
-        .await;
+    right.until(&format!("{} === -18", seen("tea"))).await;
     left.mouse([UP]).await;
     until_own(&right, "tea").await;
     let (on_left, on_right) = until_each_once(&left, &right).await;
@@ -137,9 +136,8 @@ async fn a_card_that_is_dragged_over_the_edge_appears_there_while_it_is_dragged(
     // And back, by the keyboard.
     let focus = "document.querySelector('[data-card=tea]').focus(); return 0";
     right.ask(focus).await;
-    right
-        .press(&[&(fantoccini::key::Key::Left + ""); 2])
-        .await;
+    let arrow = Key::Left + "";
+    right.press(&[&arrow, &arrow]).await;
     until_own(&left, "tea").await;
     until_each_once(&left, &right).await;
     let say = "return document.querySelector('[data-testid=told]').textContent";
@@ -156,9 +154,12 @@ async fn navigation_and_state_are_one_on_both_screens() {
         .until("return !document.querySelector('.count').hidden && document.querySelector('.board').hidden")
         .await;
     // Both at once, and often: none is lost.
-    let press = "for (let n = 0; n < 50; n++) document.querySelector('[data-step]').click(); return 0";
+    let press =
+        "for (let n = 0; n < 50; n++) document.querySelector('[data-step]').click(); return 0";
     tokio::join!(left.ask(press), right.ask(press), left.ask(press));
-    right.ask("document.querySelector('[data-step]').click(); return 0").await;
+    right
+        .ask("document.querySelector('[data-step]').click(); return 0")
+        .await;
     for tab in [&left, &right] {
         tab.until("return document.querySelector('[data-testid=count]').textContent === '-49'")
             .await;
