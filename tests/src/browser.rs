@@ -3,7 +3,6 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use fantoccini::actions::{InputSource, MouseActions, PointerAction};
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
@@ -97,6 +96,19 @@ impl Drop for Browsers {
     }
 }
 
+/// What a mouse does: a button of it is down from `Down` to `Up`, and moved by `Drag`.
+#[derive(Clone, Copy, Debug)]
+pub enum Mouse {
+    /// Moves, with no button down.
+    Move,
+    /// Presses the left button.
+    Down,
+    /// Moves, with the left button down.
+    Drag,
+    /// Lets it go.
+    Up,
+}
+
 /// A tab in a browser of its own.
 pub struct Tab {
     /// To do with it what is not provided for here.
@@ -147,11 +159,16 @@ impl Tab {
         }
     }
 
-    /// Moves and presses the mouse, as a user does. A button that is down stays so until it is let go.
-    pub async fn mouse(&self, actions: impl IntoIterator<Item = PointerAction>) {
-        let mouse = MouseActions::new("mouse".to_owned());
-        let mouse = actions.into_iter().fold(mouse, InputSource::then);
-        self.client.perform_actions(mouse).await.unwrap();
+    /// What a mouse does at this place of the page.
+    pub async fn mouse(&self, what: Mouse, (x, y): (f64, f64)) {
+        let (kind, button, buttons) = match what {
+            Mouse::Down => ("mousePressed", "left", 1),
+            Mouse::Drag => ("mouseMoved", "left", 1),
+            Mouse::Up => ("mouseReleased", "left", 0),
+            Mouse::Move => ("mouseMoved", "none", 0),
+        };
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+        self.tell("Input.dispatchMouseEvent", event).await;
     }
 
     /// Types a line at the console's prompt, which has the focus.

@@ -7,16 +7,21 @@ const ANSWER_MS = 3000;
 const AGAIN_MS = 500;
 
 export class Machines {
-  /** The name of the one that is meant. */
+  /** The name of the one that is meant. Until somebody has said it, that is any that is here. */
   chosen;
+  #isSaid;
   #known = new Map();
   #watched;
 
   constructor(node, wished) {
-    Object.assign(this, { node, chosen: wished, select: find("machine") });
-    this.select.addEventListener("change", () => this.#choose(this.select.value));
+    Object.assign(this, { node, select: find("machine") });
+    this.#isSaid = wished != null;
+    this.select.addEventListener("change", () => {
+      this.#isSaid = true;
+      this.#choose(this.select.value);
+    });
     onChange(node, () => this.#look());
-    this.#choose(wished);
+    this.#choose(wished ?? "dispenser");
   }
 
   get isHere() {
@@ -51,6 +56,7 @@ export class Machines {
 
   #show(peers) {
     const names = peers.filter(peer => this.#known.get(peer.id)).map(peer => peer.name);
+    if (!this.#isSaid && names.length > 0 && !names.includes(this.chosen)) return this.#choose(names[0]);
     const all = [...new Set([this.chosen, ...names])].sort();
     const shown = [...this.select.options].map(option => option.value);
     if (String(all) !== String(shown)) this.select.replaceChildren(...all.map(name => new Option(name)));

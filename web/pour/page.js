@@ -9,12 +9,11 @@ const isMachine = wishes.get("role") === "dispenser";
 const name = wishes.get("name") ?? (isMachine ? "dispenser" : undefined);
 
 try {
-  const node = await join({ name, insist: isMachine });
+  const node = await join({ name });
   find("own-name").textContent = node.name;
   document.title = `${node.name} · Pour · Peerage`;
   if (isMachine) runMachine(node);
   else runRemote(node, wishes.get("machine"));
 } catch (error) {
-  const taken = error.code === "refused" && error.peer;
-  showProblem(taken ? `There is a machine called ${name} already.` : `This page cannot join: ${error.message}`);
+  showProblem(`This page cannot join: ${error.message}`);
 }

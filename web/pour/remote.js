@@ -24,7 +24,7 @@ const REASONS = {
 export function runRemote(node, wished) {
   document.querySelector(".remote").hidden = false;
   const left = stored();
-  const machines = new Machines(node, left?.machine ?? wished ?? "dispenser");
+  const machines = new Machines(node, left?.machine ?? wished);
   const remote = new Remote(node, machines);
   holdToPour(find("hold"), remote);
   find("pour").addEventListener("click", () => remote.pour());
@@ -68,6 +68,8 @@ class Remote {
       const { ml } = await operation.result;
       showEnd("success", `${ml} ml poured by ${machine}.`);
     } catch (error) {
+      // It is this page that goes, and not the pour.
+      if (this.node.state === "closed") return;
       showError(error);
     }
     // This end was seen.

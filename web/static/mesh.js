@@ -22,6 +22,12 @@ export function peerCalled(node, name) {
   return node.peers().find(peer => peer.name === name);
 }
 
+/** The peers that asked for a name: who came when it was taken has a number behind it. */
+export function peersWanting(node, name) {
+  const wanted = new RegExp(`^${name}(-[0-9]+)?$`);
+  return node.peers().filter(peer => wanted.test(peer.name));
+}
+
 /** Shows why the page has no node, with a way to try again. */
 export function showProblem(text) {
   const problem = document.querySelector(".problem");

@@ -26,16 +26,14 @@ async function start() {
   find("[data-testid=side]").textContent = own;
   let node;
   try {
-    node = await join({ name: own, insist: true, resumeWindowMs: RESUME_MS });
+    node = await join({ name: own, resumeWindowMs: RESUME_MS });
   } catch (error) {
-    const taken = error.code === "refused" && error.peer;
-    return showProblem(taken ? `There is a ${own} screen already.` : `This page cannot join: ${error.message}`);
+    return showProblem(`This page cannot join: ${error.message}`);
   }
-  for (const part of document.querySelectorAll("nav, main, footer")) part.hidden = false;
-  run(node);
+  await run(node);
 }
 
-function run(node) {
+async function run(node) {
   const first = { ...firstCards(), view: "cards", colour: COLOURS[0], selected: "", "count:left": 0, "count:right": 0 };
   const shared = new Shared(own, first, saved());
   const show = () => {
@@ -44,7 +42,7 @@ function run(node) {
     showColour(shared.get("colour"));
     board.settle();
   };
-  const wire = new Wire(node, other, shared, {
+  const wire = new Wire(node, own, other, shared, {
     changed: show,
     dragged: update => board.dragged(update),
     status: () => {
@@ -52,6 +50,11 @@ function run(node) {
       board.settle();
     },
   });
+  if (await wire.isTaken()) {
+    await node.close();
+    return showProblem(`There is a ${own} screen already.`);
+  }
+  for (const part of document.querySelectorAll("nav, main, footer")) part.hidden = false;
   const write = (key, value) => {
     shared.set(key, value);
     wire.tell();

@@ -2,7 +2,7 @@
 // order, and who is slow gets the latest. Where a card is while it is dragged are datagrams, which may be lost;
 // each is echoed once it is shown, so that the round trip is known.
 import { decode, encode } from "/peerage/peerage.js";
-import { onChange, peerCalled } from "/static/mesh.js";
+import { onChange, peersWanting } from "/static/mesh.js";
 
 const AGENT = "TwoScreens";
 const DRAG = "two-screens/drag/1";
@@ -18,15 +18,24 @@ export class Wire {
   status = "joining";
   /** How long round trips took, in milliseconds. */
   roundTrips = [];
-  #isWatching = false;
+  /** The id of who is taken for the other screen, while that is so. */
+  #peer;
+  #looks = 0;
   #last = 0;
   #sent = new Map();
   #writer;
 
   /** `told` has `changed(keys)`, `dragged(update)` and `status()`. */
-  constructor(node, other, shared, told) {
-    Object.assign(this, { node, other, shared, told });
-    this.screen = { state: shared.entries };
+  constructor(node, own, other, shared, told) {
+    Object.assign(this, { node, own, other, shared, told });
+    this.screen = { side: own, state: shared.entries };
+  }
+
+  /** Whether there is another screen already that is this one. */
+  async isTaken() {
+    const side = ({ id }) => this.node.proxy(id, AGENT, { timeoutMs: PATIENCE_MS }).get("side");
+    const asked = peersWanting(this.node, this.own).map(peer => side(peer).catch(() => undefined));
+    return (await Promise.all(asked)).includes(this.own);
   }
 
   /** Is there for the other screen, and looks for it, for as long as the node lives. */
@@ -38,7 +47,8 @@ export class Wire {
 
   /** By which path the other one is reached. */
   get path() {
-    return this.status === "together" ? peerCalled(this.node, this.other)?.path : undefined;
+    const isHere = peer => peer.id === this.#peer && this.status === "together";
+    return this.node.peers().find(isHere)?.path;
   }
 
   /** Tells the other one what this one has written. */
@@ -55,9 +65,10 @@ export class Wire {
   }
 
   #look() {
-    const peer = peerCalled(this.node, this.other);
-    if (peer && !this.#isWatching) this.#watch(peer.id);
-    else if (!peer && !this.#isWatching) this.#turn("alone");
+    const peers = peersWanting(this.node, this.other);
+    if (!this.#peer && peers.length === 0) this.#turn("alone");
+    // Not all that are called so need be screens.
+    else if (!this.#peer) this.#watch(peers[this.#looks++ % peers.length].id);
     this.told.status();
   }
 
@@ -68,7 +79,7 @@ export class Wire {
   }
 
   async #watch(peer) {
-    this.#isWatching = true;
+    this.#peer = peer;
     const impatient = setTimeout(() => this.#turn("alone"), PATIENCE_MS);
     const subscription = this.node.proxy(peer, AGENT).watch("state", state => {
       const changed = this.shared.merge(state);
@@ -81,7 +92,7 @@ export class Wire {
     const datagrams = isThere && this.#exchange(peer);
     await subscription.ended;
     if (datagrams) datagrams.end();
-    this.#isWatching = false;
+    this.#peer = undefined;
     this.#turn("alone");
     setTimeout(() => this.#look(), AGAIN_MS);
   }

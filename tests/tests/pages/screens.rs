@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use fantoccini::actions::{MOUSE_BUTTON_LEFT, PointerAction};
 use fantoccini::key::Key;
-use peerage_tests::{Browsers, Relay, Tab, until};
+use peerage_tests::{Browsers, LOOK_EVERY, LOOKS_MAX, Mouse, Relay, Tab, until};
 use serde_json::{Value, json};
 
 /// What a user sees on a screen: the cards of which it is the owner, and those that another drags in.
@@ -61,18 +60,6 @@ async fn until_own(tab: &Tab, card: &str) {
     .await;
 }
 
-fn to(x: f64, y: f64) -> PointerAction {
-    let duration = Some(Duration::from_millis(8));
-    PointerAction::MoveTo { duration, x, y }
-}
-
-const DOWN: PointerAction = PointerAction::Down {
-    button: MOUSE_BUTTON_LEFT,
-};
-const UP: PointerAction = PointerAction::Up {
-    button: MOUSE_BUTTON_LEFT,
-};
-
 /// Takes a card by its left end.
 async fn take(tab: &Tab, card: &str) -> (f64, f64) {
     let place = format!(
@@ -80,8 +67,15 @@ async fn take(tab: &Tab, card: &str) -> (f64, f64) {
     );
     let place = tab.ask(&place).await;
     let at = |n: usize| place[n].as_f64().unwrap();
-    tab.mouse([to(at(0), at(1)), DOWN]).await;
+    tab.mouse(Mouse::Move, (at(0), at(1))).await;
+    tab.mouse(Mouse::Down, (at(0), at(1))).await;
     (at(0), at(1))
+}
+
+async fn drag(tab: &Tab, path: impl IntoIterator<Item = (f64, f64)>) {
+    for place in path {
+        tab.mouse(Mouse::Drag, place).await;
+    }
 }
 
 /// Where a card is that another screen drags in: how far its left side is, if it is seen.
@@ -90,6 +84,18 @@ fn seen(card: &str) -> String {
         "const c = document.querySelector('[data-card={card}]');
         return c.hidden || !c.classList.contains('moving') ? null : new DOMMatrix(getComputedStyle(c).transform).m41"
     )
+}
+
+async fn until_seen(tab: &Tab, card: &str, left: f64) {
+    let mut last = Value::Null;
+    for _ in 0..LOOKS_MAX {
+        last = tab.ask(&seen(card)).await;
+        if last.as_f64() == Some(left) {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("{card} is seen at {last}, not at {left}");
 }
 
 async fn latency(tab: &Tab, what: &str) -> u64 {
@@ -113,20 +119,20 @@ async fn a_card_that_is_dragged_over_the_edge_appears_there_while_it_is_dragged(
     let steps = 60;
     let path = (0..=steps).map(|n| {
         let share = f64::from(n) / f64::from(steps);
-        to(x + (896.0 - x) * share, y - 40.0 * share)
+        (x + (896.0 - x) * share, y - 40.0 * share)
     });
-    left.mouse(path).await;
+    drag(&left, path).await;
     // In part on the left and in part on the right, and still the left one's.
-    let there = format!("{} === -14", seen("tea"));
-    right.until(&there).await;
+    until_seen(&right, "tea", -14.0).await;
     let own = left.ask(OWN).await;
     assert!(own.as_array().unwrap().contains(&json!("tea")), "{own}");
     // What another one drags, nobody takes.
-    let (theirs, _) = take(&right, "tea").await;
-    right.mouse([to(theirs + 200.0, 300.0), UP]).await;
-    left.mouse([to(896.0, 300.0), to(892.0, 310.0)]).await;
-    right.until(&format!("{} === -18", seen("tea"))).await;
-    left.mouse([UP]).await;
+    let (theirs, y) = take(&right, "tea").await;
+    drag(&right, [(theirs + 200.0, 300.0)]).await;
+    right.mouse(Mouse::Up, (theirs + 200.0, 300.0)).await;
+    drag(&left, [(896.0, 300.0), (892.0, y)]).await;
+    until_seen(&right, "tea", -18.0).await;
+    left.mouse(Mouse::Up, (892.0, y)).await;
     until_own(&right, "tea").await;
     let (on_left, on_right) = until_each_once(&left, &right).await;
     assert!(!on_left.as_array().unwrap().contains(&json!("tea")));
@@ -188,13 +194,12 @@ async fn the_relay_is_stopped_in_the_middle_of_a_drag_and_the_drag_goes_on() {
     let (browsers, mut relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let (left, right) = two_screens(&browsers, &relay).await;
     let (x, y) = take(&left, "tea").await;
-    left.mouse((0..20).map(|n| to(x + f64::from(n) * 10.0, y)))
-        .await;
-    left.mouse([to(850.0, y)]).await;
-    right.until(&format!("{} === -60", seen("tea"))).await;
+    drag(&left, (0..20).map(|n| (x + f64::from(n) * 10.0, y))).await;
+    drag(&left, [(850.0, y)]).await;
+    until_seen(&right, "tea", -60.0).await;
     relay.kill();
-    left.mouse([to(860.0, y)]).await;
-    right.until(&format!("{} === -50", seen("tea"))).await;
+    drag(&left, [(860.0, y)]).await;
+    until_seen(&right, "tea", -50.0).await;
     for tab in [&left, &right] {
         tab.until("return peerage.state === 'offline'").await;
         let shown = "return document.querySelector('[data-testid=relay]').textContent === 'The relay is away.'
@@ -202,11 +207,11 @@ async fn the_relay_is_stopped_in_the_middle_of_a_drag_and_the_drag_goes_on() {
         tab.until(shown).await;
     }
     let before = latency(&left, "two screens, before the relay was stopped").await;
-    left.mouse((0..60).map(|n| to(860.0 + f64::from(n % 30), y + f64::from(n))))
-        .await;
-    left.mouse([to(890.0, y)]).await;
-    right.until(&format!("{} === -20", seen("tea"))).await;
-    left.mouse([UP]).await;
+    let path = (0..200).map(|n| (860.0 + f64::from(n % 30), y + f64::from(n)));
+    drag(&left, path).await;
+    drag(&left, [(890.0, y)]).await;
+    until_seen(&right, "tea", -20.0).await;
+    left.mouse(Mouse::Up, (890.0, y)).await;
     until_own(&right, "tea").await;
     until_each_once(&left, &right).await;
     let after = latency(&left, "two screens, with the relay stopped").await;
@@ -232,7 +237,7 @@ async fn cards_come_back_from_a_screen_that_goes_and_return_to_one_that_is_reloa
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let (left, right) = two_screens(&browsers, &relay).await;
     let (x, y) = take(&right, "mint").await;
-    right.mouse([to(x - 40.0, y), to(x - 60.0, y + 10.0)]).await;
+    drag(&right, [(x - 40.0, y), (x - 60.0, y + 10.0)]).await;
     // Reloaded in the middle of a drag: its cards are on the left, and then its own again.
     right.client.refresh().await.unwrap();
     right.until_online().await;
@@ -240,7 +245,7 @@ async fn cards_come_back_from_a_screen_that_goes_and_return_to_one_that_is_reloa
         tab.until("return document.body.dataset.connection === 'direct'")
             .await;
     }
-    right.mouse([UP]).await;
+    right.mouse(Mouse::Up, (x, y)).await;
     let (_, on_right) = until_each_once(&left, &right).await;
     assert_eq!(sorted(&[&on_right]), ["ice", "lemon", "mint"]);
 
@@ -254,7 +259,8 @@ async fn cards_come_back_from_a_screen_that_goes_and_return_to_one_that_is_reloa
     .await;
     // One that is moved meanwhile is the left one's from then on.
     let (x, y) = take(&left, "mint").await;
-    left.mouse([to(x - 100.0, y), UP]).await;
+    drag(&left, [(x - 100.0, y)]).await;
+    left.mouse(Mouse::Up, (x - 100.0, y)).await;
     let right = open(&browsers, &relay, "right").await;
     let (_, on_right) = until_each_once(&left, &right).await;
     until("two are given back", async || {
