@@ -96,6 +96,19 @@ impl Drop for Browsers {
     }
 }
 
+/// What a mouse does: a button of it is down from `Down` to `Up`, and moved by `Drag`.
+#[derive(Clone, Copy, Debug)]
+pub enum Mouse {
+    /// Moves, with no button down.
+    Move,
+    /// Presses the left button.
+    Down,
+    /// Moves, with the left button down.
+    Drag,
+    /// Lets it go.
+    Up,
+}
+
 /// A tab in a browser of its own.
 pub struct Tab {
     /// To do with it what is not provided for here.
@@ -144,6 +157,18 @@ impl Tab {
             let focused = self.client.active_element().await.unwrap();
             focused.send_keys(key).await.unwrap();
         }
+    }
+
+    /// What a mouse does at this place of the page.
+    pub async fn mouse(&self, what: Mouse, (x, y): (f64, f64)) {
+        let (kind, button, buttons) = match what {
+            Mouse::Down => ("mousePressed", "left", 1),
+            Mouse::Drag => ("mouseMoved", "left", 1),
+            Mouse::Up => ("mouseReleased", "left", 0),
+            Mouse::Move => ("mouseMoved", "none", 0),
+        };
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+        self.tell("Input.dispatchMouseEvent", event).await;
     }
 
     /// Types a line at the console's prompt, which has the focus.

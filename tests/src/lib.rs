@@ -15,7 +15,7 @@ mod recorder;
 pub mod serve;
 mod terminal;
 
-pub use browser::{Browsers, Tab};
+pub use browser::{Browsers, Mouse, Tab};
 pub use node::{Bystanders, join, join_any};
 pub use process::{Peer, Ran, Relay, program};
 pub use raw::{End, RawLink};

@@ -83,7 +83,12 @@ impl Relay {
 
     /// The console's address, for a tab that wants this name.
     pub fn console(&self, name: &str) -> String {
-        format!("http://{}/?name={name}", self.address)
+        self.page(&format!("?name={name}"))
+    }
+
+    /// The address of a page beside the console.
+    pub fn page(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
     }
 
     /// Ends the process without a word.

@@ -2,7 +2,8 @@
 
 use crate::wasm::{self, Module, STRIPPED};
 use crate::workspace::Workspace;
-use crate::{Error, files};
+use crate::{Error, files, package};
+use std::path::PathBuf;
 
 const CONSOLE: Module = Module {
     package: "peerage-web",
@@ -21,8 +22,9 @@ const START: &str = r#"<link rel="modulepreload" href="/console.js">
 <link rel="preload" href="/console_bg.wasm" as="fetch" type="application/wasm" crossorigin>
 <script type="module" src="/boot.js"></script>"#;
 
-/// Builds the console into `web/dist`.
+/// Builds the console into `web/dist`, with the npm package, which pages beside it use.
 pub(crate) fn build(ws: &Workspace) -> Result<(), Error> {
+    package::build(ws)?;
     let web = ws.root.join("web");
     let source = files::read(&web.join("index.html"))?;
     let page = page(&String::from_utf8_lossy(&source))?;
@@ -30,8 +32,13 @@ pub(crate) fn build(ws: &Workspace) -> Result<(), Error> {
     wasm::compile(ws, &CONSOLE)?;
     let flags = [&["--no-typescript"], &STRIPPED[..]].concat();
     let mut dist = files::read_tree(&wasm::bind(ws, &CONSOLE, &flags)?)?;
-    for (path, content) in files::read_tree(&web.join("static"))? {
-        dist.insert(["static".into(), path].iter().collect(), content);
+    for Folder { from, to } in page.folders {
+        let tree = files::read_tree(&web.join(&from))?;
+        if tree.is_empty() {
+            return Err(Error::Failed(format!("web/{from}: expected files in it")));
+        }
+        let to = PathBuf::from(to);
+        dist.extend(tree.into_iter().map(|(path, file)| (to.join(path), file)));
     }
     for path in page.links {
         let content = files::read(&web.join(&path))?;
@@ -46,13 +53,21 @@ pub(crate) fn build(ws: &Workspace) -> Result<(), Error> {
 struct Page {
     html: String,
     links: Vec<String>,
+    folders: Vec<Folder>,
+}
+
+/// A folder that is served as it is: where it is, and where it goes.
+#[derive(Debug, PartialEq)]
+struct Folder {
+    from: String,
+    to: String,
 }
 
 /// Does to `index.html` what Trunk would do to it.
 fn page(source: &str) -> Result<Page, Error> {
     let mut pieces = source.split("<link ");
     let mut html = pieces.next().unwrap_or_default().to_owned();
-    let mut links = Vec::new();
+    let (mut links, mut folders) = (Vec::new(), Vec::new());
     let mut starts = false;
     for piece in pieces {
         let (tag, rest) = piece.split_once('>').unwrap_or((piece, ""));
@@ -70,7 +85,12 @@ fn page(source: &str) -> Result<Page, Error> {
                 html.push_str(&format!(r#"<link rel="{rel}" href="/{href}">"#));
                 links.push(href.to_owned());
             }
-            (Some("copy-dir"), Some("static")) => {}
+            (Some("copy-dir"), Some(from)) => folders.push(Folder {
+                from: from.to_owned(),
+                to: attribute(tag, "data-target-path")
+                    .unwrap_or(from)
+                    .to_owned(),
+            }),
             _ => return Err(unknown(tag)),
         }
         html.push_str(rest);
@@ -78,7 +98,11 @@ fn page(source: &str) -> Result<Page, Error> {
     if !starts {
         return Err(unknown("nothing of the kind"));
     }
-    Ok(Page { html, links })
+    Ok(Page {
+        html,
+        links,
+        folders,
+    })
 }
 
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
@@ -88,8 +112,8 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 
 fn unknown(found: &str) -> Error {
     Error::Failed(format!(
-        "web/index.html: expected data-trunk links with rel=\"rust\", and css or icon with an \
-         href, or copy-dir with href=\"static\"; found {found}"
+        "web/index.html: expected data-trunk links with rel=\"rust\", and css, icon or \
+         copy-dir with an href; found {found}"
     ))
 }
 
@@ -102,6 +126,8 @@ mod tests {
         let source = r#"<head>
 <link data-trunk rel="rust" data-wasm-opt="0"/>
 <link data-trunk rel="css" href="style.css"/>
+<link data-trunk rel="copy-dir" href="pour"/>
+<link data-trunk rel="copy-dir" href="../pkg" data-target-path="peerage"/>
 <link rel="me" href="x">
 </head>"#;
         let page = page(source).unwrap();
@@ -114,6 +140,12 @@ mod tests {
         assert!(page.html.contains(r#"<link rel="me" href="x">"#));
         assert!(!page.html.contains("data-trunk"));
         assert_eq!(page.links, ["style.css"]);
+        let folder = |from: &str, to: &str| Folder {
+            from: from.into(),
+            to: to.into(),
+        };
+        let folders = [folder("pour", "pour"), folder("../pkg", "peerage")];
+        assert_eq!(page.folders, folders);
     }
 
     #[test]

@@ -257,6 +257,10 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "objects",
         "--test",
+        "operations",
+        "--test",
+        "pages",
+        "--test",
         "scripts",
         "--test",
         "topics",
@@ -273,7 +277,6 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
 fn in_browsers(ws: &Workspace, verb: &str, what: &[&str], arg: &str) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     console::build(ws)?;
-    package::build(ws)?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
     processes(ws, verb, &[what, &[&isolated, "--", arg]].concat())
 }

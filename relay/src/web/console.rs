@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -13,23 +13,35 @@ struct Files;
 const MISSING: &str =
     "This build of the relay has no console inside. Build it with `cargo xtask run`.\n";
 
-/// A file of the console, or a plain 404.
+/// The page of a folder.
+const INDEX: &str = "index.html";
+
+/// A file of the console or of a page beside it, or a plain 404.
 pub(super) async fn serve(uri: Uri) -> Response {
-    let path = match uri.path().trim_start_matches('/') {
-        "" => "index.html",
-        path => path,
+    let path = uri.path().trim_start_matches('/');
+    let file = match path {
+        "" => INDEX.to_owned(),
+        folder if folder.ends_with('/') => format!("{folder}{INDEX}"),
+        file => file.to_owned(),
     };
-    match Files::get(path) {
-        Some(file) => {
-            let kind = mime_guess::from_path(path).first_or_octet_stream();
+    match Files::get(&file) {
+        Some(found) => {
+            let kind = mime_guess::from_path(&file).first_or_octet_stream();
             let headers = [
                 (header::CONTENT_TYPE, kind.as_ref()),
                 (header::CACHE_CONTROL, "no-cache"),
                 (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             ];
-            (headers, Body::from(file.data.into_owned())).into_response()
+            (headers, Body::from(found.data.into_owned())).into_response()
         }
-        None if path == "index.html" => (StatusCode::NOT_FOUND, MISSING).into_response(),
+        None if file == INDEX => (StatusCode::NOT_FOUND, MISSING).into_response(),
+        None if Files::get(&format!("{path}/{INDEX}")).is_some() => folder(path, &uri),
         None => (StatusCode::NOT_FOUND, "not found\n").into_response(),
     }
+}
+
+/// To the page of a folder, whose files are named relative to it.
+fn folder(path: &str, uri: &Uri) -> Response {
+    let query = uri.query().map(|query| format!("?{query}"));
+    Redirect::temporary(&format!("/{path}/{}", query.unwrap_or_default())).into_response()
 }

@@ -160,9 +160,7 @@ impl Work {
             let expected = "an object { note, remainingMs, data }";
             check(more, expected, &["note", "remainingMs", "data"])?;
             progress.note = text(more, "note")?;
-            let remaining = value(more, "remainingMs").as_f64();
-            let remaining = remaining.map(|millis| Duration::try_from_secs_f64(millis / 1000.0));
-            progress.remaining = remaining.and_then(Result::ok);
+            progress.remaining = read_remaining(&value(more, "remainingMs"))?;
             let data = self.objects.parcel(&value(more, "data"));
             progress.data = data.map_err(failure_of)?;
         }
@@ -297,6 +295,16 @@ fn thrown(objects: &Objects, error: &JsValue) -> Unsuccessful {
             failed => failed.into(),
         },
     }
+}
+
+/// How long it will take. One that is late is due now, and what is no finite number is not known.
+fn read_remaining(millis: &JsValue) -> Result<Option<Duration>, Failure> {
+    if millis.is_undefined() {
+        return Ok(None);
+    }
+    let known = millis.as_f64();
+    let known = known.ok_or_else(|| wrong("remainingMs", "a number of milliseconds", millis))?;
+    Ok(Duration::try_from_secs_f64(known.max(0.0) / 1000.0).ok())
 }
 
 fn failure_of(error: CallError) -> Failure {
