@@ -151,6 +151,7 @@ fn a_failure_has_a_reason_and_data() {
     assert_eq!(data.read(), Ok((String::from("lemon"), 3)));
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn a_panic_is_a_failure_of_this_operation_alone() {
     let mut s = Stage::new();
