@@ -55,6 +55,8 @@ async fn screens(browsers: &Browsers, relay: &Relay, folder: &Path) {
             .await;
         tab.resize(900, 640, "light").await;
     }
+    // Cards take a moment to their new places.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let place = "const r = document.querySelector('[data-card=tea]').getBoundingClientRect(); return [r.left + 12, r.top + 48]";
     let place = left.ask(place).await;
     let (x, y) = (
