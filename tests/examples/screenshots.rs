@@ -1,9 +1,9 @@
-//! Pictures of the console, into the folder that is given: `cargo xtask screenshots`.
+//! Pictures of the console and the pages beside it, into the folder that is given: `cargo xtask screenshots`.
 
 use std::path::Path;
 
 use fantoccini::key::Key;
-use peerage_tests::{Browsers, Peer, Relay, Tab};
+use peerage_tests::{Browsers, Mouse, Peer, Relay, Tab};
 use serde_json::json;
 
 /// What is typed at the prompt of the tab in the pictures.
@@ -40,6 +40,64 @@ async fn main() {
         list.dispatchEvent(new Event('change'));";
     laptop.ask(choose).await;
     take(&laptop, Path::new(&folder), "log").await;
+    drop((laptop, phone));
+    screens(&browsers, &relay, Path::new(&folder)).await;
+    pour(&browsers, &relay, Path::new(&folder)).await;
+}
+
+/// Two screens, in the middle of a drag.
+async fn screens(browsers: &Browsers, relay: &Relay, folder: &Path) {
+    let left = browsers.open(&relay.page("two-screens/?name=left")).await;
+    take(&left, folder, "screen-alone").await;
+    let right = browsers.open(&relay.page("two-screens/?name=right")).await;
+    for tab in [&left, &right] {
+        tab.until("return document.body.dataset.connection === 'direct'")
+            .await;
+        tab.resize(900, 640, "light").await;
+    }
+    // Cards take a moment to their new places.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let place = "const r = document.querySelector('[data-card=tea]').getBoundingClientRect(); return [r.left + 12, r.top + 48]";
+    let place = left.ask(place).await;
+    let (x, y) = (
+        place[0].as_f64().expect("a number"),
+        place[1].as_f64().expect("a number"),
+    );
+    left.mouse(Mouse::Move, (x, y)).await;
+    left.mouse(Mouse::Down, (x, y)).await;
+    for step in 0..=80 {
+        let share = f64::from(step) / 80.0;
+        let at = (x + (836.0 - x) * share, y - 120.0 * share);
+        left.mouse(Mouse::Drag, at).await;
+    }
+    for (tab, name) in [(&left, "left"), (&right, "right")] {
+        picture(tab, folder, &format!("screens-drag-{name}")).await;
+    }
+    left.mouse(Mouse::Up, (836.0, y - 120.0)).await;
+    for view in ["cards", "count", "colour"] {
+        left.ask(&format!(
+            "document.querySelector('[data-view={view}]').click()"
+        ))
+        .await;
+        take(&right, folder, &format!("screen-{view}")).await;
+    }
+}
+
+/// A machine and its remote control, in the middle of a pour and after it.
+async fn pour(browsers: &Browsers, relay: &Relay, folder: &Path) {
+    let machine = browsers.open(&relay.page("pour/?role=dispenser")).await;
+    let remote = browsers.open(&relay.page("pour/?name=kitchen")).await;
+    remote.until_path("dispenser", "direct").await;
+    let click = |what: &str| format!("document.querySelector('[data-testid={what}]').click()");
+    remote.ask(&click("pour")).await;
+    remote
+        .until("return document.querySelector('[data-testid=bar]').value > 0.1")
+        .await;
+    take(&remote, folder, "pour-remote").await;
+    take(&machine, folder, "pour-machine").await;
+    machine.ask(&click("water")).await;
+    remote.ask(&click("pour")).await;
+    take(&remote, folder, "pour-failed").await;
 }
 
 async fn take(tab: &Tab, folder: &Path, what: &str) {
@@ -52,9 +110,13 @@ async fn take(tab: &Tab, folder: &Path, what: &str) {
             }
             // Time for round trips to be refreshed and for the page to be drawn.
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-            let picture = tab.client.screenshot().await.expect("a picture");
-            let file = folder.join(format!("{what}-{screen}-{scheme}.png"));
-            std::fs::write(file, picture).expect("a folder to write to");
+            picture(tab, folder, &format!("{what}-{screen}-{scheme}")).await;
         }
     }
+}
+
+async fn picture(tab: &Tab, folder: &Path, what: &str) {
+    let picture = tab.client.screenshot().await.expect("a picture");
+    let file = folder.join(format!("{what}.png"));
+    std::fs::write(file, picture).expect("a folder to write to");
 }

@@ -84,5 +84,25 @@ export async function use(): Promise<void> {
   await node.subscribe("cups/#", { slow: "never" });
   // @ts-expect-error an id has a publisher
   await node.publish("cups/left", 1, { id: 5 });
+
+  node.operation("pour", async (args: { ml: number }, op) => {
+    op.progress(0.5, { note: "half", remainingMs: 900, data: { cups: 1 } });
+    op.accept();
+    if (op.signal.aborted || args.ml > 500) throw op.fail("errAmount", { most: 500 });
+    const [first] = await op.parallel([{ at: "other", name: "heat", args: 90, lastsMs: 100 }]);
+    await op.sequence([{ at: op.caller.name, name: "cool" }]);
+    return first;
+  }, { private: true });
+  const pour = node.start<{ ml: number }>("other", "pour", { ml: 250 }, { lane: "valve-1", timeoutMs: 30000, signal: AbortSignal.timeout(5) });
+  for await (const progress of pour.progress) progress.remainingMs?.toFixed();
+  const poured: number = (await pour.result).ml;
+  pour.cancel("the user let go");
+  const again = node.attach<string>("other", pour.tracker ?? poured);
+  (await again.result).trim();
+  for (const info of await node.operations("other")) info.state === "waiting" || info.fraction?.toFixed();
+  // @ts-expect-error there is no such option
+  node.start("other", "pour", {}, { timeout: 5 });
+  // @ts-expect-error there is no such state
+  (await node.operations())[0].state === "over";
   await node.close();
 }

@@ -84,6 +84,7 @@ class Machine {
         if (!this.shown.state.hasWater) throw op.fail("errNoWater", { ml: flow.ml });
         if (this.shown.state.ml >= GLASS_ML) throw op.fail("errGlassFull", { ml: flow.ml });
       }
+      this.#tell(flow, ml, began);
       return { ml: Math.round(flow.ml * 10) / 10 };
     } finally {
       this.#close(flow);

@@ -21,6 +21,10 @@ fn App() -> impl IntoView {
     view! {
         <header>
             <h1>"Peerage"</h1>
+            <nav aria-label="Examples">
+                <a href="/two-screens/">"Two screens"</a>
+                <a href="/pour/">"Pour"</a>
+            </nav>
             <span class="own">
                 <strong data-testid="own-name">{shown.name}</strong>
                 <small title="the beginning of this node's id">{shown.id}</small>
