@@ -150,14 +150,26 @@ pub const SUBSCRIPTION_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an agent's name, or of a method's, a property's or an event's.
 pub const OBJECT_NAME_BYTES_MAX: usize = 255;
 
+/// Calls, commands and operations of one node that are in its lanes at another, the running included.
+pub const LANE_PLACES_MAX: usize = 8192;
+/// Bytes of memory that what they are called with takes there; one is let in, however large it is.
+pub const LANE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Commands of one caller that wait for their turn.
+pub const WAITING_COMMANDS_MAX: usize = 256;
 /// Operations that run at a node at once, or wait for their lane.
 pub const OPERATIONS_MAX: usize = 16_384;
 /// Those of one caller.
-pub const OPERATIONS_OF_CALLER_MAX: usize = 2048;
+pub const OPERATIONS_OF_CALLER_MAX: usize = 1024;
+/// Bytes of memory that what they were started with takes; one is let in, however large it is.
+pub const OPERATIONS_OF_CALLER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Operations that have ended and are still known; the oldest is forgotten beyond.
-pub const ENDED_OPERATIONS_MAX: usize = 1024;
+pub const ENDED_OPERATIONS_MAX: usize = 4096;
+/// Those of one caller.
+pub const ENDED_OPERATIONS_OF_CALLER_MAX: usize = 512;
 /// Bytes of their results.
-pub const ENDED_OPERATIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const ENDED_OPERATIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the results of one caller's.
+pub const ENDED_OPERATIONS_OF_CALLER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long an operation that has ended is known, and its result kept.
 pub const ENDED_OPERATION_KEPT: Duration = Duration::from_secs(300);
 /// How long an operation that was told to stop may take to end by itself.

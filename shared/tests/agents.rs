@@ -160,6 +160,7 @@ fn ask(agent: impl Agent, act: Act, name: &str, args: Parcel) -> Result<Parcel, 
         name,
         args,
         caller: None,
+        turn: None,
     };
     Arc::new(agent).handle(request).now_or_never().unwrap()
 }

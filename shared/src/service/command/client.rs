@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use crate::Time;
 use crate::error::{Code, Failure};
-use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE};
+use crate::limits::{DEADLINE_MAX, TARGETS_AT_ONCE, TARGETS_MAX};
 use crate::log::{event, step};
 use crate::node::Node;
 use crate::service::command::deadline::timed_out;
@@ -18,6 +18,7 @@ use crate::service::command::line::Targets;
 use crate::service::command::outcome::{Collected, Outcome};
 use crate::service::command::words::{name_in, split_word};
 use crate::service::command::{Commands, Line, Status};
+use crate::service::lane::check_lane;
 
 /// News of a line that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +93,17 @@ impl Commands {
         };
         let mut jobs = self.jobs(trace, &line, timeout)?;
         if let Some(lane) = lane.or(line.lane.as_deref()) {
+            check_lane(lane)?;
             let turns = self.turns()?;
-            jobs.iter_mut().for_each(|job| job.take_turn(&turns, lane));
+            for job in &mut jobs {
+                job.take_turn(&turns, lane)?;
+            }
         }
+        // Who has a place in a lane must not let others wait for what is none of theirs.
+        let at_once = match jobs.iter().any(|job| job.turn.is_some()) {
+            true => TARGETS_MAX,
+            false => TARGETS_AT_ONCE,
+        };
         let targets: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.target)).collect();
         step!(
             "parse",
@@ -106,7 +115,7 @@ impl Commands {
         );
         let running = stream::iter(jobs)
             .map(|job| job.run().boxed())
-            .flatten_unordered(TARGETS_AT_ONCE)
+            .flatten_unordered(at_once)
             .boxed();
         let timeout = timeout.map(|timeout| {
             let node = self.node.clone();

@@ -16,7 +16,7 @@ use crate::object::Blob;
 use crate::rpc::{Act, Asking, CallError, Parcel, Proxy};
 use crate::service::command::output::Output;
 use crate::service::command::server::Call;
-use crate::service::command::turn::{AGENT, Ticket, Turns};
+use crate::service::command::turn::{AGENT, Ticket, Turns, Waiting};
 use crate::service::command::wire::{Request, Response};
 use crate::service::command::{Commands, News, PROTOCOL, Status, Told};
 use crate::service::lane::Turn;
@@ -53,6 +53,46 @@ pub(super) enum InLane {
     Here(Turn),
     /// In one at the target, which a call holds.
     There(Ticket, Box<Asking>),
+    /// In one that the command itself sees to.
+    Named(Arc<str>),
+}
+
+/// What holds a turn of this node's own, until it is dropped.
+enum Held {
+    Turn {
+        _turn: Turn,
+    },
+    Call {
+        _asking: Box<Asking>,
+        _waiting: Waiting,
+    },
+}
+
+impl InLane {
+    /// Waits for the turn of a command that runs at this node.
+    async fn come(self, commands: &Commands) -> Result<Held, Failure> {
+        let (ticket, asking) = match self {
+            Self::Here(turn) => {
+                turn.come().await;
+                return Ok(Held::Turn { _turn: turn });
+            }
+            Self::There(ticket, asking) => (ticket, asking),
+            Self::Named(_) => return Err(Code::Refused.because("this lane is elsewhere")),
+        };
+        let own = commands.node().id();
+        let mut waiting = commands.turns()?.wait(own, ticket)?;
+        let asking = match select(asking, pin!(waiting.come())).await {
+            Either::Left((Err(error), _)) => return Err(no_turn(error)),
+            Either::Left((Ok(_), _)) => {
+                return Err(Code::Cancelled.because("its place in the lane was given up"));
+            }
+            Either::Right((come, asking)) => come.map(|_turn| asking)?,
+        };
+        Ok(Held::Call {
+            _asking: asking,
+            _waiting: waiting,
+        })
+    }
 }
 
 /// How far it is.
@@ -66,14 +106,16 @@ enum Stage {
 
 impl Job {
     /// Lets it begin after what was asked for in this lane before.
-    pub(super) fn take_turn(&mut self, turns: &Turns, lane: &str) {
+    ///
+    /// # Errors
+    /// If there is too much in this node's own lanes.
+    pub(super) fn take_turn(&mut self, turns: &Turns, lane: &str) -> Result<(), Failure> {
         let (rpc, node) = (turns.rpc(), self.commands.node());
-        let here = || InLane::Here(rpc.lanes().enter(node.id(), lane));
         let there = |proxy: Proxy| {
             let mut ticket = Ticket([0; 16]);
             ticket.0.copy_from_slice(&node.random()[..16]);
-            let args = Parcel::of(&(Blob(Bytes::copy_from_slice(&ticket.0)),));
-            let held = proxy.in_lane(lane);
+            let args = Parcel::of(&(Blob(Bytes::copy_from_slice(&ticket.0)), lane));
+            let held = proxy.after_lane(lane);
             let asking = match args {
                 Ok(args) => held.ask(Act::Call, "turn", args),
                 Err(error) => Asking::failed(rpc, error.into()),
@@ -82,10 +124,13 @@ impl Job {
         };
         // Of a name that is this node's own, the call is answered here, and its turn is as good.
         self.turn = Some(match self.place {
-            Place::Here | Place::ForTarget => here(),
+            Place::Here => InLane::Here(rpc.lanes().enter(node.id(), lane, 0)?),
+            // What sees to its target itself sees to the lane there.
+            Place::ForTarget => InLane::Named(lane.into()),
             Place::Named => there(rpc.proxy(&self.target, AGENT)),
             Place::At(peer) => there(rpc.proxy_at(peer, AGENT)),
         });
+        Ok(())
     }
 
     /// Runs it; dropping the stream interrupts it.
@@ -127,25 +172,21 @@ impl Job {
             let out = Output::default();
             let (commands, trace) = (self.commands.clone(), self.trace);
             let mut call = Call::new(commands.clone(), None, self.command.clone(), out.clone());
+            call.timeout = self.timeout;
             if matches!(self.place, Place::ForTarget) {
                 call.target = Some(Arc::clone(&self.target));
             }
-            let running = async move {
-                let seat = match &turn {
-                    Some(InLane::Here(turn)) => {
-                        turn.come().await;
-                        None
-                    }
-                    Some(InLane::There(ticket, _)) => commands.own_seat(*ticket),
-                    None => None,
-                };
-                if let Some(seat) = &seat
-                    && let Err(failure) = seat.come().await
-                {
-                    return call.end(Status::FAILED, failure.message);
+            let held = match turn {
+                Some(InLane::Named(lane)) => {
+                    call.lane = Some(lane);
+                    None
                 }
+                Some(turn) => Some(turn.come(&commands).await?),
+                None => None,
+            };
+            let running = async move {
                 let status = commands.execute(trace, call).await;
-                drop((turn, seat));
+                drop(held);
                 status
             };
             return Ok(Stage::Here(running.boxed(), out));
@@ -162,7 +203,7 @@ impl Job {
         let stream = node.open(peer, PROTOCOL)?;
         let (ticket, turn) = match turn {
             Some(InLane::There(ticket, asking)) => (Some(ticket), Some(asking)),
-            Some(InLane::Here(_)) | None => (None, None),
+            Some(InLane::Here(_) | InLane::Named(_)) | None => (None, None),
         };
         let request = Request::Run {
             trace: self.trace,

@@ -52,7 +52,7 @@ use crate::log::Journal;
 use crate::node::Node;
 use crate::rpc::Rpc;
 use crate::service::command::param::{Arg, ParamKind, Params};
-use crate::service::command::turn::{Seat, Ticket, Turns};
+use crate::service::command::turn::Turns;
 
 /// The protocol's id.
 pub const PROTOCOL: &str = "peerage/command/1";
@@ -180,12 +180,6 @@ impl Commands {
         let turns = Turns::new(rpc)?;
         self.lock().turns = Some(turns);
         Ok(())
-    }
-
-    /// The place of a command of this node's own, by a name of its own.
-    fn own_seat(&self, ticket: Ticket) -> Option<Seat> {
-        let turns = self.turns().ok()?;
-        Some(turns.seat(self.node.id(), ticket))
     }
 
     fn turns(&self) -> Result<Turns, Failure> {

@@ -15,10 +15,11 @@ use crate::node::{Node, Stream};
 use crate::service::command::deadline::within;
 use crate::service::command::line::translate;
 use crate::service::command::output::Output;
-use crate::service::command::turn::Seat;
+use crate::service::command::turn::Waiting;
 use crate::service::command::wire::{Request, Response};
 use crate::service::command::words::{name_in, split_word};
 use crate::service::command::{Commands, PROTOCOL, Signature, Status};
+use crate::service::lane::Turn;
 use crate::wire::{from_cbor, to_cbor};
 
 /// Bytes of one output message.
@@ -34,6 +35,13 @@ pub struct Call {
     pub caller: Option<NodeId>,
     /// Where a command of the caller's own is to have its effect, as it was typed; `None` is here.
     pub target: Option<Arc<str>>,
+    /// In which lane of its target that is to be, if it is a command of the caller's own.
+    pub lane: Option<Arc<str>>,
+    /// After how long it is interrupted.
+    pub timeout: Option<Time>,
+    /// Its place in a lane: the next begins when the command has ended and every clone of this is dropped,
+    /// or when this [lets it](Turn::let_next).
+    pub turn: Option<Turn>,
     /// What it writes.
     pub out: Output,
     line: String,
@@ -50,6 +58,9 @@ impl Call {
             commands,
             caller,
             target: None,
+            lane: None,
+            timeout: None,
+            turn: None,
             out,
             line,
         }
@@ -83,7 +94,9 @@ impl Commands {
                 }
             };
             match stream {
-                Some(stream) if running.len() < COMMANDS_MAX => running.push(self.answer(stream)),
+                Some(stream) if running.len() < COMMANDS_MAX + self.waiting() => {
+                    running.push(self.answer(stream));
+                }
                 Some(stream) => {
                     let message = format!("{COMMANDS_MAX} commands run here already");
                     event!(
@@ -96,6 +109,11 @@ impl Commands {
                 None => return,
             }
         }
+    }
+
+    /// How many commands wait for their turn.
+    fn waiting(&self) -> usize {
+        self.turns().map_or(0, |turns| turns.waiting())
     }
 
     async fn answer(&self, stream: Stream) {
@@ -126,10 +144,9 @@ impl Commands {
                 ticket,
             } => {
                 let timeout = timeout_ms.map(Time::from_millis);
-                let turns = ticket.map(|ticket| Ok::<_, Failure>((self.turns()?, ticket)));
-                let turns = turns.transpose()?;
-                let seat = turns.map(|(turns, ticket)| turns.seat(stream.peer(), ticket));
-                self.run_for(stream, (trace, line), timeout, seat).await?;
+                let place = ticket.map(|ticket| self.turns()?.wait(stream.peer(), ticket));
+                self.run_for(stream, (trace, line), timeout, place.transpose()?)
+                    .await?;
             }
             Request::List => {
                 let listing = Response::Commands(self.listing());
@@ -145,7 +162,7 @@ impl Commands {
         stream: &Stream,
         (trace, line): (u64, String),
         timeout: Option<Time>,
-        seat: Option<Seat>,
+        mut place: Option<Waiting>,
     ) -> Result<(), Failure> {
         let caller = stream.peer();
         step!(
@@ -157,12 +174,18 @@ impl Commands {
             "a command has arrived"
         );
         let out = Output::default();
-        let call = Call::new(self.clone(), Some(caller), line, out.clone());
+        let mut call = Call::new(self.clone(), Some(caller), line, out.clone());
+        call.timeout = timeout;
         let executing = async {
-            if let Some(seat) = &seat {
-                seat.come().await?;
+            let Some(place) = &mut place else {
+                return Ok(self.execute(trace, call).await);
+            };
+            call.turn = Some(place.come().await?);
+            // Who gives up the turn gives up the command.
+            match select(pin!(place.over()), pin!(self.execute(trace, call))).await {
+                Either::Left((failure, _)) => Err(failure),
+                Either::Right((status, _)) => Ok(status),
             }
-            Ok(self.execute(trace, call).await)
         };
         let executed = async {
             match select(pin!(executing), pin!(convey(stream, &out))).await {

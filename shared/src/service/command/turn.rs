@@ -1,6 +1,6 @@
 //! Commands in lanes. A command has a stream of its own, so its turn is taken by a call: it names the
-//! command by a ticket, and lasts for as long as the command does. So calls, commands and operations of
-//! one lane follow each other, in the order in which the caller made them.
+//! command by a ticket, and the lane, and lasts for as long as the command does. So calls, commands and
+//! operations of one lane follow each other, in the order in which the caller made them.
 
 use core::pin::pin;
 use std::collections::HashMap;
@@ -13,8 +13,12 @@ use minicbor::{Decode, Encode};
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::{REQUEST_TIMEOUT, WAITING_COMMANDS_MAX};
+use crate::node::Node;
 use crate::object::Blob;
-use crate::rpc::{Act, Agent, AgentHandle, Handling, Interface, Parcel, Request, Rpc};
+use crate::rpc::{Act, Agent, AgentHandle, CallError, Handling, Interface, Parcel, Request, Rpc};
+use crate::service::command::deadline::within;
+use crate::service::lane::{Lanes, Turn};
 
 /// The name under which turns are taken, as an agent.
 pub(super) const AGENT: &str = "peerage/command/1";
@@ -32,31 +36,57 @@ pub(super) struct Turns {
     _agent: Arc<AgentHandle>,
 }
 
-type Meetings = HashMap<(NodeId, Ticket), Meeting>;
+#[derive(Default)]
+struct Meetings {
+    all: HashMap<Key, Meeting>,
+    /// How many commands of each caller wait.
+    waiting: HashMap<NodeId, usize>,
+}
+
+type Key = (NodeId, Ticket);
 
 /// Where a command and its turn find each other: either may come first.
 #[derive(Default)]
 struct Meeting {
-    come: Signal,
-    over: Signal,
+    /// The command is here.
+    command: Signal<()>,
+    /// The call is here.
+    call: Signal<()>,
+    /// It is the command's turn.
+    turn: Signal<Turn>,
+    /// One of the two has gone.
+    over: Signal<()>,
 }
 
-struct Signal {
-    tell: Option<oneshot::Sender<()>>,
-    told: Shared<oneshot::Receiver<()>>,
+struct Signal<T> {
+    tell: Option<oneshot::Sender<T>>,
+    told: Told<T>,
 }
 
-/// One of the two; when it goes, the meeting is over.
-pub(super) struct Seat {
+type Told<T> = Shared<oneshot::Receiver<T>>;
+
+/// One of the two; when it goes, the meeting is over. The lane is free when both have gone.
+struct Seat {
     meetings: Arc<Mutex<Meetings>>,
-    key: (NodeId, Ticket),
-    come: Shared<oneshot::Receiver<()>>,
-    over: Shared<oneshot::Receiver<()>>,
+    key: Key,
+    command: Told<()>,
+    call: Told<()>,
+    turn: Told<Turn>,
+    over: Told<()>,
+}
+
+/// A command's place, which waits for its turn.
+pub(super) struct Waiting {
+    seat: Seat,
+    node: Node,
+    /// Whether it is counted among those that wait.
+    is_counted: bool,
 }
 
 /// Lets callers take turns.
 struct Desk {
-    own: NodeId,
+    node: Node,
+    lanes: Lanes,
     meetings: Arc<Mutex<Meetings>>,
 }
 
@@ -68,7 +98,8 @@ impl Turns {
     pub(super) fn new(rpc: &Rpc) -> Result<Self, Failure> {
         let meetings = Arc::<Mutex<Meetings>>::default();
         let desk = Desk {
-            own: rpc.node().id(),
+            node: rpc.node().clone(),
+            lanes: rpc.lanes().clone(),
             meetings: Arc::clone(&meetings),
         };
         let agent = rpc.agent(AGENT, desk)?;
@@ -83,31 +114,103 @@ impl Turns {
         &self.rpc
     }
 
-    /// The place of another node's command, which waits there for its turn.
-    pub(super) fn seat(&self, caller: NodeId, ticket: Ticket) -> Seat {
-        sit(&self.meetings, (caller, ticket), false)
+    /// The place of a command, which waits there for its turn.
+    ///
+    /// # Errors
+    /// `overloaded` if too many of its caller's wait.
+    pub(super) fn wait(&self, caller: NodeId, ticket: Ticket) -> Result<Waiting, Failure> {
+        {
+            let mut meetings = lock(&self.meetings);
+            let waiting = meetings.waiting.entry(caller).or_default();
+            if *waiting >= WAITING_COMMANDS_MAX {
+                let message =
+                    format!("{WAITING_COMMANDS_MAX} commands wait for their turn already");
+                return Err(Code::Overloaded.because(message));
+            }
+            *waiting += 1;
+        }
+        let seat = Seat::new(&self.meetings, (caller, ticket), |meeting| {
+            meeting.command.tell(());
+        });
+        Ok(Waiting {
+            seat,
+            node: self.rpc.node().clone(),
+            is_counted: true,
+        })
+    }
+
+    /// How many commands wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.meetings).waiting.values().sum()
+    }
+}
+
+impl Waiting {
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    /// `cancelled` if it was given up; `timed-out` if nobody takes it.
+    pub(super) async fn come(&mut self) -> Result<Turn, Failure> {
+        // If nobody can tell any more, it is over, which is looked at next.
+        let _ = within(&self.node, REQUEST_TIMEOUT, self.seat.call.clone()).await?;
+        let (over, turn) = (self.seat.over.clone(), self.seat.turn.clone());
+        let come = match select(over, turn).await {
+            Either::Right((Ok(turn), _)) => Ok(turn),
+            _ => Err(given_up()),
+        };
+        self.count_no_more();
+        come
+    }
+
+    /// Waits until the turn is given up.
+    pub(super) async fn over(&self) -> Failure {
+        // If nobody can tell any more, it is over as well.
+        let _ = self.seat.over.clone().await;
+        given_up()
+    }
+
+    fn count_no_more(&mut self) {
+        if !std::mem::replace(&mut self.is_counted, false) {
+            return;
+        }
+        let caller = self.seat.key.0;
+        let mut meetings = lock(&self.seat.meetings);
+        if let Some(waiting) = meetings.waiting.get_mut(&caller) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                meetings.waiting.remove(&caller);
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.count_no_more();
     }
 }
 
 impl Seat {
-    /// Waits for the turn.
-    ///
-    /// # Errors
-    /// `cancelled` if it was given up.
-    pub(super) async fn come(&self) -> Result<(), Failure> {
-        match select(pin!(self.come.clone()), pin!(self.over.clone())).await {
-            Either::Left((Ok(()), _)) => Ok(()),
-            _ => Err(Code::Cancelled.because("its place in the lane was given up")),
+    fn new(meetings: &Arc<Mutex<Meetings>>, key: Key, here: impl FnOnce(&mut Meeting)) -> Self {
+        let mut locked = lock(meetings);
+        let meeting = locked.all.entry(key).or_default();
+        here(meeting);
+        Self {
+            meetings: Arc::clone(meetings),
+            key,
+            command: meeting.command.told.clone(),
+            call: meeting.call.told.clone(),
+            turn: meeting.turn.told.clone(),
+            over: meeting.over.told.clone(),
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let meeting = lock(&self.meetings).remove(&self.key);
-        if let Some(tell) = meeting.and_then(|mut meeting| meeting.over.tell.take()) {
-            // The other may have gone as well.
-            let _ = tell.send(());
+        let meeting = lock(&self.meetings).all.remove(&self.key);
+        if let Some(mut meeting) = meeting {
+            meeting.over.tell(());
         }
     }
 }
@@ -124,25 +227,45 @@ impl Agent for Desk {
     }
 
     fn handle(self: Arc<Self>, request: Request<'_>) -> Handling {
-        let caller = request.caller.unwrap_or(self.own);
+        let caller = request.caller.unwrap_or_else(|| self.node.id());
         let taken = match (request.act, request.name) {
-            (Act::Call, "turn") => read(&request.args).map(|ticket| {
-                let seat = sit(&self.meetings, (caller, ticket), true);
-                Box::pin(async move {
-                    let over = seat.over.clone();
-                    // If nobody can tell any more, it is over too.
-                    let _ = over.await;
-                    drop(seat);
-                    Ok(Parcel::default())
-                }) as Handling
-            }),
+            (Act::Call, "turn") => self.take(&request.args, caller),
             (act, name) => Err(self.interface().unknown(act, name)),
         };
         taken.unwrap_or_else(|error| Box::pin(core::future::ready(Err(error))))
     }
 }
 
-impl Default for Signal {
+impl Desk {
+    /// A place in a lane for the command of a ticket, from now on and until it is over.
+    fn take(&self, args: &Parcel, caller: NodeId) -> Result<Handling, CallError> {
+        let Blob(bytes) = args.argument_called(0, "ticket")?;
+        let lane: String = args.argument_called(1, "lane")?;
+        let wrong = |_| Code::BadMessage.because("expected a ticket of 16 bytes");
+        let ticket = bytes[..].try_into().map(Ticket).map_err(wrong)?;
+        let turn = self.lanes.enter(caller, &lane, 0)?;
+        let seat = Seat::new(&self.meetings, (caller, ticket), |meeting| {
+            meeting.call.tell(());
+        });
+        let (node, meetings) = (self.node.clone(), Arc::clone(&self.meetings));
+        Ok(Box::pin(async move {
+            // If nobody can tell any more, it is over, which is looked at next.
+            let _ = within(&node, REQUEST_TIMEOUT, seat.command.clone()).await?;
+            if let Either::Left(_) = select(seat.over.clone(), pin!(turn.come())).await {
+                return Ok(Parcel::default());
+            }
+            if let Some(meeting) = lock(&meetings).all.get_mut(&seat.key) {
+                meeting.turn.tell(turn.clone());
+            }
+            // If nobody can tell any more, it is over as well.
+            let _ = seat.over.clone().await;
+            drop((seat, turn));
+            Ok(Parcel::default())
+        }))
+    }
+}
+
+impl<T: Clone> Default for Signal<T> {
     fn default() -> Self {
         let (tell, told) = oneshot::channel();
         Self {
@@ -152,26 +275,17 @@ impl Default for Signal {
     }
 }
 
-fn sit(meetings: &Arc<Mutex<Meetings>>, key: (NodeId, Ticket), is_turn: bool) -> Seat {
-    let mut locked = lock(meetings);
-    let meeting = locked.entry(key).or_default();
-    if is_turn && let Some(tell) = meeting.come.tell.take() {
-        // Nobody may wait for it yet.
-        let _ = tell.send(());
-    }
-    Seat {
-        meetings: Arc::clone(meetings),
-        key,
-        come: meeting.come.told.clone(),
-        over: meeting.over.told.clone(),
+impl<T: Clone> Signal<T> {
+    fn tell(&mut self, what: T) {
+        if let Some(tell) = self.tell.take() {
+            // Nobody may wait for it any longer.
+            let _ = tell.send(what);
+        }
     }
 }
 
-fn read(args: &Parcel) -> Result<Ticket, crate::rpc::CallError> {
-    let Blob(bytes) = args.argument_called(0, "ticket")?;
-    let ticket = bytes[..].try_into().map(Ticket);
-    let wrong = |_| Code::BadMessage.because("expected a ticket of 16 bytes");
-    Ok(ticket.map_err(wrong)?)
+fn given_up() -> Failure {
+    Code::Cancelled.because("its place in the lane was given up")
 }
 
 fn lock(meetings: &Mutex<Meetings>) -> MutexGuard<'_, Meetings> {

@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
-use futures_util::future::{BoxFuture, Either, Shared, select};
+use futures_util::future::{BoxFuture, Either, Shared, join, select};
 use futures_util::{FutureExt, Stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,6 +54,8 @@ enum Stage {
 struct Begun {
     ending: Asking,
     progress: Subscription<()>,
+    /// The number of the last progress that came.
+    seen: u64,
 }
 
 impl Operations {
@@ -94,8 +96,13 @@ impl Operations {
                 Parcel::of(&parent)?,
             ]))
         };
+        let by_name = self.rpc().proxy(node, AGENT);
+        let by_name = match &options.lane {
+            Some(lane) => by_name.after_lane(lane.as_str()),
+            None => by_name,
+        };
         match made() {
-            Ok(args) => self.follow(node, Which::Tracked(tracker), "start", args, timeout),
+            Ok(args) => self.follow(by_name, Which::Tracked(tracker), "start", args, timeout),
             Err(error) => Operation::failed(error.into()),
         }
     }
@@ -103,7 +110,10 @@ impl Operations {
     /// Attaches to an operation of a node that was started before, from here or elsewhere.
     pub fn attach(&self, node: &str, which: Which) -> Operation {
         match Parcel::of(&(which.to_string(),)) {
-            Ok(args) => self.follow(node, which, "attach", args, None),
+            Ok(args) => {
+                let by_name = self.rpc().proxy(node, AGENT);
+                self.follow(by_name, which, "attach", args, None)
+            }
             Err(error) => Operation::failed(error.into()),
         }
     }
@@ -129,27 +139,35 @@ impl Operations {
 
     fn follow(
         &self,
-        node: &str,
+        by_name: Proxy,
         which: Which,
         method: &'static str,
         args: Parcel,
         timeout: Option<Time>,
     ) -> Operation {
         let rpc = self.rpc().clone();
-        let by_name = rpc.proxy(node, AGENT);
-        let (at, stage) = match by_name.try_found() {
-            Err(failure) => return Operation::failed(CallError::from(failure).into()),
+        let found = match by_name.can_leave() {
+            Ok(true) => by_name.try_found().map_err(CallError::from),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let (at, stage) = match found {
+            Err(error) => return Operation::failed(error.into()),
             Ok(Some(proxy)) => {
+                let proxy = proxy.at_once();
                 let begun = Begun::new(&proxy, which, method, args, timeout);
                 let at = core::future::ready(Ok(proxy)).boxed().shared();
                 (at, Stage::Begun(begun))
             }
             Ok(None) => {
-                let departure = rpc.departure(node);
+                let departure = match by_name.departure() {
+                    Ok(departure) => departure,
+                    Err(failure) => return Operation::failed(failure.into()),
+                };
                 let (tell, told) = oneshot::channel();
                 let at = async move {
-                    departure.come().await;
-                    let found = by_name.found().await;
+                    let (found, ()) = join(by_name.found(), departure.come()).await;
+                    let found = found.map(Proxy::at_once);
                     let begun = |proxy: &Proxy| Begun::new(proxy, which, method, args, timeout);
                     let begun = found.as_ref().map(begun).map_err(CallError::clone);
                     drop(departure);
@@ -211,19 +229,25 @@ impl Operation {
                     if let Poll::Ready(Some(Ok(parcel))) = begun.progress.poll_parcel(cx) {
                         match Progress::read(parcel) {
                             Ok(progress) if progress.says_something() => {
+                                begun.seen = progress.number;
                                 return Poll::Ready(Some(progress));
                             }
                             // What means nothing is no progress.
                             Ok(_) | Err(_) => continue,
                         }
                     }
-                    let ending = ready!(begun.ending.poll_unpin(cx));
+                    let (ending, seen) = (ready!(begun.ending.poll_unpin(cx)), begun.seen);
                     let read = |parcel| Ending::read(parcel).map_err(CallError::from);
-                    let result = match ending.and_then(read) {
-                        Ok(ending) => ending.into_result(),
-                        Err(error) => Err(error.into()),
-                    };
-                    self.end(result);
+                    match ending.and_then(read) {
+                        Ok((ending, last)) => {
+                            self.end(ending.into_result());
+                            // Who was too slow for it sees it with the end.
+                            if last.number > seen && last.says_something() {
+                                return Poll::Ready(Some(last));
+                            }
+                        }
+                        Err(error) => self.end(Err(error.into())),
+                    }
                 }
                 Stage::Over(_) => return Poll::Ready(None),
             }
@@ -255,13 +279,26 @@ impl Operation {
         };
         let stop = (self.which.to_string(), kind.as_str(), reason.to_owned());
         let at = self.at.clone();
-        if let Some(Ok(proxy)) = at.clone().now_or_never() {
-            return proxy.call::<()>("stop", &stop).detach();
-        }
+        let first = match at.clone().now_or_never() {
+            Some(Ok(proxy)) => Some(proxy.call::<()>("stop", &stop)),
+            _ => None,
+        };
+        let node = rpc.node().clone();
         rpc.spawn(async move {
-            if let Ok(proxy) = at.await {
-                // It may be over.
-                let _ = proxy.call::<()>("stop", &stop).await;
+            let Ok(proxy) = at.await else {
+                return;
+            };
+            let mut asked = match first {
+                Some(asked) => asked.await,
+                None => proxy.call("stop", &stop).await,
+            };
+            // It may be over; but that others ask for much must not keep it from being stopped.
+            for _ in 0..STOP_TRIES {
+                if !is_overloaded(&asked) {
+                    return;
+                }
+                node.sleep(STOP_RETRY).await;
+                asked = proxy.call("stop", &stop).await;
             }
         });
     }
@@ -298,6 +335,15 @@ impl Operation {
             let _ = tie.send(());
         }
     }
+}
+
+/// How long until a stop is asked for again that was refused for want of room, and how often.
+const STOP_RETRY: Time = Time::from_millis(100);
+const STOP_TRIES: usize = 600;
+
+fn is_overloaded(asked: &Result<(), CallError>) -> bool {
+    let code = asked.as_ref().err().and_then(CallError::code);
+    code == Some(Code::Overloaded)
 }
 
 impl Future for Operation {
@@ -342,6 +388,10 @@ impl Begun {
             None => ending,
         };
         let progress = proxy.watch(&which.to_string());
-        Self { ending, progress }
+        Self {
+            ending,
+            progress,
+            seen: 0,
+        }
     }
 }

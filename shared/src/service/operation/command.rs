@@ -40,8 +40,13 @@ async fn start(own: &Operations, call: &Call, name: &str, value: Option<String>)
         Some(target) => target.to_string(),
         None => own.rpc().node().id().to_string(),
     };
+    let options = Options {
+        lane: call.lane.as_deref().map(String::from),
+        timeout: call.timeout,
+        tracker: None,
+    };
     let started = match read(value) {
-        Ok(value) => own.start_with(&target, name, value, Options::default()),
+        Ok(value) => own.start_with(&target, name, value, options),
         Err(unsuccessful) => return call.end(Status::USAGE, unsuccessful.to_string()),
     };
     // Who interrupts the command wants the operation no more.

@@ -82,7 +82,7 @@ impl Work {
                     let fraction = done + weight * part.fraction();
                     let remaining = part.remaining().filter(|_| unknown == 0);
                     let progress = Progress {
-                        remaining: remaining.map(|remaining| remaining + later),
+                        remaining: remaining.map(|left| left.saturating_add(later)),
                         ..Progress::of(fraction)
                     };
                     self.progress(progress.with_note(note));

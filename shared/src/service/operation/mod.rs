@@ -15,8 +15,8 @@
 //! property `which`                                      its progress: who is slow sees the latest
 //!
 //! which      the tracker in hexadecimal; or `#` and the number that `list` tells, to watch only
-//! ending     [0 success | 1 fail | 2 cancel | 3 abort, reason, value or data]
-//! progress   [fraction, remaining milliseconds, note, data]
+//! ending     [0 success | 1 fail | 2 cancel | 3 abort, reason, value or data, the last progress]
+//! progress   [fraction, remaining milliseconds, note, data, how many there were]
 //! ```
 
 mod client;
@@ -43,9 +43,10 @@ pub use wire::{Ending, Info, Progress, Stop, StopKind, Tracker, Unsuccessful, Wh
 pub use work::Work;
 
 use crate::error::Failure;
+use crate::id::NodeId;
 use crate::rpc::{AgentHandle, Emitter, Parcel, Rpc};
 use record::Record;
-use server::Service;
+use server::{Ended, Load, Service};
 
 /// The service's name, as an agent.
 pub const AGENT: &str = "peerage/operation/1";
@@ -68,9 +69,12 @@ struct State {
     records: BTreeMap<u64, Arc<Record>>,
     trackers: HashMap<Tracker, u64>,
     last_id: u64,
-    /// Those that have ended, the oldest first, with the bytes of their results.
-    ended: VecDeque<(u64, usize)>,
+    /// Those that have ended, the oldest first.
+    ended: VecDeque<Ended>,
+    /// Bytes of their results.
     ended_bytes: usize,
+    /// What each caller has here.
+    loads: HashMap<NodeId, Load>,
     /// Whether somebody sees to it that they are forgotten.
     is_sweeping: bool,
 }
@@ -107,7 +111,7 @@ impl Operations {
     }
 
     /// Offers an operation to everyone under this name, instead of the one that has it. Everyone may see
-    /// that it runs, and how far it is.
+    /// that it runs, how far it is and how it ends; not what it brings.
     pub fn offer<F, R, T>(&self, name: &str, run: F)
     where
         F: Fn(Work) -> R + Send + Sync + 'static,

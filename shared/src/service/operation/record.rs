@@ -20,6 +20,8 @@ pub(super) struct Record {
     /// Of which it is a part.
     pub(super) parent: Option<String>,
     pub(super) is_public: bool,
+    /// How much what it was started with takes.
+    pub(super) weight: usize,
     pub(super) began: Time,
     /// When it is stopped.
     pub(super) deadline: Option<Time>,
@@ -34,7 +36,7 @@ pub(super) struct Record {
 struct Live {
     is_running: bool,
     progress: Progress,
-    turn: Option<Arc<Turn>>,
+    turn: Option<Turn>,
     ended: Option<Time>,
 }
 
@@ -46,9 +48,8 @@ impl Record {
         (caller, parent): (NodeId, Option<String>),
         is_public: bool,
         (began, timeout): (Time, Option<Time>),
-        turn: Option<Turn>,
+        (turn, weight): (Option<Turn>, usize),
     ) -> Self {
-        let turn = turn.map(Arc::new);
         Self {
             id,
             tracker,
@@ -56,6 +57,7 @@ impl Record {
             caller,
             parent,
             is_public,
+            weight,
             began,
             deadline: timeout.map(|timeout| began.saturating_add(timeout)),
             stop: Once::default(),
@@ -68,7 +70,7 @@ impl Record {
     }
 
     /// Its turn, until it has let the next of its lane begin.
-    pub(super) fn turn(&self) -> Option<Arc<Turn>> {
+    pub(super) fn turn(&self) -> Option<Turn> {
         self.lock().turn.clone()
     }
 
@@ -87,9 +89,16 @@ impl Record {
     }
 
     /// Notes how far it is.
-    pub(super) fn set_progress(&self, progress: Progress) {
-        let before = std::mem::replace(&mut self.lock().progress, progress);
+    pub(super) fn set_progress(&self, progress: Progress) -> Progress {
+        let (before, progress) = {
+            let mut live = self.lock();
+            let number = live.progress.number + 1;
+            let progress = Progress { number, ..progress };
+            let before = std::mem::replace(&mut live.progress, progress.clone());
+            (before, progress)
+        };
         drop(before);
+        progress
     }
 
     /// Notes when it ended.
@@ -115,6 +124,7 @@ impl Record {
             name: self.name.to_string(),
             state: state.to_owned(),
             caller: self.caller.to_string(),
+            is_public: self.is_public,
             parent: self.parent.clone(),
             tracker: (self.caller == to).then(|| self.tracker.to_string()),
             fraction: live.progress.fraction,

@@ -18,7 +18,8 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
     DEADLINE_MAX, ENDED_OPERATION_KEPT, ENDED_OPERATIONS_BYTES_MAX, ENDED_OPERATIONS_MAX,
-    OBJECT_NAME_BYTES_MAX, OPERATIONS_MAX, OPERATIONS_OF_CALLER_MAX, STOP_GRACE,
+    ENDED_OPERATIONS_OF_CALLER_BYTES_MAX, ENDED_OPERATIONS_OF_CALLER_MAX, OBJECT_NAME_BYTES_MAX,
+    OPERATIONS_MAX, OPERATIONS_OF_CALLER_BYTES_MAX, OPERATIONS_OF_CALLER_MAX, STOP_GRACE,
 };
 use crate::log::event;
 use crate::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request};
@@ -42,10 +43,16 @@ impl Service {
         let caller = caller.unwrap_or_else(|| operations.rpc().node().id());
         let (name, args) = (request.name, request.args);
         let value = match (request.act, name) {
-            (Act::Call, "start") => return Ok(ending_of(&*operations.begin(args, caller)?)),
+            (Act::Call, "start") => {
+                let record = operations.begin(args, caller)?;
+                let part = record.parent.is_some().then(|| Part(Arc::clone(&record)));
+                return Ok(ending_of(&record, true, part));
+            }
             (Act::Call, "attach") => {
                 let which: String = args.argument_called(0, "which")?;
-                return Ok(ending_of(&*operations.find(&which, caller)?));
+                let record = operations.find(&which, caller)?;
+                let is_told = !which.starts_with('#') || operations.may_stop(&record, caller);
+                return Ok(ending_of(&record, is_told, None));
             }
             (Act::Call, "stop") => {
                 operations.stop(&args, caller)?;
@@ -79,12 +86,57 @@ impl Agent for Service {
     }
 }
 
-fn ending_of(record: &Record) -> Handling {
-    let ended = record.ended.wait();
+/// What is told of an operation once it has ended: to who only watches it, not what it brought.
+fn ending_of(record: &Arc<Record>, is_told: bool, part: Option<Part>) -> Handling {
+    let record = Arc::clone(record);
     Box::pin(async move {
         let gone = || Code::Left.because("this node runs no operations any more");
-        Ok(ended.await.ok_or_else(gone)?.to_parcel()?)
+        let ending = record.ended.wait().await.ok_or_else(gone)?;
+        let ending = if is_told {
+            ending
+        } else {
+            ending.without_value()
+        };
+        drop(part);
+        Ok(ending.to_parcel(&record.progress())?)
     })
+}
+
+/// A part of an operation elsewhere: it ends with the call by which it was started.
+struct Part(Arc<Record>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After its end it is too late for that.
+        self.0
+            .stop
+            .set(StopKind::Abort.because("what it is a part of is gone"));
+    }
+}
+
+/// What the operations of one caller are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Load {
+    running: usize,
+    running_bytes: usize,
+    ended: usize,
+    ended_bytes: usize,
+}
+
+impl Load {
+    /// Whether more have ended than are kept.
+    fn is_full(&self) -> bool {
+        self.ended > ENDED_OPERATIONS_OF_CALLER_MAX
+            || self.ended_bytes > ENDED_OPERATIONS_OF_CALLER_BYTES_MAX
+    }
+}
+
+/// One that has ended.
+pub(super) struct Ended {
+    id: u64,
+    caller: NodeId,
+    /// What its result takes.
+    bytes: usize,
 }
 
 impl Operations {
@@ -93,12 +145,14 @@ impl Operations {
         let tracker: Tracker = tracker.read::<String>()?.parse()?;
         let name: String = name.read()?;
         let lane: Option<String> = lane.read()?;
-        let timeout = timeout.read::<Option<f64>>()?.and_then(of_millis);
+        let timeout = timeout.read::<Option<f64>>()?;
+        let no_time = || Code::BadMessage.because("expected a timeout in milliseconds");
+        let timeout = timeout.map(|millis| of_millis(millis).ok_or_else(no_time));
+        let timeout = timeout.transpose()?;
         let timeout = timeout.map(|timeout| timeout.min(DEADLINE_MAX));
         let parent: Option<String> = parent.read()?;
-        for text in [lane.as_ref(), parent.as_ref()].into_iter().flatten() {
-            check_length(text)?;
-        }
+        parent.as_deref().map_or(Ok(()), check_length)?;
+        let weight = args.value().weight();
         let now = self.rpc().node().now();
         let mut state = self.lock();
         if let Some(known) = state.known(tracker, &name, caller)? {
@@ -108,17 +162,21 @@ impl Operations {
             || Code::UnknownMethod.because(format!("there is no operation `{name}` there"));
         let (name, offer) = state.offers.get_key_value(&*name).ok_or_else(unknown)?;
         let (name, offer) = (Arc::clone(name), offer.clone());
-        state.check_room(caller)?;
+        state.check_room(caller, weight)?;
+        let turn = lane.map(|lane| self.rpc().lanes().enter(caller, &lane, weight));
+        let turn = turn.transpose()?;
         state.last_id += 1;
-        let turn = lane.map(|lane| self.rpc().lanes().enter(caller, &lane));
         let record = Arc::new(Record::new(
             state.last_id,
             (tracker, name),
             (caller, parent),
             offer.is_public,
             (now, timeout),
-            turn,
+            (turn, weight),
         ));
+        let load = state.loads.entry(caller).or_default();
+        load.running += 1;
+        load.running_bytes += weight;
         state.trackers.insert(tracker, record.id);
         state.records.insert(record.id, Arc::clone(&record));
         drop(state);
@@ -176,6 +234,8 @@ impl Operations {
             Either::Right((stop, _)) => Err(stopped(stop)),
         };
         match (record.stop.get(), result) {
+            // What failed in its own words tells more than that it was told to stop.
+            (Some(_), Err(failed @ Unsuccessful::Fail { .. })) => failed.into_ending(),
             (Some(stop), _) => Ending::Stopped(stop),
             (None, Ok(value)) => Ending::Success(value),
             (None, Err(unsuccessful)) => unsuccessful.into_ending(),
@@ -206,19 +266,20 @@ impl Operations {
             end = ending.as_str(),
             "an operation has ended"
         );
-        let bytes = match &ending {
-            Ending::Success(value) | Ending::Fail { data: value, .. } => value.value().weight(),
-            Ending::Stopped(_) => 0,
-        };
+        let told = record.progress().data.value().weight();
+        let bytes = told
+            + match &ending {
+                Ending::Success(value) | Ending::Fail { data: value, .. } => value.value().weight(),
+                Ending::Stopped(_) => 0,
+            };
         record.end(now);
         record.ended.set(ending);
         record.leave_lane();
         let (forgotten, sweeps) = {
             let mut state = self.lock();
-            state.ended.push_back((record.id, bytes));
-            state.ended_bytes = state.ended_bytes.saturating_add(bytes);
+            state.note_end(record, bytes);
             let sweeps = !std::mem::replace(&mut state.is_sweeping, true);
-            (state.forget_old(now), sweeps)
+            (state.forget_old(now, Some(record.caller)), sweeps)
         };
         drop(forgotten);
         if sweeps {
@@ -244,8 +305,7 @@ impl Operations {
         let kind: String = args.argument_called(1, "kind")?;
         let reason: Option<String> = args.argument_called(2, "reason")?;
         let record = self.find(&which, caller)?;
-        let is_allowed = record.caller == caller || caller == self.rpc().node().id();
-        if which.starts_with('#') && !is_allowed {
+        if which.starts_with('#') && !self.may_stop(&record, caller) {
             let message = "only who started an operation, or knows its tracker, can stop it";
             return Err(Code::Unauthorised.because(message).into());
         }
@@ -253,6 +313,11 @@ impl Operations {
         let reason = reason.unwrap_or_default();
         record.stop.set(kind.because(reason));
         Ok(())
+    }
+
+    /// Whether an operation is this node's to stop without its tracker.
+    fn may_stop(&self, record: &Record, caller: NodeId) -> bool {
+        record.caller == caller || caller == self.rpc().node().id()
     }
 
     pub(super) fn list_for(&self, caller: NodeId) -> Vec<Info> {
@@ -281,8 +346,9 @@ impl Operations {
             return;
         }
         let emitter = self.lock().emitter.clone();
-        let progress = progress.checked();
-        if let (Some(emitter), Ok(parcel)) = (emitter, progress.to_parcel()) {
+        // Who begins to watch now reads it; who watched is told.
+        let parcel = record.set_progress(progress.checked()).to_parcel();
+        if let (Some(emitter), Ok(parcel)) = (emitter, parcel) {
             for which in [Which::Tracked(record.tracker), Which::Numbered(record.id)] {
                 let which = which.to_string();
                 if emitter.is_heard(Act::Watch, &which) {
@@ -290,7 +356,6 @@ impl Operations {
                 }
             }
         }
-        record.set_progress(progress);
     }
 }
 
@@ -315,50 +380,76 @@ impl State {
         self.records.get(self.trackers.get(&tracker)?)
     }
 
-    fn check_room(&self, caller: NodeId) -> Result<(), Failure> {
-        let running = self.records.len() - self.ended.len();
-        // To count those of a caller matters only when there could be too many.
-        let of_caller = match running {
-            few if few < OPERATIONS_OF_CALLER_MAX => few,
-            _ => self.running_of(caller),
-        };
-        if running >= OPERATIONS_MAX || of_caller >= OPERATIONS_OF_CALLER_MAX {
+    fn check_room(&self, caller: NodeId, weight: usize) -> Result<(), Failure> {
+        let load = self.loads.get(&caller).copied().unwrap_or_default();
+        let (most, bytes) = (OPERATIONS_OF_CALLER_MAX, OPERATIONS_OF_CALLER_BYTES_MAX);
+        let is_heavy = load.running > 0 && load.running_bytes + weight > bytes;
+        if self.records.len() - self.ended.len() >= OPERATIONS_MAX
+            || load.running >= most
+            || is_heavy
+        {
             let message = format!(
-                "expected at most {OPERATIONS_MAX} operations, and {OPERATIONS_OF_CALLER_MAX} of one caller, at once"
+                "expected at most {OPERATIONS_MAX} operations at once, {most} of one caller, with {bytes} bytes"
             );
             return Err(Code::Overloaded.because(message));
         }
         Ok(())
     }
 
-    fn running_of(&self, caller: NodeId) -> usize {
-        let records = self.records.values();
-        let own = records.filter(|record| record.caller == caller && record.ended_at().is_none());
-        own.count()
+    /// An operation has ended, and its result takes so much.
+    fn note_end(&mut self, record: &Record, bytes: usize) {
+        let load = self.loads.entry(record.caller).or_default();
+        load.running -= 1;
+        load.running_bytes -= record.weight;
+        load.ended += 1;
+        load.ended_bytes += bytes;
+        self.ended_bytes += bytes;
+        let ended = Ended {
+            id: record.id,
+            caller: record.caller,
+            bytes,
+        };
+        self.ended.push_back(ended);
     }
 
     /// Forgets what ended long ago, and what is too much; it is to be dropped once the lock is free.
-    fn forget_old(&mut self, now: Time) -> Vec<Arc<Record>> {
+    fn forget_old(&mut self, now: Time, caller: Option<NodeId>) -> Vec<Arc<Record>> {
         let mut forgotten = Vec::new();
-        while let Some((id, bytes)) = self.ended.front().copied() {
-            let is_old = |record: &Arc<Record>| {
-                let ended = record.ended_at().unwrap_or_default();
-                now.saturating_sub(ended) >= ENDED_OPERATION_KEPT
-            };
-            let is_over = self.records.get(&id).is_none_or(is_old)
+        while let Some(caller) = caller
+            && self.loads.get(&caller).is_some_and(Load::is_full)
+            && let Some(at) = self.ended.iter().position(|ended| ended.caller == caller)
+        {
+            forgotten.extend(self.forget(at));
+        }
+        while let Some(oldest) = self.ended.front() {
+            let record = self.records.get(&oldest.id);
+            let age = record.and_then(|record| record.ended_at());
+            let age = age.map(|ended| now.saturating_sub(ended));
+            let is_over = age.is_none_or(|age| age >= ENDED_OPERATION_KEPT)
                 || self.ended.len() > ENDED_OPERATIONS_MAX
                 || self.ended_bytes > ENDED_OPERATIONS_BYTES_MAX;
             if !is_over {
                 break;
             }
-            self.ended.pop_front();
-            self.ended_bytes -= bytes;
-            if let Some(record) = self.records.remove(&id) {
-                self.trackers.remove(&record.tracker);
-                forgotten.push(record);
-            }
+            forgotten.extend(self.forget(0));
         }
         forgotten
+    }
+
+    /// Forgets one of those that have ended, by its place among them.
+    fn forget(&mut self, at: usize) -> Option<Arc<Record>> {
+        let ended = self.ended.remove(at)?;
+        self.ended_bytes -= ended.bytes;
+        if let Some(load) = self.loads.get_mut(&ended.caller) {
+            load.ended -= 1;
+            load.ended_bytes -= ended.bytes;
+            if load.ended + load.running == 0 {
+                self.loads.remove(&ended.caller);
+            }
+        }
+        let record = self.records.remove(&ended.id)?;
+        self.trackers.remove(&record.tracker);
+        Some(record)
     }
 }
 
@@ -373,7 +464,7 @@ async fn sweep(operations: Weak<Shared>, node: crate::node::Node) {
             return;
         };
         let mut state = operations.lock();
-        let forgotten = state.forget_old(node.now());
+        let forgotten = state.forget_old(node.now(), None);
         state.is_sweeping = !state.ended.is_empty();
         let goes_on = state.is_sweeping;
         drop(state);

@@ -37,6 +37,8 @@ pub struct Progress {
     pub note: Option<String>,
     /// Anything else.
     pub data: Parcel,
+    /// How many there were, this one included: its node counts.
+    pub(super) number: u64,
 }
 
 /// How an operation ended.
@@ -104,6 +106,8 @@ pub struct Info {
     pub state: String,
     /// The id of the node that started it.
     pub caller: String,
+    /// Whether everybody may know of it.
+    pub is_public: bool,
     /// Of which operation it is a part: its node's short id and its number there.
     pub parent: Option<String>,
     /// Its tracker, for who started it.
@@ -156,6 +160,7 @@ impl Progress {
         let number = self.fraction.filter(|fraction| !fraction.is_nan());
         self.fraction = number.map(|fraction| fraction.clamp(0.0, 1.0));
         self.note = self.note.map(cut);
+        self.remaining = self.remaining.map(|remaining| remaining.min(REMAINING_MAX));
         self
     }
 
@@ -166,16 +171,18 @@ impl Progress {
             Parcel::of(&remaining)?,
             Parcel::of(&self.note)?,
             self.data.clone(),
+            Parcel::of(&self.number)?,
         ]))
     }
 
     pub(super) fn read(parcel: Parcel) -> Result<Self, ObjectError> {
-        let [fraction, remaining, note, data] = parcel.into_parts();
+        let [fraction, remaining, note, data, number] = parcel.into_parts();
         let progress = Self {
             fraction: fraction.read()?,
             remaining: remaining.read::<Option<f64>>()?.and_then(of_millis),
             note: note.read()?,
             data,
+            number: number.read::<Option<u64>>()?.unwrap_or_default(),
         };
         Ok(progress.checked())
     }
@@ -200,6 +207,16 @@ impl Ending {
         }
     }
 
+    /// The same, without what it brought.
+    pub(super) fn without_value(self) -> Self {
+        let data = Parcel::default();
+        match self {
+            Self::Success(_) => Self::Success(data),
+            Self::Fail { reason, .. } => Self::Fail { reason, data },
+            stopped @ Self::Stopped(_) => stopped,
+        }
+    }
+
     /// What it brought.
     ///
     /// # Errors
@@ -212,7 +229,7 @@ impl Ending {
         }
     }
 
-    pub(super) fn to_parcel(&self) -> Result<Parcel, ObjectError> {
+    pub(super) fn to_parcel(&self, progress: &Progress) -> Result<Parcel, ObjectError> {
         let nothing = Parcel::default();
         let (number, payload) = match self {
             Self::Success(value) => (0, value),
@@ -226,11 +243,20 @@ impl Ending {
             Parcel::of(&number)?,
             Parcel::of(&self.reason())?,
             payload.clone(),
+            progress.to_parcel()?,
         ]))
     }
 
-    pub(super) fn read(parcel: Parcel) -> Result<Self, ObjectError> {
-        let [number, reason, payload] = parcel.into_parts();
+    /// An ending, and what was told last before it.
+    pub(super) fn read(parcel: Parcel) -> Result<(Self, Progress), ObjectError> {
+        let [number, reason, payload, progress] = parcel.into_parts();
+        Ok((
+            Self::of(number, reason, payload)?,
+            Progress::read(progress)?,
+        ))
+    }
+
+    fn of(number: Parcel, reason: Parcel, payload: Parcel) -> Result<Self, ObjectError> {
         let reason = cut(reason.read::<Option<String>>()?.unwrap_or_default());
         Ok(match number.read::<u8>()? {
             0 => Self::Success(payload),
@@ -393,6 +419,9 @@ impl FromStr for Which {
         number.parse().map(Self::Numbered).map_err(wrong)
     }
 }
+
+/// The longest that is told to remain.
+const REMAINING_MAX: Time = Time::from_secs(100 * 365 * 24 * 3600);
 
 pub(super) fn millis(time: Time) -> f64 {
     time.as_secs_f64() * 1000.0

@@ -14,6 +14,7 @@ use super::{Rpc, wire};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::object::{Handle, ObjectError};
+use crate::service::lane::Turn;
 
 /// What is done for a request.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Parcel, CallError>> + Send>>;
@@ -44,6 +45,9 @@ pub struct Request<'a> {
     pub args: Parcel,
     /// Who asks; `None` if it is this node itself.
     pub caller: Option<NodeId>,
+    /// Its place in a lane: the next begins when the request has ended and every clone of this is dropped,
+    /// or when this [lets it](Turn::let_next).
+    pub turn: Option<Turn>,
 }
 
 pub use wire::Act;

@@ -173,14 +173,18 @@ impl Rpc {
         &self.0.lanes
     }
 
-    /// A turn to be sent to the node of a name, of which it is not known yet whose it is.
-    pub(crate) fn departure(&self, name: &str) -> Turn {
-        self.0.departures.enter(self.node().id(), name)
+    /// A turn to be sent, for what must not be overtaken while it is not known yet whose a name is: what is
+    /// asked of the same name, or in the same lane.
+    ///
+    /// # Errors
+    /// `overloaded` if too much waits already.
+    pub(crate) fn departure(&self, queue: &str) -> Result<Turn, Failure> {
+        self.0.departures.enter(self.node().id(), queue, 0)
     }
 
-    /// Whether anything waits to know whom it shall be sent to.
-    pub(crate) fn is_departing(&self) -> bool {
-        !self.0.departures.is_empty()
+    /// Whether anything in this queue waits to know whom it shall be sent to.
+    pub(crate) fn is_departing(&self, queue: &str) -> bool {
+        self.0.departures.is_taken(self.node().id(), queue)
     }
 
     /// Lets something go on for as long as this node serves.

@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::join;
 use serde::Serialize;
 
 use super::agent::{Act, Interface};
@@ -19,6 +20,7 @@ use super::{Rpc, check_name};
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::service::lane::Turn;
 
 /// A way to use an object, wherever it is.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Proxy {
     whom: Whom,
     timeout: Option<Time>,
     lane: Option<Arc<str>>,
+    /// The lane after whose calls it is sent, though it is in none itself.
+    queue: Option<Arc<str>>,
 }
 
 /// Which object is used.
@@ -81,6 +85,7 @@ impl Rpc {
             whom,
             timeout: None,
             lane: None,
+            queue: None,
         }
     }
 }
@@ -92,6 +97,7 @@ impl Proxy {
             whom: Whom::Object(reference),
             timeout: None,
             lane: None,
+            queue: None,
         }
     }
 
@@ -101,6 +107,7 @@ impl Proxy {
             whom: Whom::Result(result),
             timeout: None,
             lane: None,
+            queue: None,
         }
     }
 
@@ -121,6 +128,36 @@ impl Proxy {
             lane: Some(lane.into()),
             ..self
         }
+    }
+
+    /// The same, where each call leaves after what was asked in this lane before, though it is in none.
+    #[must_use]
+    pub(crate) fn after_lane(self, lane: impl Into<Arc<str>>) -> Self {
+        Self {
+            queue: Some(lane.into()),
+            ..self
+        }
+    }
+
+    /// The same, which leaves at once whatever waits.
+    pub(crate) fn at_once(self) -> Self {
+        Self {
+            queue: None,
+            ..self
+        }
+    }
+
+    /// Whether it can be sent at once, before nothing that is to be sent earlier.
+    pub(crate) fn can_leave(&self) -> Result<bool, CallError> {
+        let is_free = self
+            .queue()
+            .is_none_or(|queue| !self.rpc.is_departing(queue));
+        Ok(is_free && self.is_found()?)
+    }
+
+    /// By what queue it leaves.
+    pub(crate) fn departure(&self) -> Result<Turn, Failure> {
+        self.rpc.departure(self.queue().unwrap_or_default())
     }
 
     /// The same, where the agent must be of this version.
@@ -228,40 +265,56 @@ impl Proxy {
     }
 
     fn begin(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
-        let rpc = &self.rpc;
-        let wish = Wish {
-            act,
-            name,
-            lane: self.lane.as_deref(),
-        };
         if matches!(act, Act::Hold | Act::Watch | Act::Subscribe) {
             let message =
                 "expected a call, a property or a description; `listen` begins a subscription";
             return Err(Code::BadMessage.because(message).into());
         }
+        if let Some(queue) = self.queue()
+            && (self.rpc.is_departing(queue) || !self.is_found()?)
+        {
+            return self.depart(queue, act, name, args);
+        }
+        self.begin_now(act, name, args)
+    }
+
+    /// Sends it once it is known to whom, and after what was asked before it of the same name, or in the same
+    /// lane, has left.
+    fn depart(
+        &self,
+        queue: &str,
+        act: Act,
+        name: &str,
+        args: Parcel,
+    ) -> Result<Pending, CallError> {
+        let (this, name) = (self.clone(), name.to_owned());
+        let departure = self.rpc.departure(queue)?;
+        let later = async move {
+            let (found, ()) = join(this.found(), departure.come()).await;
+            let found = found?;
+            let asked = found.begin_now(act, &name, args);
+            drop(departure);
+            asked?.await
+        };
+        Ok(self.rpc.start(Box::pin(later)))
+    }
+
+    fn begin_now(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
+        let rpc = &self.rpc;
+        let lane = self.lane.as_deref();
+        let wish = Wish { act, name, lane };
         match &self.whom {
             Whom::Agent {
                 node,
                 name: agent,
                 version,
-            } => match self.peer_of(node)? {
-                Some(peer) if peer == rpc.node().id() => {
+            } => match self.peer_of(node)?.ok_or_else(unknown_name)? {
+                own if own == rpc.node().id() => {
                     rpc.ask_object(&rpc.named(agent, *version)?, wish, args)
                 }
-                Some(peer) => {
+                peer => {
                     let target = Target::Agent(agent, *version);
                     rpc.send_to(peer, target, wish, &args)
-                }
-                None => {
-                    let (this, name) = (self.clone(), name.to_owned());
-                    let departure = rpc.departure(node.text());
-                    let later = async move {
-                        departure.come().await;
-                        let asking = this.found().await?.ask(act, &name, args);
-                        drop(departure);
-                        asking.await
-                    };
-                    Ok(rpc.start(Box::pin(later)))
                 }
             },
             Whom::Object(reference) => rpc.ask_object(reference, wish, args),
@@ -277,8 +330,7 @@ impl Proxy {
                         rpc.send_through(key, Target::Answer(id), wish, &args)
                     }
                     (None, None) => {
-                        let coming = coming.result.clone();
-                        let found = Found::Pending(coming.boxed());
+                        let found = Found::Pending(coming.result.clone().boxed());
                         Ok(rpc.start(rpc.see_to(found, wish, args, None)?))
                     }
                 }
@@ -286,12 +338,39 @@ impl Proxy {
         }
     }
 
+    /// In what order it is sent, where that cannot be at once.
+    fn queue(&self) -> Option<&str> {
+        match (&self.lane, &self.queue, &self.whom) {
+            (Some(lane), _, _) | (None, Some(lane), _) => Some(lane),
+            (
+                _,
+                _,
+                Whom::Agent {
+                    node: Address::Text(text),
+                    ..
+                },
+            ) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is known to whom it is sent.
+    fn is_found(&self) -> Result<bool, CallError> {
+        Ok(match &self.whom {
+            Whom::Agent { node, .. } => self.peer_of(node)?.is_some(),
+            Whom::Object(_) => true,
+            // What is asked of a result that comes from nowhere yet, in a lane, is of a lane there.
+            Whom::Result(coming) => {
+                let asked = coming.call.as_ref().map_err(CallError::clone)?.asked();
+                asked.is_some() || coming.result.peek().is_some()
+            }
+        })
+    }
+
     /// Who has the agent, if that is known without asking.
     fn peer_of(&self, node: &Address) -> Result<Option<NodeId>, Failure> {
         match node {
             Address::Id(id) | Address::Found(id, _) => Ok(Some(*id)),
-            // What was asked of a name before this, and waits to know whose it is, goes first.
-            Address::Text(_) if self.rpc.is_departing() => Ok(None),
             Address::Text(text) => self.resolve(text).now_or_never().transpose(),
         }
     }
@@ -316,6 +395,12 @@ impl Proxy {
                 node: Address::Text(text),
                 ..
             } => self.resolve(text).await?,
+            Whom::Result(coming) => {
+                let come = coming.result.clone().await?;
+                let reference = come.as_reference().ok_or_else(no_object)?.clone();
+                let whom = Whom::Object(reference);
+                return Ok(Self { whom, ..self });
+            }
             _ => return Ok(self),
         };
         // Its deadline runs already.
@@ -391,14 +476,9 @@ impl PartialEq for Proxy {
     }
 }
 
-impl Address {
-    /// As it was written.
-    fn text(&self) -> &str {
-        match self {
-            Self::Id(_) => "",
-            Self::Text(text) | Self::Found(_, text) => text,
-        }
-    }
+/// What cannot be: that a name is known was found out before.
+fn unknown_name() -> Failure {
+    Code::UnknownName.because("nobody has this name any longer")
 }
 
 impl Coming {

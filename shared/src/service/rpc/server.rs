@@ -26,6 +26,7 @@ use crate::id::NodeId;
 use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX, REQUESTS_MAX};
 use crate::log::event;
 use crate::object::{self, Handle, Pointer};
+use crate::service::lane::Turn;
 use crate::wire::DecodeError;
 
 /// What a request is for.
@@ -191,16 +192,17 @@ impl Rpc {
         caller: Option<NodeId>,
     ) -> Result<Handling, CallError> {
         let Some(lane) = wish.lane else {
-            return self.see_to_now(found, wish, args, caller);
+            return self.see_to_now(found, wish, args, (caller, None));
         };
-        check_name(lane)?;
         let whose = caller.unwrap_or_else(|| self.node().id());
-        let turn = self.lanes().enter(whose, lane);
+        let weight = args.value().weight();
+        let turn = self.lanes().enter(whose, lane, weight)?;
         let (this, act, name) = (self.clone(), wish.act, wish.name.to_owned());
         Ok(Box::pin(async move {
             turn.come().await;
             let wish = Wish::plain(act, &name);
-            let result = this.see_to_now(found, wish, args, caller)?.await;
+            let held = Some(turn.clone());
+            let result = this.see_to_now(found, wish, args, (caller, held))?.await;
             drop(turn);
             result
         }))
@@ -211,10 +213,19 @@ impl Rpc {
         found: Found,
         Wish { act, name, .. }: Wish<'_>,
         args: Parcel,
-        caller: Option<NodeId>,
+        (caller, turn): (Option<NodeId>, Option<Turn>),
     ) -> Result<Handling, CallError> {
         Ok(match found {
-            Found::Object(handle, agent) => self.apply(handle, agent, act, name, args, caller)?,
+            Found::Object(handle, agent) => {
+                let request = Request {
+                    act,
+                    name,
+                    args,
+                    caller,
+                    turn,
+                };
+                return self.apply(handle, agent, request);
+            }
             Found::Future(_, future) if act == Act::Await => future.boxed(),
             Found::Future(_, future) => self.apply_later(future, act, name.to_owned(), args),
             Found::Pending(pending) => self.apply_later(pending, act, name.to_owned(), args),
@@ -226,17 +237,9 @@ impl Rpc {
         &self,
         handle: Handle,
         agent: Arc<dyn Agent>,
-        act: Act,
-        name: &str,
-        args: Parcel,
-        caller: Option<NodeId>,
+        request: Request<'_>,
     ) -> Result<Handling, CallError> {
-        let request = Request {
-            act,
-            name,
-            args,
-            caller,
-        };
+        let (act, name, caller) = (request.act, request.name, request.caller);
         match act {
             Act::Call | Act::Get => Ok(self.guarded(agent, request)),
             Act::Set => {
@@ -471,6 +474,7 @@ pub(super) fn read(act: Act, name: &str, caller: Option<NodeId>) -> Request<'_> 
         name,
         args: Parcel::default(),
         caller,
+        turn: None,
     }
 }
 

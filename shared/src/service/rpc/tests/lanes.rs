@@ -141,7 +141,7 @@ fn a_call_to_a_name_that_must_be_asked_for_is_not_overtaken() {
     s.zone.run(second).unwrap();
     s.zone.run(first).unwrap();
     assert_eq!(valve.read()[1], "first ends");
-    assert!(!s.a.is_departing());
+    assert!(!s.a.is_departing("1"));
 }
 
 #[test]
