@@ -10,12 +10,14 @@ use peerage::Failure;
 use peerage::error::Code;
 use peerage::service::command::param::{Arg, Param, ParamKind};
 use peerage::service::command::{Call, News, Outcome, Run, Signature, Status, TargetResult, Told};
+use peerage::service::lane::Turn;
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{AbortController, AbortSignal, console};
 
 use crate::error::to_js;
+use crate::lane::hold_until_settled;
 use crate::node::Node;
 use crate::objects::{node_object, object, set};
 use crate::options::{check, flag, number, text, value, wrong};
@@ -283,15 +285,20 @@ fn values(args: Vec<Vec<Arg>>, has_rest: bool) -> Array {
     values
 }
 
-/// Tells a handler that its call is over before it was.
+/// Tells a handler that its call is over before it was. What follows in its lane waits until it has ended
+/// nevertheless.
 struct Interrupt {
     controller: Option<AbortController>,
+    turn: Option<(Turn, JsValue)>,
 }
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
         if let Some(controller) = self.controller.take() {
             controller.abort();
+        }
+        if let Some((turn, promise)) = self.turn.take() {
+            hold_until_settled(turn, &promise);
         }
     }
 }
@@ -310,15 +317,19 @@ async fn call_handler(
     }
     let mut interrupt = Interrupt {
         controller: AbortController::new().ok(),
+        turn: None,
     };
     if let Some(controller) = &interrupt.controller {
         set(&output, "signal", &controller.signal());
     }
     let returned = match handler.call2(&JsValue::NULL, &args, &output) {
-        Ok(value) => page::awaited(&value).await,
+        Ok(value) => {
+            interrupt.turn = call.turn.clone().map(|turn| (turn, value.clone()));
+            page::awaited(&value).await
+        }
         Err(error) => Err(error),
     };
-    interrupt.controller = None;
+    (interrupt.controller, interrupt.turn) = (None, None);
     match returned {
         Ok(value) => Status(value.as_f64().unwrap_or_default().clamp(0.0, 255.0) as u8),
         Err(error) => call.end(Status::FAILED, text_of(&error)),

@@ -8,6 +8,7 @@ mod driver;
 mod error;
 mod http;
 mod identity;
+mod lane;
 pub mod log;
 mod node;
 mod objects;

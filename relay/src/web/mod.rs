@@ -149,8 +149,9 @@ async fn operations(State(web): State<Web>, Query(of): Query<Of>) -> Response {
     }
 }
 
-/// A tracker is for who started the operation, and a page that asks the relay did not.
+/// What is private, and the trackers, are for who started the operation; a page that asks the relay did not.
 fn public(mut list: Vec<Info>) -> Vec<Info> {
+    list.retain(|info| info.is_public);
     list.iter_mut().for_each(|info| info.tracker = None);
     list
 }

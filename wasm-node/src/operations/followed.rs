@@ -33,6 +33,8 @@ struct Followed {
     latest: JsValue,
     is_over: bool,
     waiting: Vec<Waker>,
+    /// Who follows it.
+    follower: Option<Waker>,
 }
 
 #[wasm_bindgen]
@@ -60,6 +62,14 @@ impl Operation {
             Closure::new(move || iterator(Rc::clone(&followed))),
         );
         target.into()
+    }
+
+    /// Follows it no longer: its result is rejected here, and it goes on.
+    pub fn close(&self) {
+        let operation = self.followed.borrow_mut().operation.take();
+        // What waits for it looks again.
+        self.followed.borrow_mut().wake();
+        drop(operation);
     }
 
     /// Tells it to stop, because the user wants it so.
@@ -136,6 +146,7 @@ impl Followed {
             latest: JsValue::UNDEFINED,
             is_over: false,
             waiting: Vec::new(),
+            follower: None,
         }
     }
 
@@ -151,9 +162,13 @@ impl Followed {
         objects: &Objects,
     ) -> Result<peerage::rpc::Parcel, Unsuccessful> {
         loop {
-            let progress = poll_fn(|cx| match &mut this.borrow_mut().operation {
-                Some(operation) => operation.poll_progress(cx),
-                None => Poll::Ready(None),
+            let progress = poll_fn(|cx| {
+                let mut followed = this.borrow_mut();
+                followed.follower = Some(cx.waker().clone());
+                match &mut followed.operation {
+                    Some(operation) => operation.poll_progress(cx),
+                    None => Poll::Ready(None),
+                }
             })
             .await;
             let Some(progress) = progress else {
@@ -167,7 +182,7 @@ impl Followed {
         let ended = this.borrow_mut().operation.take();
         match ended {
             Some(operation) => operation.await,
-            None => Err(super::cancelled("the operation is over").into()),
+            None => Err(super::cancelled("the operation is not followed any longer").into()),
         }
     }
 
@@ -178,6 +193,13 @@ impl Followed {
             None => self.is_over = true,
         }
         self.waiting.drain(..).for_each(Waker::wake);
+    }
+
+    /// Lets who follows it look again.
+    fn wake(&mut self) {
+        if let Some(follower) = self.follower.take() {
+            follower.wake();
+        }
     }
 }
 
@@ -190,12 +212,24 @@ fn ignore(result: &Promise) {
 /// What goes through the progress of an operation, the latest each time.
 fn iterator(followed: Rc<RefCell<Followed>>) -> JsValue {
     let seen = Rc::new(RefCell::new(0_u64));
+    // Beyond what there can be: the iteration is over.
+    let ended = Rc::clone(&seen);
+    let end = Closure::<dyn Fn() -> Promise>::new(move || {
+        *ended.borrow_mut() = u64::MAX;
+        Promise::resolve(&object(&[
+            ("value", JsValue::UNDEFINED),
+            ("done", true.into()),
+        ]))
+    });
     let next = Closure::<dyn Fn() -> Promise>::new(move || {
         let (followed, seen) = (Rc::clone(&followed), Rc::clone(&seen));
         future_to_promise(async move {
             let value = poll_fn(|cx| {
                 let mut followed = followed.borrow_mut();
                 let mut seen = seen.borrow_mut();
+                if *seen == u64::MAX {
+                    return Poll::Ready(None);
+                }
                 let is_new = followed.count > *seen && !followed.latest.is_undefined();
                 if is_new && !(followed.is_over && followed.count == *seen + 1) {
                     // The end is counted too, and is no progress.
@@ -214,5 +248,8 @@ fn iterator(followed: Rc<RefCell<Followed>>) -> JsValue {
             Ok(object(&[("value", value), ("done", is_done.into())]))
         })
     });
-    object(&[("next", next.into_js_value())])
+    object(&[
+        ("next", next.into_js_value()),
+        ("return", end.into_js_value()),
+    ])
 }

@@ -33,7 +33,7 @@ export interface StartOptions { lane?: string; signal?: AbortSignal; timeoutMs?:
 /** Why an operation did not succeed. */
 export interface OperationError extends PeerageError { end: "fail" | "cancel" | "abort"; reason: string; data?: any }
 export interface OperationInfo { id: number; name: string; state: "waiting" | "running" | "success" | "fail" | "cancel" | "abort";
-  caller: string; parent?: string; tracker?: string; fraction?: number; remainingMs?: number; note?: string; reason?: string;
+  caller: string; isPublic: boolean; parent?: string; tracker?: string; fraction?: number; remainingMs?: number; note?: string; reason?: string;
   ageMs: number; endedMs?: number }
 /** A part of an operation: which one, and where. */
 export interface Part { at: string; name: string; args?: any; lastsMs?: number; lane?: string; timeoutMs?: number; tracker?: string }
@@ -121,9 +121,8 @@ impl Node {
     }
 
     fn begin(&self, target: &str, name: &str, args: &JsValue, told: StartOptions) -> Operation {
-        if told.signal.as_ref().is_some_and(AbortSignal::aborted) {
-            let stop = StopKind::Cancel.because("it was cancelled before it began");
-            return Operation::failed(self.objects(), Unsuccessful::Stopped(stop));
+        if let Err(stopped) = told.check_signal() {
+            return Operation::failed(self.objects(), stopped);
         }
         match self.objects().parcel(args) {
             Ok(args) => {
@@ -153,6 +152,17 @@ impl StartOptions {
         let expected = "an object { lane, signal, timeoutMs, tracker }";
         check(options, expected, &Self::KEYS)?;
         Self::read_known(options)
+    }
+
+    /// Whether the page has given up before it began.
+    fn check_signal(&self) -> Result<(), Unsuccessful> {
+        match self.signal.as_ref().is_some_and(AbortSignal::aborted) {
+            true => {
+                let stop = StopKind::Cancel.because("it was cancelled before it began");
+                Err(Unsuccessful::Stopped(stop))
+            }
+            false => Ok(()),
+        }
     }
 
     fn read_known(options: &JsValue) -> Result<Self, Failure> {
@@ -229,6 +239,7 @@ fn info_object(info: Info) -> JsValue {
         ("name", info.name.into()),
         ("state", info.state.into()),
         ("caller", info.caller.into()),
+        ("isPublic", info.is_public.into()),
         ("ageMs", info.age_ms.into()),
     ]);
     let numbers = [

@@ -85,6 +85,7 @@ impl Work {
     ) -> Operation {
         let begun = StartOptions::read(options).map_err(Unsuccessful::from);
         let begun = begun.and_then(|told| {
+            told.check_signal()?;
             let args = self.objects.parcel(args)?;
             let part = self.work.start_with(target, name, args, told.options);
             Ok(Operation::follow(&self.objects, part, told.signal))
@@ -287,13 +288,8 @@ fn thrown(objects: &Objects, error: &JsValue) -> Unsuccessful {
         (true, Some("abort"), Some(reason)) => {
             Unsuccessful::Stopped(StopKind::Abort.because(reason))
         }
-        _ => match from_js_error(error) {
-            CallError::Thrown(thrown) if thrown.message.is_empty() => {
-                Unsuccessful::fail(thrown.kind)
-            }
-            CallError::Thrown(thrown) => Unsuccessful::fail(thrown.message),
-            failed => failed.into(),
-        },
+        // It may be no more than how it stopped.
+        _ => from_js_error(error).into(),
     }
 }
 

@@ -10,6 +10,7 @@ use peerage::NodeId;
 use peerage::error::Code;
 use peerage::log::ERROR;
 use peerage::rpc::{self, Act, CallError, Emitter, Handling, Interface, Parcel, Request};
+use peerage::service::lane::Turn;
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortController;
@@ -17,6 +18,7 @@ use web_sys::AbortController;
 use super::Objects;
 use super::member::Member;
 use crate::error::{call_to_js, from_js_error, to_js};
+use crate::lane::hold_until_settled;
 use crate::objects::{node_object, object};
 use crate::page;
 
@@ -64,6 +66,7 @@ impl Agent {
 /// A call that is being answered, as its method may look at it.
 pub(super) struct CurrentCall {
     caller: Option<NodeId>,
+    turn: Option<Turn>,
     controller: RefCell<Option<AbortController>>,
 }
 
@@ -106,7 +109,18 @@ impl Objects {
         }
         let signal = controller.as_ref().map(AbortController::signal);
         let peer = call.caller.map(|id| node_object(self.rpc().node(), id));
-        object(&[("peer", peer.into()), ("signal", signal.into())])
+        let turn = call.turn.clone();
+        // It lives for as long as the page holds it.
+        let accept = Closure::<dyn Fn()>::new(move || {
+            if let Some(turn) = &turn {
+                turn.let_next();
+            }
+        });
+        object(&[
+            ("peer", peer.into()),
+            ("signal", signal.into()),
+            ("accept", accept.into_js_value()),
+        ])
     }
 }
 
@@ -167,6 +181,7 @@ impl rpc::Agent for JsAgent {
     fn handle(self: Arc<Self>, request: Request<'_>) -> Handling {
         let current = Rc::new(CurrentCall {
             caller: request.caller,
+            turn: request.turn.clone(),
             controller: RefCell::default(),
         });
         let begun = match request.act {
@@ -183,11 +198,13 @@ impl rpc::Agent for JsAgent {
         let objects = self.0.objects.clone();
         match begun {
             Ok((true, js)) => {
-                let ending = Ending(current);
+                let turn = request.turn.map(|turn| (turn, js.clone()));
+                let mut ending = Ending(current, turn);
                 let awaited = page::awaited(&js);
                 Box::pin(SendWrapper::new(async move {
                     let value = awaited.await;
                     drop(ending.0.controller.take());
+                    drop(ending.1.take());
                     objects.parcel(&value.map_err(thrown)?)
                 }))
             }
@@ -201,14 +218,18 @@ impl rpc::Agent for JsAgent {
     }
 }
 
-/// Tells a method that its result is not wanted any longer, unless it is there.
-struct Ending(Rc<CurrentCall>);
+/// Tells a method that its result is not wanted any longer, unless it is there. What follows in its lane
+/// waits until it has ended nevertheless.
+struct Ending(Rc<CurrentCall>, Option<(Turn, JsValue)>);
 
 // It is made and dropped in the tab's only thread, within a `SendWrapper`.
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(controller) = self.0.controller.take() {
             controller.abort();
+        }
+        if let Some((turn, promise)) = self.1.take() {
+            hold_until_settled(turn, &promise);
         }
     }
 }

@@ -5,7 +5,9 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface CallOptions { timeoutMs?: number; signal?: AbortSignal; version?: number; lane?: string }
-export interface CurrentCall { peer?: Peer; signal: AbortSignal }
+export interface CurrentCall { peer?: Peer; signal: AbortSignal;
+  /** Lets the next call of its lane begin, though this one goes on. */
+  accept(): void }
 type Func = (...args: any[]) => any;
 type IsAny<T> = 0 extends 1 & T ? true : false;
 /** What travels by its value whatever methods it has. */

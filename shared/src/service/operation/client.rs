@@ -16,7 +16,7 @@ use super::work::Work;
 use super::{AGENT, Operations};
 use crate::Time;
 use crate::error::Code;
-use crate::limits::{DEADLINE_MAX, STOP_GRACE};
+use crate::limits::{DEADLINE_MAX, REQUEST_TIMEOUT, STOP_GRACE};
 use crate::rpc::{Act, Asking, CallError, Parcel, Proxy, Rpc, Subscription};
 
 /// How an operation is started.
@@ -123,7 +123,9 @@ impl Operations {
     /// # Errors
     /// Why the node does not tell.
     pub async fn list(&self, node: &str) -> Result<Vec<Info>, CallError> {
-        self.rpc().proxy(node, AGENT).call("list", &()).await
+        let proxy = self.rpc().proxy(node, AGENT);
+        let proxy = proxy.with_timeout(REQUEST_TIMEOUT);
+        proxy.call("list", &()).await
     }
 
     /// What runs at this node, and what has ended here lately.

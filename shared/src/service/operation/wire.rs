@@ -38,7 +38,7 @@ pub struct Progress {
     /// Anything else.
     pub data: Parcel,
     /// How many there were, this one included: its node counts.
-    pub(super) number: u64,
+    pub number: u64,
 }
 
 /// How an operation ended.
@@ -322,7 +322,7 @@ impl Unsuccessful {
             Self::Fail { reason, .. } => reason.clone(),
             Self::Stopped(stop) => stop.reason.clone(),
             Self::Lost(CallError::Failed(failure)) => failure.code.to_string(),
-            Self::Lost(thrown) => thrown.to_string(),
+            Self::Lost(error) => words(error),
         }
     }
 
@@ -344,10 +344,19 @@ impl Unsuccessful {
             },
             Self::Stopped(stop) => Ending::Stopped(stop.kind.because(stop.reason)),
             Self::Lost(error) => Ending::Fail {
-                reason: cut(error.to_string()),
+                reason: cut(words(&error)),
                 data: Parcel::default(),
             },
         }
+    }
+}
+
+/// What an error says, and if it says nothing, what it is.
+fn words(error: &CallError) -> String {
+    match error {
+        CallError::Thrown(thrown) if thrown.message.is_empty() => thrown.kind.clone(),
+        CallError::Thrown(thrown) => thrown.message.clone(),
+        CallError::Failed(failure) => failure.to_string(),
     }
 }
 
