@@ -43,7 +43,8 @@ async fn a_node_answers_another_as_a_plain_server_does() {
     let stage = Stage::new().await;
     let a = join(&stage.relay, "a").await;
     for case in cases::all() {
-        let plain = stage.plainly(&case.for_nodes()).await.unconnected();
+        let plain = stage.plainly(&case.for_nodes()).await;
+        let plain = plain.between_nodes(&case);
         let meshed = native::ask(&a, "b", &case).await;
         assert_eq!(meshed, plain, "{}", case.name());
         assert!(plain.whole, "{} {plain:?}", case.name());

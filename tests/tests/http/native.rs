@@ -65,12 +65,11 @@ fn request(name: &str, case: &Case) -> Request<Body> {
 }
 
 fn headers(fields: &[(&str, &str)]) -> HeaderMap {
-    let fields = fields.iter().map(|(name, value)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
-    });
     let mut headers = HeaderMap::new();
-    fields.for_each(|(name, value)| drop(headers.append(name, value)));
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
     headers
 }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A response as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Raw {
     pub(super) status: u16,
     /// Lower-case names and values, sorted by name; without those that are different each time.
@@ -26,6 +26,22 @@ impl Raw {
     pub(super) fn field(&self, name: &str) -> Option<String> {
         let field = self.fields.iter().find(|(key, _)| key == name);
         field.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+/// As a reader of a failed test wants it.
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = |bytes: &[u8]| match bytes.get(..200) {
+            Some(start) => format!("{}… ({} bytes)", start.escape_ascii(), bytes.len()),
+            None => bytes.escape_ascii().to_string(),
+        };
+        writeln!(f, "{} whole: {}", self.status, self.whole)?;
+        for (name, value) in &self.fields {
+            writeln!(f, "{name}: {}", short(value))?;
+        }
+        let trailers = self.trailers.escape_debug();
+        writeln!(f, "\n{}\n{trailers}", short(&self.body))
     }
 }
 
