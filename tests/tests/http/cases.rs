@@ -247,7 +247,7 @@ impl Raw {
     }
 }
 
-/// Fields of one name made one.
+/// Fields of one name made one, as the platform does it: without blanks at its end, where the last value is empty.
 fn combined(fields: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     for (name, value) in fields {
@@ -255,6 +255,9 @@ fn combined(fields: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
             Some((_, first)) => *first = [&**first, b", ", &*value].concat(),
             None => all.push((name, value)),
         }
+    }
+    for (_, value) in &mut all {
+        value.truncate(value.trim_ascii_end().len());
     }
     all
 }

@@ -37,7 +37,7 @@ function zeros(count) {
         const size = Math.min(count, piece.length);
         count -= size;
         controller.enqueue(piece.slice(0, size));
-    }, { 'content-type': 'application/octet-stream' });
+    });
 }
 
 async function counted(request) {
@@ -79,12 +79,13 @@ function etag(request) {
 
 function file(text, type, range) {
     const tag = `"${seconds.toString(16)}.00000000-${text.length.toString(16)}"`;
-    const headers = { 'content-type': type, 'accept-ranges': 'bytes', 'last-modified': written, etag: tag };
+    const known = { 'accept-ranges': 'bytes', 'last-modified': written, etag: tag };
+    const headers = { ...known, 'content-type': type };
     const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(range ?? '') ?? [];
     if (first === undefined) return sized(text, headers);
     const start = first ? Number(first) : text.length - Number(last);
     const end = first && last ? Math.min(Number(last), text.length - 1) : text.length - 1;
-    if (start > end) return none(416, { 'content-range': `bytes */${text.length}` });
+    if (start > end) return none(416, { ...known, 'content-range': `bytes */${text.length}` });
     return sized(text.slice(start, end + 1), { ...headers, 'content-range': `bytes ${start}-${end}/${text.length}` }, 206);
 }
 
