@@ -187,6 +187,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "http",
         "--test",
+        "http_proxy",
+        "--test",
         "broker",
     ];
     processes(ws, "test", &tests)
@@ -268,6 +270,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "storm",
         "--test",
         "web_pages",
+        "--test",
+        "web_suite",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -1,16 +1,18 @@
 //! A client that says any bytes, and reads what comes without judging it.
 
+#![allow(dead_code, reason = "each test uses a part of what they share")]
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A response as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Raw {
     pub(super) status: u16,
-    /// Lower-case names and values, sorted; without those that are different each time.
+    /// Lower-case names and values, sorted by name; without those that are different each time.
     pub(super) fields: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
-    /// After the last chunk.
+    /// After the last chunk, each line with its end.
     pub(super) trailers: String,
     /// Whether the body was as long as its head says.
     pub(super) whole: bool,
@@ -24,6 +26,22 @@ impl Raw {
     pub(super) fn field(&self, name: &str) -> Option<String> {
         let field = self.fields.iter().find(|(key, _)| key == name);
         field.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+/// As a reader of a failed test wants it.
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = |bytes: &[u8]| match bytes.get(..200) {
+            Some(start) => format!("{}… ({} bytes)", start.escape_ascii(), bytes.len()),
+            None => bytes.escape_ascii().to_string(),
+        };
+        writeln!(f, "{} whole: {}", self.status, self.whole)?;
+        for (name, value) in &self.fields {
+            writeln!(f, "{name}: {}", short(value))?;
+        }
+        let trailers = self.trailers.escape_debug();
+        writeln!(f, "\n{}\n{trailers}", short(&self.body))
     }
 }
 
@@ -75,7 +93,8 @@ pub(super) fn read(answer: &[u8], bodiless: bool) -> Raw {
         })
         .filter(|(name, _)| name != "date")
         .collect();
-    fields.sort();
+    // The order of values of one name means something.
+    fields.sort_by(|a, b| a.0.cmp(&b.0));
     let rest = &answer[end + 4..];
     let field = |name: &str| {
         fields
@@ -110,11 +129,11 @@ fn dechunked(mut rest: &[u8]) -> (Vec<u8>, String, bool) {
         let size = usize::from_str_radix(&String::from_utf8_lossy(&rest[..end]), 16).unwrap();
         rest = &rest[end + 2..];
         if size == 0 {
-            return (
-                body,
-                String::from_utf8_lossy(rest).into_owned(),
-                rest.ends_with(b"\r\n"),
-            );
+            let trailers = String::from_utf8_lossy(rest).into_owned();
+            return match trailers.strip_suffix("\r\n") {
+                Some(trailers) => (body, trailers.into(), true),
+                None => (body, trailers, false),
+            };
         }
         if rest.len() < size + 2 {
             return (body, String::new(), false);

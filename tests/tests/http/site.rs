@@ -1,5 +1,7 @@
 //! The site that is asked, plainly and through the mesh.
 
+#![allow(dead_code, reason = "each test uses a part of what they share")]
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
@@ -17,6 +19,21 @@ use tower_http::services::ServeDir;
 
 /// Text in which every line end and blank line counts.
 pub(super) const BLANKS: &str = "\r\n\r\n\n\na\r\n\r\n0\r\n\r\nb\n\n";
+
+/// When its files were written, as anybody may know.
+const WRITTEN: u64 = 1_600_000_000;
+
+/// Writes the files of the site into a folder.
+pub(super) fn write_files(folder: &std::path::Path) {
+    let text: String = (0..5000).map(|n| format!("line {n}\n")).collect();
+    for (name, text) in [("text.txt", &*text), ("index.html", BLANKS)] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(WRITTEN);
+        file.set_modified(written).unwrap();
+    }
+}
 
 /// The site; files are below `/files/`.
 pub(super) fn site(files: &std::path::Path) -> Router {
@@ -61,7 +78,7 @@ async fn echo(request: Request) -> String {
     // The order of fields of different names means nothing.
     fields.sort();
     let (mut data, mut trailers) = (Vec::new(), BTreeSet::new());
-    while let Some(frame) = next(&mut body).await {
+    while let Some(Ok(frame)) = next(&mut body).await {
         match frame.into_data() {
             Ok(piece) => data.extend_from_slice(&piece),
             Err(frame) => {
@@ -82,11 +99,12 @@ async fn echo(request: Request) -> String {
     )
 }
 
-async fn next(body: &mut Body) -> Option<Frame<Bytes>> {
-    let frame =
-        std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(body), cx))
-            .await?;
-    frame.ok()
+/// The next frame of a body.
+pub(super) async fn next<B>(body: &mut B) -> Option<Result<Frame<Bytes>, B::Error>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    std::future::poll_fn(|cx| std::pin::Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 async fn count(request: Request) -> String {
@@ -160,11 +178,12 @@ async fn trailers() -> Response {
         Frame::data(Bytes::from_static(b"data")),
         Frame::trailers(trailers),
     ];
-    let body = Body::new(Frames(frames.into_iter().collect()));
+    let body = Body::new(Frames(frames.into()));
     ([(header::TRAILER, "x-sum")], body).into_response()
 }
 
-struct Frames(std::collections::VecDeque<Frame<Bytes>>);
+/// A body of these.
+pub(super) struct Frames(pub(super) std::collections::VecDeque<Frame<Bytes>>);
 
 impl http_body::Body for Frames {
     type Data = Bytes;

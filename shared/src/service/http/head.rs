@@ -161,11 +161,20 @@ fn headers(fields: &Fields<'_>, more: usize) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("a header's name"))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| bad("a header's value"))?;
+        let value = HeaderValue::from_bytes(trimmed(value)).map_err(|_| bad("a header's value"))?;
         headers.append(name, value);
     }
     strip_connection(&mut headers);
     Ok(headers)
+}
+
+/// A value without blanks around it, which are none of it (RFC 9110, 5.5).
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !is_blank(byte));
+    let end = value.iter().rposition(|byte| !is_blank(byte));
+    let range = start.zip(end).map(|(start, end)| start..=end);
+    range.and_then(|range| value.get(range)).unwrap_or_default()
 }
 
 fn fields(headers: &HeaderMap) -> Fields<'_> {

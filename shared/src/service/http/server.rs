@@ -61,6 +61,11 @@ pub(super) fn completed(method: &Method, response: Response<Body>) -> Response<B
     let sized = !status.is_informational()
         && status != StatusCode::NO_CONTENT
         && status != StatusCode::NOT_MODIFIED;
+    if !sized {
+        // A handler's library counts the body, which is none: that is not the length that the field would tell here
+        // (RFC 9110, 8.6).
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
     if sized
         && let Some(length) = length.filter(|length| *length > 0 || *method != Method::HEAD)
         && !parts.headers.contains_key(header::CONTENT_LENGTH)
