@@ -127,7 +127,7 @@ function showLatency(roundTrips) {
   const at = share => Math.round(sorted[Math.floor((sorted.length - 1) * share)] * 100) / 100;
   window.latency = { count: sorted.length, p50: at(0.5), p99: at(0.99) };
   const { count, p50, p99 } = window.latency;
-  find("[data-testid=latency]").textContent = `There and back: p50 ${p50} ms, p99 ${p99} ms, of ${count} updates`;
+  find("[data-testid=latency]").textContent = `Round trip: p50 ${p50} ms, p99 ${p99} ms, of ${count}`;
 }
 
 function say(words) {

@@ -89,8 +89,10 @@ async fn a_signal_cancels_and_who_does_not_heed_it_is_given_up() {
 
     let deaf = "peerage.operation('deaf', (args, op) => { window.held = op; return new Promise(() => {}) }); return 0";
     right.ask(deaf).await;
-    let given_up =
-        "const op = peerage.start('right', 'deaf'); op.cancel('enough'); return await op.result";
+    left.ask("window.deaf = peerage.start('right', 'deaf'); return 0")
+        .await;
+    right.until("return !!window.held").await;
+    let given_up = "deaf.cancel('enough'); return await deaf.result";
     let given_up = given(&left, given_up).await;
     assert_eq!(
         [&given_up["end"], &given_up["reason"]],
