@@ -571,3 +571,110 @@ fn an_operation_at_nobody_fails() {
     assert_eq!(s.zone.run(none).unwrap_err().code(), Code::UnknownMethod);
     assert!(s.start("pour", &1).now_or_never().is_none());
 }
+
+#[test]
+fn parts_end_when_the_node_of_their_whole_is_gone() {
+    let mut s = Stage::new();
+    s.c.offer("pour", pour);
+    s.b.offer("outer", |work| async move {
+        work.start("c", "pour", &600).await?;
+        Ok(())
+    });
+    let operation = s.start("outer", &());
+    s.zone.sleep(2 * SECOND);
+    assert_eq!(s.c.own()[0].state, "running");
+    s.zone.kill(2);
+    assert_eq!(s.zone.run(operation).unwrap_err().end(), "fail");
+    s.zone.sleep(10 * SECOND);
+    let part = &s.c.own()[0];
+    assert_eq!(
+        (&*part.state, part.reason.as_deref()),
+        ("abort", Some("what it is a part of is gone"))
+    );
+}
+
+#[test]
+fn the_last_progress_comes_though_the_end_is_there() {
+    let mut s = Stage::new();
+    s.b.offer("burst", |work| async move {
+        for n in 1..=5000 {
+            let data = Parcel::of(&"x".repeat(200))?;
+            let progress = Progress {
+                data,
+                ..Progress::of(f64::from(n) / 5000.0)
+            };
+            work.progress(progress);
+        }
+        Ok(())
+    });
+    for _ in 0..20 {
+        let (progress, result) = s.zone.run(follow(s.start("burst", &())));
+        result.unwrap();
+        assert_eq!(progress.last().and_then(|last| last.fraction), Some(1.0));
+        let numbers: Vec<_> = progress.iter().map(|progress| progress.number).collect();
+        assert!(
+            numbers.windows(2).all(|pair| pair[0] < pair[1]),
+            "{numbers:?}"
+        );
+    }
+}
+
+#[test]
+fn a_step_that_will_take_for_ever_does_no_harm() {
+    let mut s = Stage::new();
+    s.b.offer("endless", |work| async move {
+        work.progress(Progress::of(f64::NAN).remaining(Time::MAX));
+        work.operations().rpc().node().sleep(SECOND).await;
+        Ok(())
+    });
+    s.b.offer("steps", |work| async move {
+        let step = || Step::new(|work: &Work| work.start("b", "endless", &()));
+        work.sequence(vec![
+            step().lasting(Time::from_secs(1 << 40)),
+            step().lasting(SECOND),
+        ])
+        .await?;
+        Ok(())
+    });
+    let (progress, result) = s.zone.run(follow(s.start("steps", &())));
+    result.unwrap();
+    assert!(
+        progress
+            .iter()
+            .all(|p| p.fraction.is_none_or(|f| (0.0..=1.0).contains(&f)))
+    );
+}
+
+#[test]
+fn what_fails_in_its_own_words_when_it_is_told_to_stop_has_failed() {
+    let mut s = Stage::new();
+    s.b.offer("stuck", |work| async move {
+        work.stopped().await;
+        Err::<(), _>(Unsuccessful::fail("the valve is stuck open"))
+    });
+    let operation = s.start("stuck", &());
+    s.zone.sleep(SECOND);
+    operation.cancel("enough");
+    let end = ended(s.zone.run(operation));
+    assert_eq!(end, ("fail", "the valve is stuck open".into()));
+}
+
+#[test]
+fn an_operation_is_stopped_though_its_caller_has_no_room_for_more_calls() {
+    let mut s = Stage::new();
+    let operation = s.start("pour", &600);
+    s.b.offer("wait", |work| async move {
+        work.operations().rpc().node().sleep(3 * SECOND).await;
+        Ok(())
+    });
+    let others: Vec<_> = (0..OPERATIONS_OF_CALLER_MAX - 1)
+        .map(|_| s.start("wait", &()))
+        .collect();
+    let raw = s.a.rpc().proxy("b", AGENT);
+    let which = operation.which().to_string();
+    let watched: Vec<_> = (0..4096).map(|_| raw.watch::<()>(&which)).collect();
+    operation.cancel("enough");
+    s.zone.sleep(SECOND);
+    drop((others, watched));
+    assert_eq!(ended(s.zone.run(operation)), ("cancel", "enough".into()));
+}

@@ -215,6 +215,108 @@ fn operations_are_started_and_listed_at_a_prompt() {
 }
 
 #[test]
+fn an_operation_that_is_started_at_a_prompt_is_in_the_lane_of_its_node() {
+    let mut l = lanes();
+    for (operations, commands) in [(&l.operations, "a"), (&l.at_b, "b")] {
+        operations.register(&l.stage.of(commands));
+    }
+    let commands = l.stage.of("a");
+    let start = commands.start("start turn @b[lane=valve]", None).unwrap();
+    let mut start = start.outcome().boxed();
+    assert!((&mut start).now_or_never().is_none());
+    let stop = commands.start("turn stop 1 @b[lane=valve]", None).unwrap();
+    l.stage.zone.run(stop.outcome()).unwrap();
+    l.stage.zone.run(start).unwrap();
+    let record: Vec<_> = l.record.lock().unwrap().clone();
+    let expected = [
+        "operation begins",
+        "operation ends",
+        "stop begins",
+        "stop ends",
+    ];
+    assert_eq!(record, expected);
+    // A timeout is the operation's.
+    l.at_b.offer("long", |work| async move {
+        work.stopped().await;
+        Ok(())
+    });
+    let (status, output) = l.stage.ran("start long @b[timeout=1s]");
+    assert_ne!(status, 0, "{output}");
+    l.stage.zone.sleep(Time::from_secs(6));
+    assert_ne!(l.at_b.own()[0].state, "running");
+}
+
+#[test]
+fn a_lane_that_cannot_be_is_an_error_and_nobody_waits_for_it() {
+    let mut l = lanes();
+    let long = "x".repeat(256);
+    for line in ["turn 1 1", "turn 1 1 @a", "turn 1 1 @b"] {
+        let refused = l.stage.of("a").start_in(Some(&long), line, None);
+        assert_eq!(
+            refused.err().map(|failure| failure.code),
+            Some(Code::TooLarge)
+        );
+    }
+    // A turn of which the command never comes is given up.
+    let ticket = crate::object::Blob(vec![7; 16].into());
+    let turn =
+        l.a.proxy("b", "peerage/command/1")
+            .call::<()>("turn", &(ticket, "valve"));
+    let after = l
+        .stage
+        .of("a")
+        .start("turn after 1 @b[lane=valve]", None)
+        .unwrap();
+    l.stage.zone.run(after.outcome()).unwrap();
+    let error = l.stage.zone.run(turn).unwrap_err();
+    assert_eq!(error.code(), Some(Code::TimedOut));
+}
+
+#[test]
+fn many_targets_do_not_wait_for_one_another_in_a_lane() {
+    let mut l = lanes();
+    let names: Vec<_> = (0..crate::limits::TARGETS_AT_ONCE)
+        .map(|n| format!("n{n}"))
+        .collect();
+    let mut kept = Vec::new();
+    for name in &names {
+        l.stage.join(name, &[]);
+        let commands = l.stage.of(name);
+        let rpc = Rpc::new(commands.node().clone());
+        commands.share_lanes(&rpc).unwrap();
+        commands.register(
+            "turn",
+            "waits",
+            param::text("WORD", "any").rest(),
+            |call: Call, _| async move {
+                call.node().sleep(Time::from_secs(60)).await;
+                Status::OK
+            },
+        );
+        let serving = rpc.clone();
+        l.stage.zone.spawn(async move { serving.serve().await });
+        kept.push(rpc);
+    }
+    // All others are slow, and come first.
+    let line = format!("turn x 1 @{},b[lane=valve]", names.join(","));
+    let run = l.stage.of("a").start(&line, None).unwrap();
+    let mut run = run.outcome().boxed();
+    assert!((&mut run).now_or_never().is_none());
+    let after = l
+        .stage
+        .of("a")
+        .start("turn after 1 @b[lane=valve]", None)
+        .unwrap();
+    let mut after = after.outcome().boxed();
+    let begin = l.stage.zone.now;
+    l.stage.zone.run(async {
+        let both = futures_util::future::select(&mut run, &mut after).await;
+        assert!(matches!(both, futures_util::future::Either::Right(_)));
+    });
+    assert!(l.stage.zone.now - begin < Time::from_secs(30));
+}
+
+#[test]
 fn a_turn_for_a_ticket_that_is_none_is_an_error() {
     let mut l = lanes();
     let turn =
