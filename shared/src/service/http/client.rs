@@ -119,13 +119,10 @@ impl Http {
     }
 }
 
-/// A name that is somebody's, who is not here, is that of a node that is away.
+/// A name that is somebody's, who is not here, is that of a node that is away; and so is an id.
 fn away(failure: Failure, node: &str) -> Failure {
-    let by_id = node.parse::<NodeId>().is_ok();
     match failure.code {
-        Code::UnknownName if !by_id => {
-            Code::Unreachable.because("the node is away, and may return")
-        }
+        Code::UnknownName => Code::Unreachable.because("the node is away, and may return"),
         _ => failure,
     }
     .of(node)
