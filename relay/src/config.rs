@@ -101,6 +101,7 @@ impl HttpConfig {
             head_timeout: self
                 .head_timeout_ms
                 .map_or(default.head_timeout, Duration::from_millis),
+            ..default
         }
     }
 }

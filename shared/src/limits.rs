@@ -192,6 +192,17 @@ pub const HTTP_DRAIN_BYTES_MAX: usize = 1024 * 1024;
 pub const HTTP_REQUESTS_PER_PEER_MAX: usize = 512;
 /// HTTP requests of all nodes that are answered at once.
 pub const HTTP_REQUESTS_MAX: usize = 4096;
+/// How long a node waits for the head of a request on a stream that was opened for one.
+pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests for `/n/{name}/` of one remote address that a relay passes on at once: no more than half of what a node
+/// answers to the relay.
+pub const HTTP_REQUESTS_PER_ADDRESS_MAX: usize = HTTP_REQUESTS_PER_PEER_MAX / 2;
+/// How long a connection to a relay may take for the head of a request, or be idle.
+pub const HTTP_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that a relay serves by HTTP at once; more wait. One that has become a WebSocket is none.
+pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// After how much silence of a connection it is asked whether the other side is there.
+pub const HTTP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a relay waits for the head of a node's response while nothing of the request moves, unless it is told
 /// otherwise.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(60);

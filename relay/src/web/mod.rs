@@ -1,15 +1,17 @@
 //! The relay over HTTP: the mesh socket, the console, and what programs ask.
 
 pub mod console;
+mod guard;
 mod metrics;
 mod nodes;
 pub mod origin;
+mod serve;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -21,6 +23,7 @@ use crate::Node;
 use crate::link::websocket;
 pub use nodes::Settings;
 use origin::Origins;
+pub use serve::serve;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -45,31 +48,12 @@ pub fn router(web: Web) -> Router {
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
         .fallback(console::serve)
+        .layer(from_fn_with_state(web.clone(), guard::check))
         .with_state(web)
 }
 
-/// Serves these routes until `stop` is ready.
-///
-/// # Errors
-/// What the system says of the socket.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    routes: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let app = routes.into_make_service_with_connect_info::<SocketAddr>();
-    // Small frames must not wait for one another.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |socket| {
-        // A socket that has ended already is found out at its first use.
-        let _ = socket.set_nodelay(true);
-    });
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop)
-        .await
-}
-
 async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
-    if let Err(refusal) = web.origins.check(request.headers()) {
+    if let Err(refusal) = web.origins.check(request.headers(), guard::local(&request)) {
         tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",

@@ -8,7 +8,11 @@ use axum::http::{HeaderMap, header};
 
 /// The origins whose pages may call.
 #[derive(Debug)]
-pub struct Origins(BTreeSet<String>);
+pub struct Origins {
+    known: BTreeSet<String>,
+    /// The hosts of these, each with its port, and by its usual one also without.
+    hosts: BTreeSet<String>,
+}
 
 /// A page that may not call.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,30 +32,41 @@ impl Origins {
             .map(|host| format!("http://{host}:{port}"))
             .into_iter()
             .chain([format!("http://{listen}")]);
-        Self(
-            own.chain(
-                configured
-                    .iter()
-                    .map(|o| o.trim_end_matches('/').to_owned()),
-            )
-            .collect(),
-        )
+        let configured = configured
+            .iter()
+            .map(|o| o.trim_end_matches('/').to_ascii_lowercase());
+        let known: BTreeSet<_> = own.chain(configured).collect();
+        let hosts = known.iter().flat_map(|origin| hosts_of(origin)).collect();
+        Self { known, hosts }
     }
 
-    /// Whether a call with these headers may go on.
+    /// Whether this is a name of the relay, as a request tells it: that of an origin, or the address at which the
+    /// request came in.
+    pub fn is_own_host(&self, host: &str, local: Option<SocketAddr>) -> bool {
+        self.hosts.contains(&host.to_ascii_lowercase())
+            || local.is_some_and(|local| hosts_of(&origin_at(local)).any(|own| own == host))
+    }
+
+    /// Whether a call with these headers, that came in at this address, may go on.
     ///
     /// # Errors
     /// The origin, and those that are allowed.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), OriginRefused> {
+    pub fn check(
+        &self,
+        headers: &HeaderMap,
+        local: Option<SocketAddr>,
+    ) -> Result<(), OriginRefused> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return Ok(());
         };
-        let known = origin.to_str().is_ok_and(|origin| self.0.contains(origin));
+        let known = origin.to_str().is_ok_and(|origin| {
+            self.known.contains(origin) || local.is_some_and(|local| origin_at(local) == origin)
+        });
         if known && origins.next().is_none() {
             return Ok(());
         }
-        let allowed: Vec<_> = self.0.iter().map(String::as_str).collect();
+        let allowed: Vec<_> = self.known.iter().map(String::as_str).collect();
         let origin = String::from_utf8_lossy(origin.as_bytes())
             .chars()
             .take(200)
@@ -61,6 +76,32 @@ impl Origins {
             origin,
         })
     }
+}
+
+/// The origin of pages that come from an address itself, which nobody can point elsewhere.
+fn origin_at(local: SocketAddr) -> String {
+    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    match local.port() {
+        80 => format!("http://{local}").trim_end_matches(":80").to_owned(),
+        _ => format!("http://{local}"),
+    }
+}
+
+/// The host of an origin, as requests may tell it.
+fn hosts_of(origin: &str) -> impl Iterator<Item = String> + use<> {
+    let (scheme, host) = origin.split_once("://").unwrap_or_default();
+    let port = match scheme {
+        "https" => ":443",
+        _ => ":80",
+    };
+    let bare = host.strip_suffix(port).unwrap_or(host).to_owned();
+    let has_port =
+        !bare.ends_with(']') && bare.contains(':') && !bare.starts_with('[') || bare.contains("]:");
+    let full = (!has_port).then(|| format!("{bare}{port}"));
+    [Some(bare), full]
+        .into_iter()
+        .flatten()
+        .filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]
@@ -75,7 +116,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         headers.insert(header::HOST, "evil.example:7700".parse().unwrap());
-        origins.check(&headers).is_ok()
+        origins.check(&headers, None).is_ok()
     }
 
     #[test]
@@ -106,6 +147,47 @@ mod tests {
             "http://ok.example",
         ] {
             assert!(!check(Some(origin)), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_the_relays_own_or_another() {
+        let listen = "0.0.0.0:7700".parse().unwrap();
+        let configured = ["https://ok.example/".into(), "http://b.example:81".into()];
+        let origins = Origins::new(listen, &configured);
+        let local = "[::ffff:10.0.0.5]:7700".parse().ok();
+        for host in [
+            "localhost:7700",
+            "LocalHost:7700",
+            "127.0.0.1:7700",
+            "[::1]:7700",
+            "0.0.0.0:7700",
+            "10.0.0.5:7700",
+            "ok.example",
+            "ok.example:443",
+            "b.example:81",
+        ] {
+            assert!(origins.is_own_host(host, local), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:7700",
+            "10.0.0.6:7700",
+            "10.0.0.5",
+            "10.0.0.5:80",
+            "localhost",
+            "localhost:7701",
+            "b.example",
+            "ok.example:80",
+            "localhost:7700.evil.example",
+            "localhost:7700, evil.example",
+        ] {
+            assert!(!origins.is_own_host(host, local), "{host}");
+        }
+        let web = Origins::new("[::1]:80".parse().unwrap(), &[]);
+        for host in ["localhost", "localhost:80", "[::1]", "[::1]:80"] {
+            assert!(web.is_own_host(host, None), "{host}");
         }
     }
 }

@@ -1,8 +1,5 @@
 //! Asking another node.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use futures_util::future::{Either, select};
 use http::{Method, Request, StatusCode};
 use js_sys::Reflect;
@@ -83,6 +80,14 @@ fn web_response(response: http::Response<Body>, signal: AbortSignal) -> Result<J
     let headers = Headers::new()?;
     to_js_headers(&parts.headers, &headers)?;
     init.set_headers(&headers);
+    // The platform has no others.
+    if !(200..600).contains(&parts.status.as_u16()) {
+        let expected = format!(
+            "expected a status from 200 to 599, got {}",
+            parts.status.as_u16()
+        );
+        return Err(to_js(&Code::BadMessage.because(expected)));
+    }
     let none = matches!(
         parts.status,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
@@ -90,7 +95,9 @@ fn web_response(response: http::Response<Body>, signal: AbortSignal) -> Result<J
     if none {
         return Response::new_with_opt_str_and_init(None, &init).map(JsValue::from);
     }
-    let stream = body::to_js(&Rc::new(RefCell::new(Some(until_aborted(body, signal)))))?;
+    let shared = body::Shared::default();
+    shared.hold(until_aborted(body, signal));
+    let stream = body::to_js(&shared)?;
     Response::new_with_opt_readable_stream_and_init(Some(&stream), &init).map(JsValue::from)
 }
 

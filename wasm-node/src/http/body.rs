@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
@@ -13,6 +13,7 @@ use js_sys::{Reflect, Uint8Array};
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::http::Body;
+use peerage::limits::HTTP_CHUNK_BYTES_MAX;
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -22,27 +23,72 @@ use crate::error::from_js_error;
 use crate::page;
 use crate::streams;
 
-/// A body that a stream of the platform reads, and that may be taken away from it.
-pub(super) type Shared = Rc<RefCell<Option<Body>>>;
+/// A body that a stream of the platform reads, and that may be taken away from it. Clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Rc<RefCell<Held>>);
+
+#[derive(Default)]
+struct Held {
+    body: Option<Body>,
+    /// Before its end, and not by its reader: what was read is not the whole.
+    taken: bool,
+    /// Who waits for the next piece.
+    reader: Option<Waker>,
+}
+
+impl Shared {
+    /// A body to be read.
+    pub(super) fn hold(&self, body: Body) {
+        self.0.borrow_mut().body = Some(body);
+    }
+
+    /// Takes what is not read yet away from its reader, for whom the body fails.
+    pub(super) fn take_away(&self) {
+        let (body, reader) = {
+            let mut held = self.0.borrow_mut();
+            held.taken |= held.body.is_some();
+            (held.body.take(), held.reader.take())
+        };
+        drop(body);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Its reader has all, or wants no more.
+    fn end(&self) {
+        let body = self.0.borrow_mut().body.take();
+        drop(body);
+    }
+
+    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let mut held = self.0.borrow_mut();
+        if held.taken {
+            let failure = Code::Cancelled.because("the rest of the body is not there any more");
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let Some(body) = &mut held.body else {
+            return Poll::Ready(None);
+        };
+        let polled = pin!(piece(body)).poll(cx);
+        if polled.is_pending() {
+            held.reader = Some(cx.waker().clone());
+        }
+        polled
+    }
+}
 
 /// What comes from another node, as a stream of the platform: it is asked for when it is read.
 pub(super) fn to_js(body: &Shared) -> Result<ReadableStream, JsValue> {
     let (reading, cancelled) = (body.clone(), body.clone());
-    streams::readable(
-        move || next(reading.clone()),
-        move || drop(cancelled.take()),
-    )
+    streams::readable(move || next(reading.clone()), move || cancelled.end())
 }
 
 /// Not held while it waits: who cancels takes the body away.
 async fn next(body: Shared) -> Result<Option<Bytes>, Failure> {
-    let piece = poll_fn(|cx| match &mut *body.borrow_mut() {
-        Some(body) => pin!(piece(body)).poll(cx),
-        None => Poll::Ready(None),
-    })
-    .await;
+    let piece = poll_fn(|cx| body.poll_piece(cx)).await;
     if !matches!(piece, Some(Ok(_))) {
-        drop(body.take());
+        body.end();
     }
     piece.transpose()
 }
@@ -67,10 +113,12 @@ pub(super) fn from_js(stream: Option<ReadableStream>) -> Result<Body, JsValue> {
     let Some(stream) = stream else {
         return Ok(Body::empty());
     };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let reader = Reader(reader);
+    let reader = Reader {
+        reader: reader_of(&stream)?.unchecked_into(),
+        chunk: None,
+    };
     let pieces = stream::unfold(Some(reader), |reader| async {
-        let reader = reader?;
+        let mut reader = reader?;
         match reader.read().await {
             Ok(Some(piece)) => Some((Ok(piece), Some(reader))),
             Ok(None) => None,
@@ -80,28 +128,54 @@ pub(super) fn from_js(stream: Option<ReadableStream>) -> Result<Body, JsValue> {
     Ok(Body::from_stream(SendWrapper::new(Box::pin(pieces))))
 }
 
-struct Reader(ReadableStreamDefaultReader);
+#[wasm_bindgen]
+extern "C" {
+    /// A stream, of which somebody may be the reader already: that throws.
+    type Lockable;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn get_reader(this: &Lockable) -> Result<JsValue, JsValue>;
+}
+
+fn reader_of(stream: &ReadableStream) -> Result<JsValue, JsValue> {
+    stream.unchecked_ref::<Lockable>().get_reader()
+}
+
+struct Reader {
+    reader: ReadableStreamDefaultReader,
+    /// What is left of a chunk. It stays with the page, where it may be as large as the page likes.
+    chunk: Option<Uint8Array>,
+}
 
 impl Reader {
-    async fn read(&self) -> Result<Option<Bytes>, Failure> {
-        let result = page::awaited(&self.0.read())
-            .await
-            .map_err(|error| failure_of(&error))?;
-        let field = |key: &str| Reflect::get(&result, &key.into()).unwrap_or_default();
-        if field("done").is_truthy() {
-            return Ok(None);
+    async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = match self.chunk.take() {
+            Some(chunk) => chunk,
+            None => {
+                let result = page::awaited(&self.reader.read())
+                    .await
+                    .map_err(|error| failure_of(&error))?;
+                let field = |key: &str| Reflect::get(&result, &key.into()).unwrap_or_default();
+                if field("done").is_truthy() {
+                    return Ok(None);
+                }
+                field("value")
+                    .dyn_into()
+                    .map_err(|_| Code::BadMessage.because("expected a body of Uint8Array"))?
+            }
+        };
+        let length = chunk.length();
+        let piece = length.min(HTTP_CHUNK_BYTES_MAX as u32);
+        if piece < length {
+            self.chunk = Some(chunk.subarray(piece, length));
         }
-        let piece: Uint8Array = field("value")
-            .dyn_into()
-            .map_err(|_| Code::BadMessage.because("expected a body of Uint8Array"))?;
-        Ok(Some(piece.to_vec().into()))
+        Ok(Some(chunk.subarray(0, piece).to_vec().into()))
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         // To cancel what is over already is no error that anybody awaits.
-        let cancelled = page::awaited(&self.0.cancel());
+        let cancelled = page::awaited(&self.reader.cancel());
         spawn_local(cancelled.map(drop));
     }
 }

@@ -1,9 +1,9 @@
 //! Answering others.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use js_sys::{Function, Object, Reflect};
 use peerage::error::Code;
 use peerage::http::{Body, Http, is_websocket};
@@ -11,7 +11,7 @@ use peerage::log::ERROR;
 use peerage::{Failure, NodeId};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortController, Headers};
+use web_sys::{AbortController, Headers, ResponseType};
 
 use crate::error::from_js_error;
 use crate::http::{body, from_js_headers, to_js_headers};
@@ -70,19 +70,23 @@ async fn answer(
         controller: AbortController::new()?,
         over: Cell::new(false),
         body: body::Shared::default(),
+        request: OnceCell::new(),
     });
     // Until the response is whole, the caller may give up.
     let guard = Guard(gone.clone());
     let headers = Headers::new()?;
     to_js_headers(request.headers(), &headers)?;
+    let is_head = request.method() == Method::HEAD;
     let asked = web_request(name, &headers, request, &gone)?;
+    // It is there for the first time.
+    let _ = gone.request.set(asked.clone());
     let served = object(&[("peer", peer), ("headers", headers.into())]);
     let returned = handler.call2(&JsValue::NULL, &asked, &served)?;
     let returned = page::awaited(&returned).await?;
     let response: web_sys::Response = returned
         .dyn_into()
         .map_err(|_| js_sys::TypeError::new("expected a Response of a handler of requests"))?;
-    mesh_response(&response, guard)
+    mesh_response(&response, is_head, guard)
 }
 
 fn web_request(
@@ -104,7 +108,7 @@ fn web_request(
     // The platform has no bodies of these.
     if !matches!(parts.method, Method::GET | Method::HEAD) && !http_body::Body::is_end_stream(&body)
     {
-        gone.body.replace(Some(body));
+        gone.body.hold(body);
         let stream = body::to_js(&gone.body)?;
         set("body", &stream)?;
         set("duplex", &"half".into())?;
@@ -112,11 +116,29 @@ fn web_request(
     web_sys::Request::new_with_str_and_init(&format!("peer://{name}{path}"), init.unchecked_ref())
 }
 
-fn mesh_response(response: &web_sys::Response, guard: Guard) -> Result<Response<Body>, JsValue> {
-    let headers =
+fn mesh_response(
+    response: &web_sys::Response,
+    is_head: bool,
+    guard: Guard,
+) -> Result<Response<Body>, JsValue> {
+    let mut headers =
         from_js_headers(&response.headers()).map_err(|failure| crate::error::to_js(&failure))?;
+    // What was fetched is decoded already, though its head says what it was.
+    let fetched = matches!(response.type_(), ResponseType::Basic | ResponseType::Cors);
+    if fetched && headers.remove(header::CONTENT_ENCODING).is_some() {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    if response.body_used() {
+        return Err(
+            js_sys::TypeError::new("expected a Response whose body is not read yet").into(),
+        );
+    }
     let status = StatusCode::from_u16(response.status());
-    let mut made = Response::new(guarded(body::from_js(response.body())?, guard));
+    let mut body = body::from_js(response.body())?;
+    if is_head {
+        body = Body::empty();
+    }
+    let mut made = Response::new(guarded(body, guard));
     // An error response of the platform has the status 0.
     *made.status_mut() = status.unwrap_or(StatusCode::BAD_GATEWAY);
     *made.headers_mut() = headers;
@@ -151,16 +173,27 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 struct Gone {
     controller: AbortController,
     over: Cell<bool>,
-    /// What comes of the request, which ends with the response: a page that does not read it keeps nothing.
+    /// What comes of the request.
     body: body::Shared,
+    request: OnceCell<web_sys::Request>,
 }
 
 struct Guard(Rc<Gone>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        drop(self.0.body.take());
-        if !self.0.over.get() {
+        // Who has begun to read it may go on when the response is whole; a page that has not keeps nothing.
+        let is_over = self.0.over.get();
+        let is_read = || {
+            self.0
+                .request
+                .get()
+                .is_some_and(web_sys::Request::body_used)
+        };
+        if !(is_over && is_read()) {
+            self.0.body.take_away();
+        }
+        if !is_over {
             self.0.controller.abort();
         }
     }

@@ -19,12 +19,15 @@ const SAID_BY_PROXIES: [HeaderName; 8] = [
 ];
 
 /// What a node may not say of the relay's whole origin.
-const SAID_OF_ORIGINS: [HeaderName; 6] = [
+const SAID_OF_ORIGINS: [HeaderName; 9] = [
     HeaderName::from_static("clear-site-data"),
     HeaderName::from_static("service-worker-allowed"),
     HeaderName::from_static("alt-svc"),
     HeaderName::from_static("nel"),
     HeaderName::from_static("report-to"),
+    HeaderName::from_static("set-login"),
+    HeaderName::from_static("accept-ch"),
+    HeaderName::from_static("use-as-dictionary"),
     header::STRICT_TRANSPORT_SECURITY,
 ];
 
@@ -107,6 +110,8 @@ pub(super) fn back(
         }
     }
     if sandboxed {
+        // To a browser all nodes are one server: it would give one of them the password of another.
+        headers.remove(header::WWW_AUTHENTICATE);
         headers.append(header::CONTENT_SECURITY_POLICY, SANDBOX);
     }
 }
@@ -243,8 +248,12 @@ mod tests {
     #[test]
     fn a_node_says_nothing_of_the_whole_origin() {
         assert!(returned(&[("clear-site-data", "*"), ("service-worker-allowed", "/")]).is_empty());
-        let mut page = headers(&[("content-security-policy", "default-src 'self'")]);
+        let mut page = headers(&[
+            ("content-security-policy", "default-src 'self'"),
+            ("www-authenticate", "Basic realm=\"all\""),
+        ]);
         back(&mut page, None, "/n/b", true);
         assert_eq!(page.get_all("content-security-policy").iter().count(), 2);
+        assert!(!page.contains_key("www-authenticate"));
     }
 }

@@ -2,6 +2,8 @@
 //! reverse proxy, whose back ends are found anew for each request.
 
 mod answer;
+mod callers;
+mod cookies;
 mod head;
 mod pace;
 mod path;
@@ -22,8 +24,9 @@ use peerage::{Code, Failure};
 use tokio::sync::oneshot;
 
 use crate::http::upgrade::{later, tunnel};
-use crate::web::Web;
+use crate::web::{Web, guard};
 use answer::refusal;
+use callers::Callers;
 use pace::Pace;
 use path::Place;
 
@@ -33,12 +36,14 @@ const ADDED_HEADERS: usize = 8;
 const ADDED_BYTES: usize = 1024;
 
 /// How nodes are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether pages of nodes run in an origin of their own, apart from the console's.
     pub sandboxed: bool,
     /// How long a node may be silent before its response begins.
     pub head_timeout: Duration,
+    /// Who is asking.
+    pub callers: Callers,
 }
 
 impl Default for Settings {
@@ -46,6 +51,7 @@ impl Default for Settings {
         Self {
             sandboxed: true,
             head_timeout: HTTP_HEAD_TIMEOUT,
+            callers: Callers::default(),
         }
     }
 }
@@ -61,6 +67,9 @@ pub(super) async fn serve(State(web): State<Web>, request: Request) -> Response 
             return refusal(StatusCode::BAD_REQUEST, &failure);
         }
     };
+    if let Err(refused) = guard::may_act(&web, &request) {
+        return *refused;
+    }
     if is_oversized(request.headers(), &uri) {
         let failure = Code::TooLarge.because("the head of the request is too large");
         return refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &failure);
@@ -73,8 +82,12 @@ pub(super) async fn serve(State(web): State<Web>, request: Request) -> Response 
         let failure = Code::BadMessage.because("expected a path");
         return refusal(StatusCode::BAD_REQUEST, &failure);
     };
-    let answered = pass(&web, name, target, request).await;
-    answered.unwrap_or_else(|failure| answer::failed(&failure))
+    let pace = Pace::new();
+    let answered = pass(&web, name, target, request, &pace).await;
+    answered.unwrap_or_else(|failure| match pace.has_failed() {
+        true => refusal(StatusCode::BAD_REQUEST, &failure),
+        false => answer::failed(&failure),
+    })
 }
 
 /// A node's root is a folder, or the addresses in its page would be the relay's.
@@ -101,16 +114,20 @@ async fn pass(
     name: &str,
     target: Uri,
     mut request: Request,
+    pace: &Pace,
 ) -> Result<Response, Failure> {
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let caller = caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0);
+    let turn = web.nodes.callers.enter(caller.ip())?;
     let prefix = format!("/n/{name}");
     let host = request.headers().get(header::HOST).cloned();
     let upgrade = head::is_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
     *request.uri_mut() = target;
     head::forward(request.headers_mut(), caller, &prefix);
+    if web.nodes.sandboxed {
+        cookies::of_node(request.headers_mut(), name);
+    }
 
-    let pace = Pace::new();
     let (tell, told) = oneshot::channel();
     let request = match upgrade {
         Some(_) => request.map(|_| later(told)),
@@ -125,6 +142,10 @@ async fn pass(
         }
     };
     let (mut parts, body) = response.into_parts();
+    let body = turn.until_end_of(body);
+    if web.nodes.sandboxed {
+        cookies::of_browser(&mut parts.headers, name);
+    }
     head::back(
         &mut parts.headers,
         host.as_ref(),

@@ -1,6 +1,7 @@
 //! How long nothing has moved of a request: a large upload may take its time, a node that is silent may not.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,11 +13,20 @@ use tokio::time::{Instant, sleep_until};
 
 /// When something last moved.
 #[derive(Clone)]
-pub(super) struct Pace(Arc<Mutex<Instant>>);
+pub(super) struct Pace(Arc<Moves>);
+
+struct Moves {
+    last: Mutex<Instant>,
+    /// The caller's body has ended before it was whole.
+    failed: AtomicBool,
+}
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self(Arc::new(Moves {
+            last: Mutex::new(Instant::now()),
+            failed: AtomicBool::new(false),
+        }))
     }
 
     /// The same body, each piece of which counts as a movement.
@@ -41,12 +51,17 @@ impl Pace {
         }
     }
 
+    /// Whether it is for the caller that there is no response.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.failed.load(Ordering::Acquire)
+    }
+
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn moved(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -66,6 +81,9 @@ impl HttpBody for Followed {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_ready() {
             self.pace.moved();
+        }
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            self.pace.0.failed.store(true, Ordering::Release);
         }
         polled
     }

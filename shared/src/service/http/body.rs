@@ -11,7 +11,6 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::error::{Code, Failure};
 use crate::service::http::exchange::{Exchange, Piece};
-use crate::service::http::wire::{Part, put};
 
 /// The body of a request or response. What comes from another node is asked for as it is read; dropped before
 /// its end, it tells the other node that the rest is not wanted.
@@ -110,6 +109,15 @@ impl Body {
         Ok(Self(Kind::Incoming(incoming)))
     }
 
+    /// Waits for the end of one that has nothing in it.
+    pub(super) async fn read_empty(mut self) -> Result<(), Failure> {
+        while let Some(frame) = core::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
+        {
+            frame?;
+        }
+        Ok(())
+    }
+
     /// All of it in one piece, of at most so many bytes.
     ///
     /// # Errors
@@ -143,7 +151,7 @@ impl Incoming {
         }
         if matches!(self.of, Of::Request { waits: true }) {
             self.of = Of::Request { waits: false };
-            self.ask();
+            self.exchange.set_asked();
         }
         loop {
             let piece = ready!(self.exchange.poll_piece(cx));
@@ -156,14 +164,6 @@ impl Incoming {
                 }
             }
         }
-    }
-
-    /// Tells who waits for it that the body is wanted.
-    fn ask(&self) {
-        let mut message = Vec::new();
-        put(&mut message, &Part::Continue);
-        // There is room for a first message; and who is gone waits no more.
-        let _ = self.exchange.stream.try_send(&message.into());
     }
 
     /// What a piece means: nothing to hand on, the next frame, or the end.

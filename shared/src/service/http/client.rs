@@ -81,18 +81,24 @@ impl Http {
         })?;
         guard.disarm();
         let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let bodiless = head::is_bodiless(&parts.method, head.status);
         let length = match () {
             () if switches && !upgrades => {
                 Err(Code::BadMessage.because("expected no other protocol"))
             }
             () if switches => Ok(None),
-            () if head::is_bodiless(&parts.method, head.status) => Ok(Some(0)),
+            () if bodiless => Ok(Some(0)),
             () => head::content_length(&head.headers),
         };
         let length = length.inspect_err(|failure| exchange.stream.reset(failure.clone()))?;
         let mut body = Body::incoming(&exchange, Of::Response, length)?;
-        if parts.method == Method::HEAD && body.is_end_stream() {
-            body = Body::unsent();
+        if bodiless {
+            // Its end may come later; a body that is not known to be empty would be said to have some length.
+            body.read_empty().await?;
+            body = match parts.method {
+                Method::HEAD => Body::unsent(),
+                _ => Body::empty(),
+            };
         }
         Ok(Response::from_parts(*head, body))
     }
@@ -107,18 +113,16 @@ impl Http {
         *request.uri_mut() = path.map(Into::into).unwrap_or_default();
         let method = request.method().clone();
         let id = self.node().id();
-        let response = handler.handle(id, request).await?;
+        let response = handler.handle(id, request).await;
+        let response = response.map_err(super::server::of_handler)?;
         Ok(super::server::completed(&method, response))
     }
 }
 
-/// A name that is somebody's, who is not here, is that of a node that is away.
+/// A name that is somebody's, who is not here, is that of a node that is away; and so is an id.
 fn away(failure: Failure, node: &str) -> Failure {
-    let by_id = node.parse::<NodeId>().is_ok();
     match failure.code {
-        Code::UnknownName if !by_id => {
-            Code::Unreachable.because("the node is away, and may return")
-        }
+        Code::UnknownName => Code::Unreachable.because("the node is away, and may return"),
         _ => failure,
     }
     .of(node)
@@ -221,7 +225,8 @@ impl Upload {
                 Poll::Ready(Ok(Some(Piece::Continue))) => self.exchange.set_wanted(),
                 // It has said all: whatever is left of the request, it does not want.
                 Poll::Ready(_) => {
-                    self.exchange.stream.finish();
+                    let failure = Code::Cancelled.because("the response is whole");
+                    self.exchange.stream.reset(failure);
                     return Poll::Ready(());
                 }
             }

@@ -13,7 +13,7 @@ use crate::error::{Code, Failure};
 use crate::limits::HTTP_MESSAGE_BYTES_MAX;
 use crate::node::Stream;
 use crate::service::http::head;
-use crate::service::http::wire::{Part, take};
+use crate::service::http::wire::{Part, put, take};
 
 /// What a part says, checked.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Exchange {
     read: AtomicBool,
     /// What is sent here is wanted, for all that is known.
     wanted: AtomicBool,
+    /// The request's body is wanted, which its sender waits to be told.
+    asked: AtomicBool,
     /// The rest of the request's body is not wanted.
     stopped: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Exchange {
             rest: Mutex::default(),
             read: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })
     }
@@ -99,6 +102,20 @@ impl Exchange {
         (!rest.is_empty()).then(|| next(&mut rest))
     }
 
+    /// As [`Self::poll_broken`], of who also asks for the request's body as soon as there is room to.
+    pub(super) fn poll_asking(&self, cx: &Context<'_>) -> Poll<Failure> {
+        let broken = self.poll_broken(cx);
+        if self.asked.load(Ordering::Acquire) {
+            let mut message = Vec::new();
+            put(&mut message, &Part::Continue);
+            // Who is gone waits no more.
+            if self.stream.poll_send(&message.into(), cx).is_ready() {
+                self.asked.store(false, Ordering::Release);
+            }
+        }
+        broken
+    }
+
     /// Why the exchange has ended early, for the watcher.
     pub(super) fn poll_broken(&self, cx: &Context<'_>) -> Poll<Failure> {
         self.users.watcher.register(cx.waker());
@@ -127,6 +144,17 @@ impl Exchange {
 
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
+    }
+
+    /// The watcher asks for the request's body.
+    pub(super) fn set_asked(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.users.watcher.wake();
+    }
+
+    /// Whether the request's body is still to be asked for; who hears so does it.
+    pub(super) fn take_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn set_stopped(&self) {

@@ -13,7 +13,9 @@ use http_body::Body as _;
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{HTTP_DRAIN_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_REQUESTS_PER_PEER_MAX};
+use crate::limits::{
+    HTTP_DRAIN_BYTES_MAX, HTTP_REQUEST_TIMEOUT, HTTP_REQUESTS_MAX, HTTP_REQUESTS_PER_PEER_MAX,
+};
 use crate::log::event;
 use crate::node::{Node, Stream};
 use crate::service::http::body::{Body, Of};
@@ -32,21 +34,12 @@ impl Http {
         self.spawn(Box::pin(async move {
             let running = Arc::new(Running::default());
             while let Some(stream) = listener.accept().await {
-                match Running::enter(&running, stream.peer()) {
-                    Some(place) => this.spawn(Box::pin(answer(
-                        this.node().clone(),
-                        Arc::clone(&handler),
-                        stream,
-                        place,
-                    ))),
-                    None => {
-                        let (peer, node) = (stream.peer(), this.node().id());
-                        event!(ERROR, WARN, node, peer = %peer.short(), "too many HTTP requests");
-                        stream.reset(
-                            Code::Overloaded.because("too many requests are answered here already"),
-                        );
-                    }
-                }
+                this.spawn(Box::pin(answer(
+                    this.node().clone(),
+                    Arc::clone(&handler),
+                    stream,
+                    Arc::clone(&running),
+                )));
             }
         }));
     }
@@ -72,15 +65,34 @@ pub(super) fn completed(method: &Method, response: Response<Body>) -> Response<B
     {
         parts.headers.insert(header::CONTENT_LENGTH, length.into());
     }
+    if status == StatusCode::NO_CONTENT {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
     if head::is_bodiless(method, status) {
         body = Body::empty();
     }
     Response::from_parts(parts, body)
 }
 
+/// What a handler's failure is to who asked: of the request, of its size, of the time, or the handler's own. It may
+/// have come of others that the handler has asked, of whom the caller knows nothing.
+pub(super) fn of_handler(failure: Failure) -> Failure {
+    let code = match failure.code {
+        code @ (Code::BadMessage | Code::TooLarge | Code::Overloaded) => code,
+        _ => Code::Refused,
+    };
+    code.because(failure.message)
+}
+
 /// How many requests of whom are being answered.
 #[derive(Default)]
-struct Running(Mutex<BTreeMap<NodeId, usize>>);
+struct Running(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    of_peers: BTreeMap<NodeId, usize>,
+}
 
 /// A request among them.
 struct Place {
@@ -91,15 +103,15 @@ struct Place {
 impl Running {
     fn enter(this: &Arc<Self>, peer: NodeId) -> Option<Place> {
         let mut running = this.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = running.values().sum();
-        let of_peer = running.entry(peer).or_default();
-        let has_room = all < HTTP_REQUESTS_MAX && *of_peer < HTTP_REQUESTS_PER_PEER_MAX;
-        has_room.then(|| {
-            *of_peer += 1;
-            Place {
-                running: Arc::clone(this),
-                peer,
-            }
+        let of_peer = running.of_peers.get(&peer).copied().unwrap_or_default();
+        if running.all >= HTTP_REQUESTS_MAX || of_peer >= HTTP_REQUESTS_PER_PEER_MAX {
+            return None;
+        }
+        running.all += 1;
+        running.of_peers.insert(peer, of_peer + 1);
+        Some(Place {
+            running: Arc::clone(this),
+            peer,
         })
     }
 }
@@ -111,39 +123,60 @@ impl Drop for Place {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_peer) = running.get_mut(&self.peer) {
+        running.all -= 1;
+        if let Some(of_peer) = running.of_peers.get_mut(&self.peer) {
             *of_peer -= 1;
             if *of_peer == 0 {
-                running.remove(&self.peer);
+                running.of_peers.remove(&self.peer);
             }
         }
     }
 }
 
-async fn answer(node: Node, handler: Arc<dyn Handler>, stream: Stream, place: Place) {
+async fn answer(node: Node, handler: Arc<dyn Handler>, stream: Stream, running: Arc<Running>) {
     let exchange = Exchange::new(stream);
-    if let Err(failure) = converse(&exchange, &*handler).await {
-        let (peer, session) = (place.peer, exchange.stream.session());
+    if let Err(failure) = converse(&node, &exchange, &*handler, &running).await {
+        let (peer, session) = (exchange.stream.peer(), exchange.stream.session());
         let code = failure.code;
         event!(MESSAGE, DEBUG, node.id(), peer = %peer.short(), session, %code, "an HTTP request ended early");
         exchange.stream.reset(failure);
     }
 }
 
-async fn converse(exchange: &Arc<Exchange>, handler: &dyn Handler) -> Result<(), Failure> {
-    let head = match poll_fn(|cx| exchange.poll_piece(cx)).await? {
-        Some(Piece::Request(head)) => *head,
-        _ => return Err(Code::BadMessage.because("expected an HTTP request")),
+/// The head of a request, for which nobody waits for long.
+async fn request_head(node: &Node, exchange: &Exchange) -> Result<http::request::Parts, Failure> {
+    let first = pin!(poll_fn(|cx| exchange.poll_piece(cx)));
+    match select(first, pin!(node.sleep(HTTP_REQUEST_TIMEOUT))).await {
+        Either::Left((piece, _)) => match piece? {
+            Some(Piece::Request(head)) => Ok(*head),
+            _ => Err(Code::BadMessage.because("expected an HTTP request")),
+        },
+        Either::Right(_) => Err(Code::TimedOut.because("no HTTP request came")),
+    }
+}
+
+async fn converse(
+    node: &Node,
+    exchange: &Arc<Exchange>,
+    handler: &dyn Handler,
+    running: &Arc<Running>,
+) -> Result<(), Failure> {
+    let head = request_head(node, exchange).await?;
+    let peer = exchange.stream.peer();
+    // Who says nothing takes nobody's place.
+    let Some(place) = Running::enter(running, peer) else {
+        event!(ERROR, WARN, node.id(), peer = %peer.short(), "too many HTTP requests");
+        return Err(Code::Overloaded.because("too many requests are answered here already"));
     };
     let length = head::content_length(&head.headers)?;
     let waits = head.headers.contains_key(header::EXPECT);
     let method = head.method.clone();
     let upgrades = head::is_websocket(&head.headers);
     let body = Body::incoming(exchange, Of::Request { waits }, length)?;
-    let handling = handler.handle(exchange.stream.peer(), Request::from_parts(head, body));
-    let broken = poll_fn(|cx| exchange.poll_broken(cx));
+    let handling = handler.handle(peer, Request::from_parts(head, body));
+    let broken = poll_fn(|cx| exchange.poll_asking(cx));
     let response = match select(handling, pin!(broken)).await {
-        Either::Left((response, _)) => response?,
+        Either::Left((response, _)) => response.map_err(of_handler)?,
         Either::Right((failure, _)) => return Err(failure),
     };
     if response.status().is_informational()
@@ -151,14 +184,21 @@ async fn converse(exchange: &Arc<Exchange>, handler: &dyn Handler) -> Result<(),
     {
         return Err(Code::Refused.because("expected a final status of a handler"));
     }
-    respond(exchange, &method, response).await
+    let told = respond(exchange, &method, response).await?;
+    // What may still come is not read for anybody: it is bounded by the streams that a node may have.
+    drop(place);
+    if told {
+        drain(exchange).await;
+    }
+    Ok(())
 }
 
+/// Sends the response, and waits until the request is read; whether the rest of that was refused.
 async fn respond(
     exchange: &Exchange,
     method: &Method,
     response: Response<Body>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let (parts, body) = completed(method, response).into_parts();
     let mut message = Vec::with_capacity(512);
     head::put_response(&mut message, &parts)?;
@@ -167,6 +207,9 @@ async fn respond(
     // The request's body may be read for longer than the response takes, or not at all.
     poll_fn(|cx| {
         let broken = exchange.poll_broken(cx);
+        if exchange.take_asked() {
+            sending.put(&Part::Continue);
+        }
         if exchange.is_stopped() && !core::mem::replace(&mut told, true) {
             sending.put(&Part::Stop);
         }
@@ -178,10 +221,7 @@ async fn respond(
     })
     .await?;
     exchange.stream.finish();
-    if told {
-        drain(exchange).await;
-    }
-    Ok(())
+    Ok(told)
 }
 
 /// Takes what was on its way when the other side was told to stop. Who goes on is not read any more.
