@@ -199,6 +199,9 @@ pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of messages that a broker holds in all, kept or waiting for subscribers; beyond, what waits for
 /// the slow is dropped.
 pub const BROKER_BYTES_MAX: usize = 2 * KEPT_BYTES_MAX;
+/// Topics of which nothing is kept any longer and a broker still knows up to where they have lost messages; of the others
+/// it says that they may have lost as much as any that it has forgotten.
+pub const GONE_TOPICS_MAX: usize = 16_384;
 /// What a message is held to take beside its own bytes.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 128;
 /// Messages of a topic that a broker keeps unless it is told otherwise…

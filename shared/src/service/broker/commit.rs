@@ -75,8 +75,8 @@ impl Broker {
                 let planned = match &stored {
                     Ok(()) => planned,
                     Err(_) => {
-                        if matches!(planned, Ok(Planned::New(..))) {
-                            inner.state.withdraw(publish);
+                        if let Ok(Planned::New(message, _)) = &planned {
+                            inner.state.withdraw(publish, message);
                         }
                         planned.and(Err(Code::Refused.because("the broker's store fails")))
                     }

@@ -28,6 +28,7 @@ mod commands;
 mod commit;
 mod conversation;
 mod filter;
+mod gone;
 mod group;
 mod index;
 mod kept;

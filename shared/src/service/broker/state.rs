@@ -96,7 +96,7 @@ impl State {
         self.next = loaded.next.max(epoch);
         self.reserved = self.next;
         self.windows = loaded.windows;
-        self.kept.forgotten = loaded.forgotten;
+        self.kept.gone.set_others(loaded.forgotten);
         for (origin, value) in loaded.messages {
             self.next = self.next.max(origin.offset + 1);
             self.kept.keep(&Message::new(origin, value, &self.alive));
@@ -106,7 +106,7 @@ impl State {
         }
         if !self.kept.keeps_all() {
             // Nobody knows what was published and not kept.
-            self.kept.forgotten = self.next - 1;
+            self.kept.unkept = self.last();
         }
         self.kept.expire(now_ms);
     }
@@ -143,15 +143,6 @@ impl State {
         {
             return Ok(Planned::Known);
         }
-        let keeps = self.kept.keeps(topic, *retain);
-        if keeps {
-            let size = value.len() + topic.len() + MESSAGE_OVERHEAD_BYTES;
-            self.kept.make_room(topic, size)?;
-        }
-        if let Some((name, number)) = number {
-            let forgotten = self.windows.note(name, *number);
-            self.kept.trimmed.extend(forgotten.map(Trimmed::Publisher));
-        }
         let origin = Origin {
             offset: self.next,
             topic: Arc::clone(topic),
@@ -159,11 +150,15 @@ impl State {
             at_ms: now_ms,
             retain: *retain,
         };
+        let message = Message::new(origin, value.clone(), &self.alive);
+        self.kept.promise(&message)?;
         self.next += 1;
-        Ok(Planned::New(
-            Message::new(origin, value.clone(), &self.alive),
-            keeps,
-        ))
+        if let Some((name, number)) = number {
+            let forgotten = self.windows.note(name, *number);
+            self.kept.trimmed.extend(forgotten.map(Trimmed::Publisher));
+        }
+        let keeps = self.kept.keeps(topic, *retain);
+        Ok(Planned::New(message, keeps))
     }
 
     /// What has to be stored before anybody learns of these; `offset_ms` is the node's time less that of
@@ -197,7 +192,8 @@ impl State {
     }
 
     /// They could not be stored.
-    pub(super) fn withdraw(&mut self, publish: &Publish) {
+    pub(super) fn withdraw(&mut self, publish: &Publish, message: &Message) {
+        self.kept.settle(message);
         if let Some((name, number)) = &publish.number {
             self.windows.forget(name, *number);
         }
@@ -207,6 +203,7 @@ impl State {
 
     /// Keeps a message and gives it to those whom it is for.
     pub(super) fn apply(&mut self, message: &Arc<Message>, touched: &mut Touched) {
+        self.kept.settle(message);
         self.kept.keep(message);
         for id in self.index.find(&message.topic) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
@@ -355,19 +352,19 @@ impl State {
             until,
         }) = after
         else {
-            return subscriber.catch_up(&self.kept, 0, all_until(self.last()));
+            return subscriber.catch_up(&self.kept, 0, all_until(self.last()), false);
         };
         let is_ours = (self.epoch - 1..=self.last()).contains(&until.unwrap_or(offset))
             && epoch.is_none_or(|epoch| epoch == self.epoch);
         match until {
             Some(until) if is_ours && offset <= until => {
-                subscriber.catch_up(&self.kept, offset, all_until(until));
+                subscriber.catch_up(&self.kept, offset, all_until(until), true);
             }
-            None if is_ours => subscriber.catch_up(&self.kept, offset, Wanted::All),
+            None if is_ours => subscriber.catch_up(&self.kept, offset, Wanted::All, true),
             _ => {
                 // What went before the epoch is no part of what is missing.
                 let before = self.epoch - 1;
-                subscriber.catch_up(&self.kept, before, Wanted::All);
+                subscriber.catch_up(&self.kept, before, Wanted::All, true);
                 subscriber.miss(Gap {
                     why: Why::Epoch,
                     missed: None,

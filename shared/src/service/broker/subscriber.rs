@@ -12,8 +12,8 @@ use super::wire::{self, Gap, Member, Slow, Tell, Why};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_BYTES_MAX, UNTAKEN_GROUP_MAX,
-    UNTAKEN_MESSAGES_MAX,
+    CATCH_UP_MAX, SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_BYTES_MAX,
+    UNTAKEN_GROUP_MAX, UNTAKEN_MESSAGES_MAX,
 };
 
 /// One subscription.
@@ -51,6 +51,8 @@ struct CatchUp {
     cursor: u64,
     wanted: Wanted,
     plan: VecDeque<(u64, Arc<str>)>,
+    /// Whether nothing comes after the plan but what waits.
+    is_last: bool,
     told_lost: u64,
 }
 
@@ -86,21 +88,24 @@ impl Subscriber {
     }
 
     /// Lets it begin with what is kept after an offset.
-    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted) {
+    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted, is_back: bool) {
         let told_lost = match wanted {
-            Wanted::All => 0,
-            Wanted::Retained(until) | Wanted::History(until) => until,
+            // What was lost before it began, it does not miss.
+            Wanted::History(_) if !is_back => kept.last_lost(&self.filter),
+            Wanted::All | Wanted::History(_) => 0,
+            Wanted::Retained(until) => until,
         };
         self.catching_up = Some(CatchUp {
             cursor,
             wanted,
             plan: VecDeque::new(),
+            is_last: false,
             told_lost,
         });
         while self
             .catching_up
             .as_ref()
-            .is_some_and(|catching_up| catching_up.plan.is_empty())
+            .is_some_and(|catching_up| catching_up.plan.is_empty() && !catching_up.is_last)
         {
             self.plan(kept);
         }
@@ -108,7 +113,8 @@ impl Subscriber {
 
     /// A message was published. What is caught up with is found among what is kept.
     pub(super) fn push(&mut self, message: &Arc<Message>) {
-        if self.catching_up.is_some() || self.over.is_some() {
+        let waits = self.catching_up.as_ref().is_none_or(|of| of.is_last);
+        if !waits || self.over.is_some() {
             return;
         }
         if self.slow == Slow::Latest {
@@ -138,19 +144,7 @@ impl Subscriber {
 
     /// Tells that messages are missing here.
     pub(super) fn miss(&mut self, missed: Gap) {
-        self.gap = Some(match self.gap {
-            None => missed,
-            Some(gap) => Gap {
-                why: if gap.why == Why::Epoch {
-                    gap.why
-                } else {
-                    missed.why
-                },
-                missed: gap.missed.zip(missed.missed).map(|(a, b)| a + b),
-                first: gap.first.min(missed.first),
-                last: gap.last.max(missed.last),
-            },
-        });
+        self.gap = Some(self.gap.map_or(missed, |gap| gap.and(missed)));
     }
 
     /// Lets go of what waits beyond so many bytes, for others need the memory.
@@ -234,29 +228,44 @@ impl Subscriber {
         loop {
             let catching_up = self.catching_up.as_mut()?;
             let Some((offset, topic)) = catching_up.plan.front() else {
-                self.plan(kept);
+                match catching_up.is_last {
+                    true => self.catching_up = None,
+                    false => self.plan(kept),
+                }
                 continue;
             };
+            if self.slow == Slow::Latest
+                && catching_up.wanted == Wanted::All
+                && kept.newest(topic).is_some_and(|newest| newest > *offset)
+            {
+                let offset = *offset;
+                self.skip(offset, Some(Why::Slow));
+                continue;
+            }
             let Some(message) = kept.message(topic, *offset) else {
                 let offset = *offset;
-                catching_up.cursor = offset;
-                catching_up.plan.pop_front();
-                self.miss(Gap {
-                    why: Why::Trimmed,
-                    missed: Some(1),
-                    first: offset,
-                    last: offset,
-                });
+                self.skip(offset, Some(Why::Trimmed));
                 continue;
             };
             if !self.echo && message.sender == self.member.node && catching_up.wanted == Wanted::All
             {
-                catching_up.cursor = *offset;
-                catching_up.plan.pop_front();
+                let offset = *offset;
+                self.skip(offset, None);
                 continue;
             }
             let retained = catching_up.wanted != Wanted::All && kept.is_retained(message);
             return Some((Arc::clone(message), retained));
+        }
+    }
+
+    /// Leaves out what comes next of what is kept, and tells it if there is a reason.
+    fn skip(&mut self, offset: u64, why: Option<Why>) {
+        if let Some(catching_up) = &mut self.catching_up {
+            catching_up.cursor = offset;
+            catching_up.plan.pop_front();
+        }
+        if let Some(why) = why {
+            self.miss(Gap::of(why, offset));
         }
     }
 
@@ -268,7 +277,7 @@ impl Subscriber {
         let CatchUp { cursor, wanted, .. } = *catching_up;
         catching_up.plan = kept.plan(&self.filter, cursor, wanted);
         let mut missed = None;
-        if wanted == Wanted::All {
+        if !matches!(wanted, Wanted::Retained(_)) {
             let lost = kept.last_lost(&self.filter);
             if lost > catching_up.told_lost.max(cursor) {
                 missed = Some(Gap {
@@ -280,6 +289,8 @@ impl Subscriber {
                 catching_up.told_lost = lost;
             }
         }
+        let is_all = catching_up.plan.len() < CATCH_UP_MAX;
+        catching_up.is_last = wanted == Wanted::All && is_all;
         if catching_up.plan.is_empty() {
             match wanted {
                 Wanted::All => self.catching_up = None,
@@ -319,12 +330,6 @@ impl Subscriber {
 
     fn drop_entry(&mut self, entry: &Entry) {
         self.waiting_bytes -= entry.message.size();
-        let offset = entry.message.offset;
-        self.miss(Gap {
-            why: Why::Slow,
-            missed: Some(1),
-            first: offset,
-            last: offset,
-        });
+        self.miss(Gap::of(Why::Slow, entry.message.offset));
     }
 }

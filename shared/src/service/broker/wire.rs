@@ -192,6 +192,31 @@ pub enum Why {
     Slow,
 }
 
+impl Gap {
+    /// One message is missing.
+    pub(super) fn of(why: Why, offset: u64) -> Self {
+        Self {
+            why,
+            missed: Some(1),
+            first: offset,
+            last: offset,
+        }
+    }
+
+    /// Both in one.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            why: match self.why {
+                Why::Epoch => Why::Epoch,
+                _ => other.why,
+            },
+            missed: self.missed.zip(other.missed).map(|(a, b)| a + b),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+}
+
 impl Why {
     /// The word for it.
     pub const fn as_str(self) -> &'static str {

@@ -6,7 +6,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::stored::Memory;
 use super::*;
+use crate::Time;
 use crate::service::broker::Filter;
 
 const FILTERS: [&str; 5] = ["a/#", "a/x", "+/y", "#", "a/*"];
@@ -76,10 +78,12 @@ fn run(seed: u64) -> (usize, usize) {
     let mut draw = move |n: usize| rng.next_u32() as usize % n;
     let rule = |filter: &str, count| Rule {
         count,
+        age: Time::from_secs(10),
         ..Rule::usual(filter.parse().unwrap())
     };
-    let mut bench = Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
-    bench.publish("c", "0");
+    let fresh = || Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
+    let (mut bench, memory) = (fresh(), Memory::default());
+    bench.store(&memory, &message("c", "0", false));
     let begin = bench.state.last();
     let subscriber = |n: usize| Subscriber {
         filter: FILTERS[n % FILTERS.len()].parse().unwrap(),
@@ -103,10 +107,11 @@ fn run(seed: u64) -> (usize, usize) {
         match (draw(10), one.subscription) {
             (0..6, _) => {
                 let topic = TOPICS[draw(TOPICS.len())];
-                let offset = match draw(4) {
-                    0 => bench.retain(topic, ["", "x"][draw(2)]),
-                    _ => bench.publish(topic, "x"),
+                let publish = match draw(4) {
+                    0 => message(topic, ["", "x"][draw(2)], true),
+                    _ => message(topic, "x", false),
                 };
+                let offset = bench.store(&memory, &publish).unwrap();
                 published.push((offset, topic));
             }
             (6, Some(subscription)) if draw(4) == 0 => {
@@ -120,8 +125,15 @@ fn run(seed: u64) -> (usize, usize) {
                 let most = draw(30);
                 one.read(&mut bench, most);
             }
+            (9, _) if draw(100) == 0 => {
+                // Killed: what is not in the store is lost.
+                bench = bench.restarted_as(&memory, fresh());
+                for one in &mut subscribers {
+                    one.subscription = None;
+                }
+            }
             _ => {
-                bench.now_ms += 500;
+                bench.now_ms += 100 * draw(20) as i64;
                 bench.state.sweep(bench.now_ms);
             }
         }
