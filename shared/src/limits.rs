@@ -246,6 +246,8 @@ pub const STORE_QUEUE_MAX: usize = 4096;
 pub const STORE_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of messages that wait at a publisher for their answer; more are refused.
 pub const PUBLISH_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a broker may take to answer a question, or to begin a subscription.
+pub const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a subscription whose broker is lost looks for it.
 pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.

@@ -44,9 +44,15 @@ impl Broker {
             let (epoch, offset) = (inner.state.epoch(), inner.state.last());
             let mut touched = Touched::new();
             let id = inner.state.subscribe(line.peer(), wish, &mut touched)?;
+            let since = inner.state.group_since(id);
+            let begun = Tell::Begun {
+                epoch,
+                offset,
+                since,
+            };
             let outlet = Outlet {
                 line: Arc::clone(line),
-                stalled: Some(message(&Tell::Begun { epoch, offset }, &[])),
+                stalled: Some(message(&begun, &[])),
                 task: None,
             };
             inner.outlets.insert(id, outlet);

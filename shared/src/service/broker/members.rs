@@ -29,6 +29,19 @@ impl State {
             .collect()
     }
 
+    /// A subscription has begun, or has ended. It is news if its member has no other like it.
+    pub(super) fn count(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
+        let count = self.members.entry(member.clone()).or_insert(0);
+        *count = if joined { *count + 1 } else { *count - 1 };
+        let count = *count;
+        if count == 0 {
+            self.members.remove(member);
+        }
+        if count == usize::from(joined) {
+            self.tell(joined, member, touched);
+        }
+    }
+
     /// Tells from now on who comes and goes; a number for it.
     ///
     /// # Errors
@@ -78,17 +91,22 @@ impl State {
             None => {
                 let group = self.next_serial();
                 self.index.insert(filter, group);
-                self.groups
-                    .insert(group, Group::new(filter.clone(), Arc::clone(&key.1)));
+                let new = Group::new(filter.clone(), Arc::clone(&key.1), self.last());
+                self.groups.insert(group, new);
                 self.group_ids.insert(key, group);
                 group
             }
         };
         if let Some(of) = self.groups.get_mut(&group) {
-            of.members.push(id);
-            of.empty_since_ms = None;
+            of.join(id);
         }
         Ok(group)
+    }
+
+    /// Since when there has been the group of a subscription.
+    pub(super) fn group_since(&self, id: u64) -> Option<u64> {
+        let group = self.subscribers.get(&id)?.group?;
+        Some(self.groups.get(&group)?.since)
     }
 
     pub(super) fn end_group(&mut self, id: u64) {
@@ -121,8 +139,7 @@ impl State {
             }
             match chosen {
                 Some((place, member)) => {
-                    let missed = group.missed.take();
-                    let entry = group.pop();
+                    let (entry, missed) = group.pop_told();
                     if let Some(subscriber) = self.subscribers.get_mut(&member) {
                         missed
                             .into_iter()
@@ -133,13 +150,13 @@ impl State {
                     touched.insert(member);
                 }
                 // All members are at the node that has sent it, and want no echo.
-                None if !is_for_any => drop(group.pop()),
+                None if !is_for_any => group.pass_over(),
                 None => return,
             }
         }
     }
 
-    pub(super) fn tell(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
+    fn tell(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
         let Ok(filter) = member.filter.parse::<Filter>() else {
             return;
         };
@@ -149,6 +166,7 @@ impl State {
             }
             if watcher.news.len() >= PRESENCE_EVENTS_MAX {
                 let message = format!("{PRESENCE_EVENTS_MAX} comings and goings were not taken");
+                watcher.news = VecDeque::new();
                 watcher.over = Some(Code::Overloaded.because(message));
             } else {
                 watcher.news.push_back((joined, member.clone()));

@@ -44,6 +44,7 @@ mod subscriber;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod way;
 mod window;
 mod wire;
 

@@ -151,10 +151,9 @@ impl Queue {
         topics: &Topics,
         at: Option<&str>,
     ) -> Result<core::convert::Infallible, Failure> {
-        let since = at.is_none().then(|| topics.turns());
-        let line = topics.open(at).await?;
+        let (line, way) = topics.open(at).await?;
         poll_fn(|cx| {
-            if let Poll::Ready(failure) = topics.poll_turned(since, cx) {
+            if let Poll::Ready(failure) = way.poll_turned(cx) {
                 return Poll::Ready(Err(failure));
             }
             self.lock().task = Some(cx.waker().clone());

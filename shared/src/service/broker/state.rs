@@ -13,7 +13,7 @@ use super::members::Watcher;
 use super::store::{Loaded, Row, epoch_row, message_row, next_row, publisher_row, trimmed_rows};
 use super::subscriber::Subscriber;
 use super::window::Windows;
-use super::wire::{After, Gap, Topic, Why, Wish};
+use super::wire::{After, Gap, Member, Topic, Why, Wish};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) subscribers: HashMap<u64, Subscriber>,
     pub(super) groups: HashMap<u64, Group>,
     pub(super) group_ids: HashMap<(Filter, Arc<str>), u64>,
+    /// How many subscriptions of each are alike.
+    pub(super) members: HashMap<Member, usize>,
     pub(super) watchers: HashMap<u64, Watcher>,
     serial: u64,
     alive: Alive,
@@ -83,6 +85,7 @@ impl State {
             subscribers: HashMap::new(),
             groups: HashMap::new(),
             group_ids: HashMap::new(),
+            members: HashMap::new(),
             watchers: HashMap::new(),
             serial: 0,
             alive: Alive::default(),
@@ -246,7 +249,7 @@ impl State {
         let member = subscriber.member.clone();
         let group = subscriber.group;
         self.subscribers.insert(id, subscriber);
-        self.tell(true, &member, touched);
+        self.count(true, &member, touched);
         if let Some(group) = group {
             self.dispatch(group, touched);
         }
@@ -271,7 +274,7 @@ impl State {
                 self.dispatch(group, touched);
             }
         }
-        self.tell(false, &subscriber.member, touched);
+        self.count(false, &subscriber.member, touched);
     }
 
     /// The next item for a subscription.

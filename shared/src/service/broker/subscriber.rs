@@ -59,8 +59,9 @@ struct CatchUp {
 #[derive(Debug)]
 struct Flight {
     bytes: usize,
-    /// Of a group, which gives it to another if this member goes.
+    /// Of a group, which gives these to another if this member goes.
     entry: Option<Entry>,
+    gap: Option<Gap>,
 }
 
 impl Subscriber {
@@ -176,17 +177,17 @@ impl Subscriber {
                 catching_up.cursor = message.offset;
             }
             let bytes = message.marked(retained, false);
-            return Some(self.send(bytes, None));
+            return Some(self.send(bytes, None, None));
         }
         if let Some(gap) = self.gap.take() {
             let bytes = wire::message(&Tell::Gap(gap), &[]);
-            return Some(self.send(bytes, None));
+            return Some(self.send(bytes, None, Some(gap)));
         }
         let entry = self.waiting.pop_front()?;
         self.waiting_bytes -= entry.message.size();
         let bytes = entry.message.marked(false, entry.again);
         let entry = self.group.is_some().then_some(entry);
-        Some(self.send(bytes, entry))
+        Some(self.send(bytes, entry, None))
     }
 
     /// So many items have been taken in all.
@@ -206,17 +207,16 @@ impl Subscriber {
         Ok(())
     }
 
-    /// What it leaves to the other members of its group, in order.
-    pub(super) fn leave(&mut self) -> impl Iterator<Item = Entry> {
+    /// What it leaves to the other members of its group: messages in order, and what is to be told.
+    pub(super) fn leave(&mut self) -> (Vec<Entry>, Option<Gap>) {
+        let gaps = self.flight.iter().filter_map(|flight| flight.gap);
+        let gap = gaps.chain(self.gap).reduce(Gap::and);
         let untaken = self.flight.drain(..).filter_map(|flight| flight.entry);
         let again = untaken.map(|entry| Entry {
             again: true,
             ..entry
         });
-        again
-            .chain(self.waiting.drain(..))
-            .collect::<Vec<_>>()
-            .into_iter()
+        (again.chain(self.waiting.drain(..)).collect(), gap)
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
@@ -305,12 +305,13 @@ impl Subscriber {
         }
     }
 
-    fn send(&mut self, bytes: Bytes, entry: Option<Entry>) -> Bytes {
+    fn send(&mut self, bytes: Bytes, entry: Option<Entry>, gap: Option<Gap>) -> Bytes {
         self.sent += 1;
         self.flight_bytes += bytes.len();
         self.flight.push_back(Flight {
             bytes: bytes.len(),
             entry,
+            gap,
         });
         bytes
     }

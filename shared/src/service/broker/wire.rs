@@ -119,6 +119,9 @@ pub(super) enum Tell<'b> {
         epoch: u64,
         #[n(1)]
         offset: u64,
+        /// Of a group, the offset of the last message that it did not get.
+        #[n(2)]
+        since: Option<u64>,
     },
     /// A message, which follows.
     #[n(3)]
@@ -229,7 +232,7 @@ impl Why {
 }
 
 /// A subscription, as others see it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Member {
     /// Whose.
     #[n(0)]
@@ -352,6 +355,7 @@ mod tests {
             &Tell::Begun {
                 epoch: 3,
                 offset: 7,
+                since: None,
             },
             "82 02 82 03 07",
         );
