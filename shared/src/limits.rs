@@ -216,6 +216,10 @@ pub const HISTORY_SWEEP: Duration = Duration::from_secs(1);
 pub const SUBSCRIPTIONS_MAX: usize = 16_384;
 /// Conversations that a broker has at once: subscriptions, publishers, questions.
 pub const CONVERSATIONS_MAX: usize = 2 * SUBSCRIPTIONS_MAX;
+/// Those of one node.
+pub const CONVERSATIONS_EACH_MAX: usize = CONVERSATIONS_MAX / 8;
+/// Messages of one conversation that a broker takes before it is the turn of the others.
+pub const BROKER_TURN_MESSAGES: usize = 64;
 /// Messages that wait at a broker for one subscriber, beyond those under way.
 pub const SUBSCRIBER_MESSAGES_MAX: usize = 16_384;
 /// Bytes of them.
@@ -227,7 +231,7 @@ pub const UNTAKEN_BYTES_MAX: usize = 256 * 1024;
 /// Messages under way to one member of a group.
 pub const UNTAKEN_GROUP_MAX: usize = 16;
 /// Messages to be caught up with that a broker looks up at once.
-pub const CATCH_UP_MAX: usize = 4096;
+pub const CATCH_UP_MAX: usize = 512;
 /// Groups of subscribers.
 pub const GROUPS_MAX: usize = 4096;
 /// Bytes of a group's name, or of a publisher's.

@@ -16,8 +16,8 @@ pub(super) struct Group {
     pub(super) filter: Filter,
     pub(super) name: Arc<str>,
     pub(super) members: Vec<u64>,
-    /// Whose turn it is.
-    turn: usize,
+    /// Those who have room, in turn.
+    ready: VecDeque<u64>,
     pub(super) waiting: VecDeque<Entry>,
     waiting_bytes: usize,
     /// What nobody of the group will get; the next who gets a message is told.
@@ -36,7 +36,7 @@ impl Group {
             filter,
             name,
             members: Vec::new(),
-            turn: 0,
+            ready: VecDeque::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             missed: None,
@@ -67,6 +67,7 @@ impl Group {
     /// Somebody is here now who may have got what was for none of the others.
     pub(super) fn join(&mut self, member: u64) {
         self.members.push(member);
+        self.ready.push_back(member);
         self.empty_since_ms = None;
         if let Some(unheard) = self.unheard.take() {
             self.miss(unheard);
@@ -107,17 +108,20 @@ impl Group {
         }
     }
 
-    /// The members, beginning with the one whose turn it is.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, u64)> {
-        let count = self.members.len();
-        (0..count).map(move |n| {
-            let place = (self.turn + n) % count;
-            (place, self.members[place])
-        })
+    /// A member that goes gets nothing more.
+    pub(super) fn remove(&mut self, member: u64) {
+        self.members.retain(|other| *other != member);
+        self.ready.retain(|other| *other != member);
     }
 
-    /// Who is at this place has had his turn.
-    pub(super) fn had_turn(&mut self, place: usize) {
-        self.turn = (place + 1) % self.members.len().max(1);
+    /// A member has room.
+    pub(super) fn is_ready(&mut self, member: u64) {
+        self.ready.push_back(member);
+    }
+
+    /// Who has room and is next, of those whom it is for.
+    pub(super) fn next_ready(&mut self, is_for: impl Fn(u64) -> bool) -> Option<u64> {
+        let place = self.ready.iter().position(|member| is_for(*member))?;
+        self.ready.remove(place)
     }
 }

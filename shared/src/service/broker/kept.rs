@@ -1,6 +1,7 @@
 //! What a broker keeps: of each topic the retained value and a bounded history. What is trimmed is noted, so
 //! that who was away can be told.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -346,7 +347,7 @@ impl Kept {
         wanted: Wanted,
     ) -> VecDeque<(u64, Arc<str>)> {
         let mut found = Vec::new();
-        for (name, topic) in self.matching(filter) {
+        for (name, topic) in self.matching(filter, None) {
             let before = found.len();
             let put = |message: &Arc<Message>| (message.offset, Arc::clone(name));
             let new = topic
@@ -354,12 +355,13 @@ impl Kept {
                 .filter(|m| topic.is_wanted(m.offset, wanted));
             found.extend(new.take(CATCH_UP_MAX).map(put));
             debug_assert!(found[before..].is_sorted_by_key(|(offset, _)| *offset));
+            if found.len() > 2 * CATCH_UP_MAX {
+                first_of(&mut found);
+            }
         }
-        if found.len() > CATCH_UP_MAX {
-            found.select_nth_unstable_by_key(CATCH_UP_MAX, |(offset, _)| *offset);
-            found.truncate(CATCH_UP_MAX);
-        }
+        first_of(&mut found);
         found.sort_unstable_by_key(|(offset, _)| *offset);
+        found.shrink_to_fit();
         found.into()
     }
 
@@ -396,7 +398,7 @@ impl Kept {
                 (lost, self.has_history(name))
             }
             None => {
-                let lost = self.matching(filter).map(|(_, topic)| topic.lost);
+                let lost = self.matching(filter, None).map(|(_, topic)| topic.lost);
                 (lost.fold(self.gone.last(filter), u64::max), false)
             }
         };
@@ -406,13 +408,15 @@ impl Kept {
         }
     }
 
-    /// The topics that a filter means.
-    pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
+    /// The topics that a filter means, after that name.
+    pub(super) fn matching(
+        &self,
+        filter: &Filter,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
         let prefix = filter.prefix();
-        let from = self.topics.range::<str, _>((
-            core::ops::Bound::Included(prefix),
-            core::ops::Bound::Unbounded,
-        ));
+        let begin = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let from = self.topics.range::<str, _>((begin, Bound::Unbounded));
         from.take_while(move |(name, _)| name.starts_with(prefix))
             .filter(|(name, _)| filter.matches(name))
     }
@@ -548,6 +552,14 @@ impl Topic {
         self.lost = self.lost.max(offset);
         trimmed.push(Trimmed::Message(offset));
         trimmed.push(Trimmed::Lost(Arc::clone(name), Some(self.lost)));
+    }
+}
+
+/// Leaves so many with the smallest offsets.
+fn first_of(found: &mut Vec<(u64, Arc<str>)>) {
+    if found.len() > CATCH_UP_MAX {
+        found.select_nth_unstable_by_key(CATCH_UP_MAX, |(offset, _)| *offset);
+        found.truncate(CATCH_UP_MAX);
     }
 }
 

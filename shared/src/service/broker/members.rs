@@ -123,36 +123,29 @@ impl State {
         };
         while let Some(entry) = group.waiting.front() {
             let sender = entry.message.sender;
-            let mut is_for_any = group.members.is_empty();
-            let mut chosen = None;
-            for (place, member) in group.in_turn() {
-                let Some(subscriber) = self.subscribers.get(&member) else {
-                    continue;
-                };
-                if subscriber.echo || subscriber.member.node != sender {
-                    is_for_any = true;
-                    if subscriber.has_room() {
-                        chosen = Some((place, member));
-                        break;
-                    }
-                }
-            }
-            match chosen {
-                Some((place, member)) => {
-                    let (entry, missed) = group.pop_told();
-                    if let Some(subscriber) = self.subscribers.get_mut(&member) {
-                        missed
-                            .into_iter()
-                            .for_each(|missed| subscriber.miss(missed));
-                        entry.into_iter().for_each(|entry| subscriber.put(entry));
-                    }
-                    group.had_turn(place);
-                    touched.insert(member);
+            let subscribers = &self.subscribers;
+            let is_for = |member: u64| {
+                let one = subscribers.get(&member);
+                one.is_some_and(|one| one.echo || one.member.node != sender)
+            };
+            let Some(member) = group.next_ready(is_for) else {
+                if group.members.is_empty() || group.members.iter().any(|one| is_for(*one)) {
+                    return;
                 }
                 // All members are at the node that has sent it, and want no echo.
-                None if !is_for_any => group.pass_over(),
-                None => return,
+                group.pass_over();
+                continue;
+            };
+            let (entry, missed) = group.pop_told();
+            if let Some(subscriber) = self.subscribers.get_mut(&member) {
+                missed.into_iter().for_each(|gap| subscriber.miss(gap));
+                entry.into_iter().for_each(|entry| subscriber.put(entry));
+                subscriber.is_ready = subscriber.has_room();
+                if subscriber.is_ready {
+                    group.is_ready(member);
+                }
             }
+            touched.insert(member);
         }
     }
 

@@ -37,6 +37,7 @@ mod members;
 mod presence;
 mod publisher;
 mod publishing;
+mod queue;
 mod server;
 mod state;
 mod store;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::filter::Filter;
 use super::kept::{Kept, Message, Wanted};
+use super::queue::Queue;
 use super::wire::{self, Gap, Member, Slow, Tell, Why};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
@@ -27,8 +28,9 @@ pub(super) struct Subscriber {
     pub(super) group: Option<u64>,
     /// What it is to catch up with; then everything comes as it is published.
     catching_up: Option<CatchUp>,
-    waiting: VecDeque<Entry>,
-    waiting_bytes: usize,
+    waiting: Queue,
+    /// Whether its group knows that it has room.
+    pub(super) is_ready: bool,
     gap: Option<Gap>,
     flight: VecDeque<Flight>,
     flight_bytes: usize,
@@ -78,8 +80,8 @@ impl Subscriber {
             slow,
             group: None,
             catching_up: None,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Queue::default(),
+            is_ready: false,
             gap: None,
             flight: VecDeque::new(),
             flight_bytes: 0,
@@ -118,20 +120,17 @@ impl Subscriber {
         if !waits || self.over.is_some() {
             return;
         }
-        if self.slow == Slow::Latest {
-            let mut waiting = self.waiting.iter();
-            if let Some(place) = waiting.position(|entry| entry.message.topic == message.topic)
-                && let Some(old) = self.waiting.remove(place)
-            {
-                self.drop_entry(&old);
-            }
+        if self.slow == Slow::Latest
+            && let Some(old) = self.waiting.remove_topic(&message.topic)
+        {
+            self.miss(Gap::of(Why::Slow, old.message.offset));
         }
         self.put(Entry {
             message: Arc::clone(message),
             again: false,
         });
         while self.waiting.len() > SUBSCRIBER_MESSAGES_MAX
-            || self.waiting_bytes > SUBSCRIBER_BYTES_MAX && self.waiting.len() > 1
+            || self.waiting.bytes() > SUBSCRIBER_BYTES_MAX && self.waiting.len() > 1
         {
             self.drop_oldest();
         }
@@ -139,8 +138,7 @@ impl Subscriber {
 
     /// Gives it a message for which it has room.
     pub(super) fn put(&mut self, entry: Entry) {
-        self.waiting_bytes += entry.message.size();
-        self.waiting.push_back(entry);
+        self.waiting.push(entry);
     }
 
     /// Tells that messages are missing here.
@@ -150,7 +148,7 @@ impl Subscriber {
 
     /// Lets go of what waits beyond so many bytes, for others need the memory.
     pub(super) fn relieve(&mut self, bytes: usize) {
-        while self.waiting_bytes > bytes && self.waiting.len() > 1 {
+        while self.waiting.bytes() > bytes {
             self.drop_oldest();
         }
     }
@@ -183,8 +181,7 @@ impl Subscriber {
             let bytes = wire::message(&Tell::Gap(gap), &[]);
             return Some(self.send(bytes, None, Some(gap)));
         }
-        let entry = self.waiting.pop_front()?;
-        self.waiting_bytes -= entry.message.size();
+        let entry = self.waiting.pop()?;
         let bytes = entry.message.marked(false, entry.again);
         let entry = self.group.is_some().then_some(entry);
         Some(self.send(bytes, entry, None))
@@ -216,11 +213,24 @@ impl Subscriber {
             again: true,
             ..entry
         });
-        (again.chain(self.waiting.drain(..)).collect(), gap)
+        let waiting = core::iter::from_fn(|| self.waiting.pop());
+        (again.chain(waiting).collect(), gap)
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting.bytes()
+    }
+
+    /// Bytes of the messages that are under way to it, which its group may need again.
+    pub(super) fn held(&self) -> usize {
+        let entries = self
+            .flight
+            .iter()
+            .filter_map(|flight| flight.entry.as_ref());
+        match self.over {
+            None => entries.map(|entry| entry.message.size()).sum(),
+            Some(_) => 0,
+        }
     }
 
     /// What comes next of what is kept. What has gone meanwhile is told as a gap.
@@ -323,14 +333,8 @@ impl Subscriber {
                 format!("more than {most} messages, or their bytes, wait for this subscriber");
             self.over = Some(Code::Overloaded.because(message));
             self.waiting.clear();
-            self.waiting_bytes = 0;
-        } else if let Some(old) = self.waiting.pop_front() {
-            self.drop_entry(&old);
+        } else if let Some(old) = self.waiting.pop() {
+            self.miss(Gap::of(Why::Slow, old.message.offset));
         }
-    }
-
-    fn drop_entry(&mut self, entry: &Entry) {
-        self.waiting_bytes -= entry.message.size();
-        self.miss(Gap::of(Why::Slow, entry.message.offset));
     }
 }

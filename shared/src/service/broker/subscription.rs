@@ -189,8 +189,8 @@ impl Reader {
                 Err(failure) => failure,
             };
             self.line = None;
-            // A subscriber who was too slow has asked to hear of it.
-            if failure.code == Code::Overloaded {
+            // Who was too slow has asked to hear of it.
+            if failure.code == Code::Overloaded && self.options.slow == Slow::Disconnect {
                 return Err(failure);
             }
             self.wait_for_broker(failure).await?;

@@ -42,7 +42,12 @@ fn a_value_that_is_cleared_is_retained_no_more() {
     // He has taken his time, and nothing is kept of the topic any more.
     assert_eq!(bench.texts(early), ["-?"]);
     assert_eq!(bench.texts(late), [""; 0]);
-    assert!(bench.state.topics(&"#".parse().unwrap()).is_empty());
+    assert!(
+        bench
+            .state
+            .topics(&"#".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
 }
 
 #[test]
@@ -163,13 +168,27 @@ fn memory_is_bounded_history_makes_way_and_what_is_retained_does_not() {
     for n in 0..most {
         bench.retain(&format!("retained/{n}"), &large);
     }
-    assert_eq!(bench.state.topics(&"old".parse().unwrap()).len(), 1);
+    assert_eq!(
+        bench
+            .state
+            .topics(&"old".parse().unwrap(), None, usize::MAX)
+            .len(),
+        1
+    );
     bench.retain("young", &large[..PUBLISH_BYTES_MAX - 50_000]);
-    assert!(bench.state.topics(&"old".parse().unwrap()).is_empty());
+    assert!(
+        bench
+            .state
+            .topics(&"old".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
     let refused = bench.try_publish(&message("a", &large, true)).unwrap_err();
     assert_eq!(refused.code, Code::Overloaded);
     assert_eq!(
-        bench.state.topics(&"retained/#".parse().unwrap()).len(),
+        bench
+            .state
+            .topics(&"retained/#".parse().unwrap(), None, usize::MAX)
+            .len(),
         most
     );
 }
@@ -312,8 +331,19 @@ fn topics_are_bounded_too() {
         bench.publish(&n.to_string(), "x");
     }
     bench.retain("one/more", "x");
-    assert_eq!(bench.state.topics(&"#".parse().unwrap()).len(), TOPICS_MAX);
-    assert!(bench.state.topics(&"0".parse().unwrap()).is_empty());
+    assert_eq!(
+        bench
+            .state
+            .topics(&"#".parse().unwrap(), None, usize::MAX)
+            .len(),
+        TOPICS_MAX
+    );
+    assert!(
+        bench
+            .state
+            .topics(&"0".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
 }
 
 #[test]
