@@ -50,7 +50,7 @@ pub(super) struct State {
     pub(super) members: HashMap<Member, usize>,
     pub(super) watchers: HashMap<u64, Watcher>,
     serial: u64,
-    alive: Alive,
+    pub(super) alive: Alive,
     /// Beyond so many bytes of messages the slow are looked for, again.
     relieve_at: usize,
 }
