@@ -222,6 +222,9 @@ pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of messages that a broker holds in all, kept or waiting for subscribers; beyond, what waits for
 /// the slow is dropped.
 pub const BROKER_BYTES_MAX: usize = 2 * KEPT_BYTES_MAX;
+/// Topics of which nothing is kept any longer and a broker still knows up to where they have lost messages; of the others
+/// it says that they may have lost as much as any that it has forgotten.
+pub const GONE_TOPICS_MAX: usize = 16_384;
 /// What a message is held to take beside its own bytes.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 128;
 /// Messages of a topic that a broker keeps unless it is told otherwise…
@@ -236,6 +239,10 @@ pub const HISTORY_SWEEP: Duration = Duration::from_secs(1);
 pub const SUBSCRIPTIONS_MAX: usize = 16_384;
 /// Conversations that a broker has at once: subscriptions, publishers, questions.
 pub const CONVERSATIONS_MAX: usize = 2 * SUBSCRIPTIONS_MAX;
+/// Those of one node.
+pub const CONVERSATIONS_EACH_MAX: usize = CONVERSATIONS_MAX / 8;
+/// Messages of one conversation that a broker takes before it is the turn of the others.
+pub const BROKER_TURN_MESSAGES: usize = 64;
 /// Messages that wait at a broker for one subscriber, beyond those under way.
 pub const SUBSCRIBER_MESSAGES_MAX: usize = 16_384;
 /// Bytes of them.
@@ -247,7 +254,7 @@ pub const UNTAKEN_BYTES_MAX: usize = 256 * 1024;
 /// Messages under way to one member of a group.
 pub const UNTAKEN_GROUP_MAX: usize = 16;
 /// Messages to be caught up with that a broker looks up at once.
-pub const CATCH_UP_MAX: usize = 4096;
+pub const CATCH_UP_MAX: usize = 512;
 /// Groups of subscribers.
 pub const GROUPS_MAX: usize = 4096;
 /// Bytes of a group's name, or of a publisher's.
@@ -266,6 +273,8 @@ pub const STORE_QUEUE_MAX: usize = 4096;
 pub const STORE_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of messages that wait at a publisher for their answer; more are refused.
 pub const PUBLISH_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a broker may take to answer a question, or to begin a subscription.
+pub const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a subscription whose broker is lost looks for it.
 pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.

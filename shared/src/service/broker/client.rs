@@ -1,7 +1,7 @@
 //! The topics of a zone, or of any node, as programs use them.
 
 use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,9 +17,11 @@ use super::presence::Presence;
 use super::publishing::{Publish, Publishing, Queue};
 use super::server::Broker;
 use super::subscription::{Subscribe, Subscription};
+use super::way::{Waiting, Way};
 use super::wire::{Ask, Tell, Topic, head, message};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::TOPICS_MAX;
 use crate::node::{Event, Node, State};
 use crate::object::{self, Form, Item, Value};
 
@@ -42,8 +44,9 @@ struct Inner {
     root: Option<NodeId>,
     /// How often the uplink has become another.
     turns: u64,
-    /// Who wants to know when it does.
-    waiting: Vec<Waker>,
+    /// Who wants to know when it does, by the number of the way.
+    waiting: Waiting,
+    ways: u64,
     /// By the broker's name; the zone's has none.
     queues: HashMap<Option<String>, Arc<Queue>>,
     spawned: Vec<BoxFuture<'static, ()>>,
@@ -200,8 +203,8 @@ impl Topics {
     /// As [`Topics::subscribe`].
     pub async fn presence(&self, filter: &str, at: Option<&str>) -> Result<Presence, Failure> {
         filter.parse::<super::Filter>()?;
-        let line = self.open(at).await?;
-        Presence::begin(line, filter).await
+        let (line, way) = self.open(at).await?;
+        Presence::begin(line, way, filter).await
     }
 
     /// The topics of which something is kept.
@@ -209,13 +212,13 @@ impl Topics {
     /// # Errors
     /// As [`Topics::subscribe`].
     pub async fn topics(&self, filter: &str, at: Option<&str>) -> Result<Vec<Topic>, Failure> {
-        let line = self.open(at).await?;
+        let (line, way) = self.open(at).await?;
         line.send(message(&Ask::Topics(filter), &[])).await?;
         let mut all = Vec::new();
         loop {
-            match answer(line.recv().await?)? {
+            match answer(way.within(line.recv()).await?)? {
                 Tell::Topics(some) if some.is_empty() => return Ok(all),
-                Tell::Topics(some) => all.extend(some),
+                Tell::Topics(some) if all.len() <= TOPICS_MAX => all.extend(some),
                 _ => return Err(Code::BadMessage.because("expected a list of topics")),
             }
         }
@@ -232,7 +235,13 @@ impl Topics {
     }
 
     /// A conversation with the broker at a node, or with the zone's.
-    pub(super) async fn open(&self, at: Option<&str>) -> Result<Line, Failure> {
+    pub(super) async fn open(&self, at: Option<&str>) -> Result<(Line, Way), Failure> {
+        let way = Way::new(self, at);
+        let line = way.within(self.connect(at)).await?;
+        Ok((line, way))
+    }
+
+    async fn connect(&self, at: Option<&str>) -> Result<Line, Failure> {
         let host = match at {
             Some(name) => self.node().resolve(name).await?,
             None => self.root().await?,
@@ -243,35 +252,30 @@ impl Topics {
         }
     }
 
-    /// How often the way to the zone's broker has become another.
-    pub(super) fn turns(&self) -> u64 {
-        self.lock().turns
+    /// Another way begins: which turn of that to the zone's broker it is, and its number.
+    pub(super) fn begin_way(&self) -> (u64, u64) {
+        let mut inner = self.lock();
+        inner.ways += 1;
+        (inner.turns, inner.ways)
     }
 
-    /// Ready when it has become another since that number; never for a broker that was named.
-    pub(super) fn poll_turned(&self, since: Option<u64>, cx: &Context<'_>) -> Poll<Failure> {
+    /// Whether the way to the zone's broker has become another; if not, this waker hears when it does.
+    pub(super) fn turned(&self, turn: u64, way: u64, waker: &Waker) -> bool {
         let mut inner = self.lock();
-        match since {
-            Some(since) if inner.turns != since => {
-                Poll::Ready(Code::Gone.because("the zone has another broker now"))
-            }
-            Some(_) => {
-                if !inner
-                    .waiting
-                    .iter()
-                    .any(|waker| waker.will_wake(cx.waker()))
-                {
-                    inner.waiting.push(cx.waker().clone());
-                }
-                Poll::Pending
-            }
-            None => Poll::Pending,
+        if inner.turns != turn {
+            return true;
         }
+        inner.waiting.insert(way, waker.clone());
+        false
+    }
+
+    pub(super) fn end_way(&self, way: u64) {
+        self.lock().waiting.remove(&way);
     }
 
     /// Who is the zone's broker; `None` is this node.
     async fn root(&self) -> Result<Option<NodeId>, Failure> {
-        let (node, turns) = (self.node(), self.turns());
+        let (node, turns) = (self.node(), self.lock().turns);
         if node.is_primary() {
             return Ok(None);
         }
@@ -339,6 +343,16 @@ impl Topics {
         self.lock().root = None;
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn doubt_way(&self) {
+        self.lock().turn();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -367,7 +381,7 @@ impl Inner {
     fn turn(&mut self) {
         self.turns += 1;
         self.root = None;
-        self.waiting.drain(..).for_each(Waker::wake);
+        self.waiting.drain().for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -387,7 +401,15 @@ pub(super) fn answer<'b>(message: Option<Bytes>) -> Result<Tell<'b>, Failure> {
             epoch,
             known,
         },
-        Tell::Begun { epoch, offset } => Tell::Begun { epoch, offset },
+        Tell::Begun {
+            epoch,
+            offset,
+            since,
+        } => Tell::Begun {
+            epoch,
+            offset,
+            since,
+        },
         Tell::Gap(gap) => Tell::Gap(gap),
         Tell::Present(members) => Tell::Present(members),
         Tell::Joined(member) => Tell::Joined(member),

@@ -11,7 +11,7 @@ use super::state::{Planned, Publish, Touched};
 use super::store::Row;
 use super::wire::{Tell, message};
 use crate::error::{Code, Failure};
-use crate::limits::{HISTORY_SWEEP, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_MAX};
+use crate::limits::{BROKER_TURN_MESSAGES, HISTORY_SWEEP, STORE_QUEUE_BYTES_MAX, STORE_QUEUE_MAX};
 use crate::log::event;
 
 impl Broker {
@@ -70,13 +70,16 @@ impl Broker {
                     "the broker's store fails"
                 );
             }
-            let mut inner = self.lock();
-            for ((publish, desk), planned) in batch.iter().zip(planned) {
+            for (n, ((publish, desk), planned)) in batch.iter().zip(planned).enumerate() {
+                if n > 0 && n % BROKER_TURN_MESSAGES == 0 {
+                    others_turn().await;
+                }
+                let mut inner = self.lock();
                 let planned = match &stored {
                     Ok(()) => planned,
                     Err(_) => {
-                        if matches!(planned, Ok(Planned::New(..))) {
-                            inner.state.withdraw(publish);
+                        if let Ok(Planned::New(message, _)) = &planned {
+                            inner.state.withdraw(publish, message);
                         }
                         planned.and(Err(Code::Refused.because("the broker's store fails")))
                     }
@@ -124,6 +127,19 @@ impl Broker {
             }
         }
     }
+}
+
+/// Lets others do something first.
+async fn others_turn() {
+    let mut had = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut had, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Inner {

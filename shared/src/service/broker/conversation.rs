@@ -1,6 +1,7 @@
 //! The broker's conversations: what each is for, and those of subscribers and of the curious.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use super::server::{Broker, Outlet, now_ms};
 use super::state::Touched;
 use super::wire::{Ask, Member, Tell, Wish, head, message};
 use crate::error::{Code, Failure};
-use crate::limits::LISTING_BYTES_MAX;
+use crate::limits::{BROKER_PATIENCE, BROKER_TURN_MESSAGES, LISTING_BYTES_MAX};
 
 impl Broker {
     /// Does what the first message asks for, to its end.
     pub(super) async fn converse(&self, line: &Arc<Line>) -> Result<(), Failure> {
-        let Some(first) = line.recv().await? else {
+        let Some(first) = self.first(line).await? else {
             return Err(Code::BadMessage.because("expected a wish, got the end of the stream"));
         };
         let (ask, _) = head(&first, "a message to a broker")?;
@@ -37,6 +38,19 @@ impl Broker {
         Ok(())
     }
 
+    /// What a conversation is for is said at its beginning.
+    async fn first(&self, line: &Line) -> Result<Option<Bytes>, Failure> {
+        let mut late = pin!(self.0.node.sleep(BROKER_PATIENCE));
+        poll_fn(|cx| match line.poll_recv(cx) {
+            Poll::Pending => late
+                .as_mut()
+                .poll(cx)
+                .map(|()| Err(Code::TimedOut.because("the stream did not say what it is for"))),
+            first => first,
+        })
+        .await
+    }
+
     /// Sends a subscription's items, until it ends.
     async fn feed(&self, line: &Arc<Line>, wish: Wish) -> Result<(), Failure> {
         let (id, _guard) = {
@@ -44,9 +58,15 @@ impl Broker {
             let (epoch, offset) = (inner.state.epoch(), inner.state.last());
             let mut touched = Touched::new();
             let id = inner.state.subscribe(line.peer(), wish, &mut touched)?;
+            let since = inner.state.group_since(id);
+            let begun = Tell::Begun {
+                epoch,
+                offset,
+                since,
+            };
             let outlet = Outlet {
                 line: Arc::clone(line),
-                stalled: Some(message(&Tell::Begun { epoch, offset }, &[])),
+                stalled: Some(message(&begun, &[])),
                 task: None,
             };
             inner.outlets.insert(id, outlet);
@@ -54,7 +74,7 @@ impl Broker {
             (id, Leave(self, id))
         };
         poll_fn(|cx| {
-            loop {
+            for _ in 0..BROKER_TURN_MESSAGES {
                 {
                     let mut inner = self.lock();
                     inner.pump(id, Some(cx));
@@ -72,6 +92,8 @@ impl Broker {
                     return Poll::Ready(Err(failure));
                 }
             }
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await
     }
@@ -115,7 +137,17 @@ impl Broker {
             } else {
                 Tell::Left(member)
             };
-            line.send(message(&tell, &[])).await?;
+            let news = message(&tell, &[]);
+            // Who does not take it is over sooner or later.
+            poll_fn(|cx| {
+                let mut inner = self.lock();
+                if let Some(failure) = inner.state.over(id) {
+                    return Poll::Ready(Err(failure));
+                }
+                inner.watching.insert(id, cx.waker().clone());
+                line.poll_send(&news, cx)
+            })
+            .await?;
         }
     }
 
@@ -149,8 +181,20 @@ impl Broker {
     }
 
     async fn tell_topics(&self, line: &Line, filter: &Filter) -> Result<(), Failure> {
-        let topics = self.lock().state.topics(filter);
-        send_list(line, &topics, |some| Tell::Topics(some.to_vec())).await
+        let mut after = None;
+        loop {
+            // A part at a time: they may be many, and read slowly.
+            let after_name = after.as_deref();
+            let topics = self
+                .lock()
+                .state
+                .topics(filter, after_name, LISTING_BYTES_MAX);
+            after = topics.last().map(|topic| topic.name.clone());
+            line.send(message(&Tell::Topics(topics), &[])).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     fn whereabouts(&self) -> Tell<'static> {

@@ -1,6 +1,7 @@
 //! What a broker keeps: of each topic the retained value and a bounded history. What is trimmed is noted, so
 //! that who was away can be told.
 
+use core::ops::Bound;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 use super::filter::Filter;
+use super::gone::Gone;
 use super::wire::{self, Head, Tell};
 use crate::Time;
 use crate::error::{Code, Failure};
@@ -129,8 +131,9 @@ impl Message {
         self.bytes.len() + MESSAGE_OVERHEAD_BYTES
     }
 
-    fn clears(&self) -> bool {
-        self.retain && self.value.is_empty()
+    /// Whether it becomes its topic's retained value.
+    fn is_value(&self) -> bool {
+        self.retain && !self.value.is_empty()
     }
 }
 
@@ -145,7 +148,7 @@ impl Drop for Message {
 pub(super) enum Trimmed {
     /// A message.
     Message(u64),
-    /// The last of a topic that is missing; `None` if nothing is kept of the topic at all.
+    /// The last of a topic that is missing; `None` if that is no longer known.
     Lost(Arc<str>, Option<u64>),
     /// The last of other topics that is missing.
     Forgotten(u64),
@@ -172,9 +175,40 @@ pub(super) struct Kept {
     oldest: BTreeMap<u64, Arc<str>>,
     ends: BTreeMap<(i64, u64), Arc<str>>,
     bytes: usize,
-    /// The last message of any topic of which nothing is kept.
-    pub(super) forgotten: u64,
+    /// Bytes of the retained values, their number, and both of those that are about to be.
+    retained: Amount,
+    promised: Amount,
+    pub(super) gone: Gone,
+    /// No topic without history has lost anything after this offset that is not noted.
+    pub(super) unkept: u64,
     pub(super) trimmed: Vec<Trimmed>,
+}
+
+/// How much is retained.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    bytes: usize,
+    count: usize,
+}
+
+impl Amount {
+    fn of(bytes: usize) -> Self {
+        Self { bytes, count: 1 }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            count: self.count + other.count,
+        }
+    }
+
+    fn less(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes - other.bytes,
+            count: self.count - other.count,
+        }
+    }
 }
 
 /// What of all that is kept a subscriber wants first.
@@ -197,14 +231,17 @@ impl Kept {
             oldest: BTreeMap::new(),
             ends: BTreeMap::new(),
             bytes: 0,
-            forgotten: 0,
+            retained: Amount::default(),
+            promised: Amount::default(),
+            gone: Gone::default(),
+            unkept: 0,
             trimmed: Vec::new(),
         }
     }
 
     /// Whether anything of a message will be kept.
     pub(super) fn keeps(&self, topic: &str, retain: bool) -> bool {
-        retain || self.rule(topic).is_some_and(|rule| rule.count > 0)
+        retain || self.has_history(topic)
     }
 
     /// Whether there is no topic without history.
@@ -213,71 +250,76 @@ impl Kept {
             && self.rules.iter().any(|rule| rule.filter.as_str() == "#")
     }
 
-    /// Makes room for a message.
+    /// A message is about to be kept.
     ///
     /// # Errors
-    /// `overloaded` if what is retained leaves none.
-    pub(super) fn make_room(&mut self, topic: &str, size: usize) -> Result<(), Failure> {
-        while self.bytes + size > KEPT_BYTES_MAX {
-            if !self.trim_oldest() {
-                let message = format!("{KEPT_BYTES_MAX} bytes are retained already");
-                return Err(Code::Overloaded.because(message));
-            }
+    /// `overloaded` if what is retained leaves no room. History makes way, but only for what is kept.
+    pub(super) fn promise(&mut self, message: &Message) -> Result<(), Failure> {
+        if !message.is_value() {
+            return Ok(());
         }
-        while self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(topic) {
-            if !self.trim_oldest() {
-                let message = format!("{TOPICS_MAX} topics are retained already");
-                return Err(Code::Overloaded.because(message));
-            }
+        let size = message.size();
+        let topic = self.topics.get(&message.topic);
+        let old = topic.and_then(|topic| topic.retained.as_ref());
+        let old = old.map_or(Amount::default(), |old| Amount::of(old.size()));
+        let is_full = |all: usize, old: usize, new: usize, most: usize| all - old + new > most;
+        let all = self.retained.plus(self.promised);
+        if is_full(all.bytes, old.bytes, size, KEPT_BYTES_MAX) {
+            let message = format!("{KEPT_BYTES_MAX} bytes are retained already");
+            return Err(Code::Overloaded.because(message));
         }
+        if is_full(all.count, old.count, 1, TOPICS_MAX) {
+            let message = format!("{TOPICS_MAX} topics are retained already");
+            return Err(Code::Overloaded.because(message));
+        }
+        self.promised = self.promised.plus(Amount::of(size));
         Ok(())
     }
 
-    /// Keeps a message as far as it is to be kept.
+    /// It is kept now, or will not be.
+    pub(super) fn settle(&mut self, message: &Message) {
+        if message.is_value() {
+            self.promised = self.promised.less(Amount::of(message.size()));
+        }
+    }
+
+    /// Keeps a message as far as it is to be kept, and there is room.
     pub(super) fn keep(&mut self, message: &Arc<Message>) {
-        let limits = self
-            .rule(&message.topic)
-            .map(|rule| (rule.count, rule.bytes, rule.age));
-        let (count, bytes, age) = limits.unwrap_or_default();
-        let name = Arc::clone(&message.topic);
+        let name = &message.topic;
+        let (count, bytes, age) = self.limits_for(message);
         let topic = self
             .topics
-            .entry(Arc::clone(&name))
+            .entry(Arc::clone(name))
             .or_insert_with(|| Topic {
                 retained: None,
                 history: VecDeque::new(),
                 history_bytes: 0,
-                lost: 0,
+                lost: self.gone.remove(name),
             });
-        let is_value = message.retain && !message.clears();
         if count > 0 {
             topic.history.push_back(Arc::clone(message));
             topic.history_bytes += message.size();
-            self.oldest.insert(message.offset, Arc::clone(&name));
+            self.oldest.insert(message.offset, Arc::clone(name));
             let end = message.at_ms.saturating_add(millis(age));
-            self.ends.insert((end, message.offset), Arc::clone(&name));
+            self.ends.insert((end, message.offset), Arc::clone(name));
         }
-        if count > 0 || is_value {
+        if count > 0 || message.is_value() {
             self.bytes += message.size();
         } else {
-            topic.lose(message.offset, &name, &mut self.trimmed);
+            topic.lose(message.offset, name, &mut self.trimmed);
         }
         if message.retain {
-            let old = topic.retained.take();
-            topic.retained = is_value.then(|| Arc::clone(message));
-            if let Some(old) = old
-                && !topic.has_in_history(old.offset)
-            {
-                self.bytes -= old.size();
-                topic.lose(old.offset, &name, &mut self.trimmed);
-            }
+            self.retain(message);
         }
-        while self.topics.get(&name).is_some_and(|topic| {
+        while self.topics.get(name).is_some_and(|topic| {
             topic.history.len() > count || topic.history_bytes > bytes && !topic.history.is_empty()
         }) {
-            self.trim(&name);
+            self.trim(name);
         }
-        self.forget_if_empty(&name);
+        self.forget_if_empty(name);
+        while (self.bytes > KEPT_BYTES_MAX || self.topics.len() > TOPICS_MAX) && self.trim_oldest()
+        {
+        }
     }
 
     /// Drops what has grown too old.
@@ -305,7 +347,7 @@ impl Kept {
         wanted: Wanted,
     ) -> VecDeque<(u64, Arc<str>)> {
         let mut found = Vec::new();
-        for (name, topic) in self.matching(filter) {
+        for (name, topic) in self.matching(filter, None) {
             let before = found.len();
             let put = |message: &Arc<Message>| (message.offset, Arc::clone(name));
             let new = topic
@@ -313,12 +355,13 @@ impl Kept {
                 .filter(|m| topic.is_wanted(m.offset, wanted));
             found.extend(new.take(CATCH_UP_MAX).map(put));
             debug_assert!(found[before..].is_sorted_by_key(|(offset, _)| *offset));
+            if found.len() > 2 * CATCH_UP_MAX {
+                first_of(&mut found);
+            }
         }
-        if found.len() > CATCH_UP_MAX {
-            found.select_nth_unstable_by_key(CATCH_UP_MAX, |(offset, _)| *offset);
-            found.truncate(CATCH_UP_MAX);
-        }
+        first_of(&mut found);
         found.sort_unstable_by_key(|(offset, _)| *offset);
+        found.shrink_to_fit();
         found.into()
     }
 
@@ -332,6 +375,13 @@ impl Kept {
         })
     }
 
+    /// Offset of the newest message of a topic.
+    pub(super) fn newest(&self, topic: &str) -> Option<u64> {
+        let topic = self.topics.get(topic)?;
+        let newest = topic.history.back().or(topic.retained.as_ref());
+        newest.map(|message| message.offset)
+    }
+
     /// Whether a message is its topic's retained value.
     pub(super) fn is_retained(&self, message: &Message) -> bool {
         let topic = self.topics.get(&message.topic);
@@ -341,20 +391,32 @@ impl Kept {
 
     /// Offset of the last message that a filter means, or may mean, and that is no longer there.
     pub(super) fn last_lost(&self, filter: &Filter) -> u64 {
-        let lost = self.matching(filter).map(|(_, topic)| topic.lost).max();
-        match (filter.as_topic(), lost) {
-            (Some(_), Some(lost)) => lost,
-            (_, lost) => self.forgotten.max(lost.unwrap_or(0)),
+        let (lost, has_history) = match filter.as_topic() {
+            Some(name) => {
+                let topic = self.topics.get(name);
+                let lost = topic.map_or_else(|| self.gone.get(name), |topic| topic.lost);
+                (lost, self.has_history(name))
+            }
+            None => {
+                let lost = self.matching(filter, None).map(|(_, topic)| topic.lost);
+                (lost.fold(self.gone.last(filter), u64::max), false)
+            }
+        };
+        match has_history {
+            true => lost,
+            false => lost.max(self.unkept),
         }
     }
 
-    /// The topics that a filter means.
-    pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
+    /// The topics that a filter means, after that name.
+    pub(super) fn matching(
+        &self,
+        filter: &Filter,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
         let prefix = filter.prefix();
-        let from = self.topics.range::<str, _>((
-            core::ops::Bound::Included(prefix),
-            core::ops::Bound::Unbounded,
-        ));
+        let begin = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let from = self.topics.range::<str, _>((begin, Bound::Unbounded));
         from.take_while(move |(name, _)| name.starts_with(prefix))
             .filter(|(name, _)| filter.matches(name))
     }
@@ -363,7 +425,42 @@ impl Kept {
     pub(super) fn restore_lost(&mut self, name: &str, lost: u64) {
         match self.topics.get_mut(name) {
             Some(topic) => topic.lost = topic.lost.max(lost),
-            None => self.forgotten = self.forgotten.max(lost),
+            None => {
+                let lost = lost.max(self.gone.get(name));
+                self.has_gone(&name.into(), lost);
+            }
+        }
+    }
+
+    pub(super) fn has_history(&self, topic: &str) -> bool {
+        self.rule(topic).is_some_and(|rule| rule.count > 0)
+    }
+
+    /// How much history there is for a message: none if what is retained leaves no room.
+    fn limits_for(&self, message: &Message) -> (usize, usize, Time) {
+        let has_room = message.is_value()
+            || self.retained.bytes + message.size() <= KEPT_BYTES_MAX
+                && (self.retained.count < TOPICS_MAX || self.topics.contains_key(&message.topic));
+        let rule = self.rule(&message.topic).filter(|_| has_room);
+        rule.map(|rule| (rule.count, rule.bytes, rule.age))
+            .unwrap_or_default()
+    }
+
+    /// Makes a message its topic's retained value, or clears that.
+    fn retain(&mut self, message: &Arc<Message>) {
+        let Some(topic) = self.topics.get_mut(&message.topic) else {
+            return;
+        };
+        let old = topic.retained.take();
+        if message.is_value() {
+            topic.retained = Some(Arc::clone(message));
+            self.retained = self.retained.plus(Amount::of(message.size()));
+        }
+        let Some(old) = old else { return };
+        self.retained = self.retained.less(Amount::of(old.size()));
+        if !topic.has_in_history(old.offset) {
+            self.bytes -= old.size();
+            topic.lose(old.offset, &message.topic, &mut self.trimmed);
         }
     }
 
@@ -409,10 +506,17 @@ impl Kept {
             && topic.retained.is_none()
             && topic.history.is_empty()
         {
-            self.forgotten = self.forgotten.max(topic.lost);
-            self.trimmed.push(Trimmed::Lost(Arc::clone(name), None));
-            self.trimmed.push(Trimmed::Forgotten(self.forgotten));
+            let lost = topic.lost;
             self.topics.remove(name);
+            self.has_gone(name, lost);
+        }
+    }
+
+    fn has_gone(&mut self, name: &Arc<str>, lost: u64) {
+        if let Some(forgotten) = self.gone.insert(name, lost) {
+            let others = self.gone.others();
+            self.trimmed.push(Trimmed::Forgotten(others));
+            self.trimmed.push(Trimmed::Lost(forgotten, None));
         }
     }
 }
@@ -448,6 +552,14 @@ impl Topic {
         self.lost = self.lost.max(offset);
         trimmed.push(Trimmed::Message(offset));
         trimmed.push(Trimmed::Lost(Arc::clone(name), Some(self.lost)));
+    }
+}
+
+/// Leaves so many with the smallest offsets.
+fn first_of(found: &mut Vec<(u64, Arc<str>)>) {
+    if found.len() > CATCH_UP_MAX {
+        found.select_nth_unstable_by_key(CATCH_UP_MAX, |(offset, _)| *offset);
+        found.truncate(CATCH_UP_MAX);
     }
 }
 

@@ -29,6 +29,19 @@ impl State {
             .collect()
     }
 
+    /// A subscription has begun, or has ended. It is news if its member has no other like it.
+    pub(super) fn count(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
+        let count = self.members.entry(member.clone()).or_insert(0);
+        *count = if joined { *count + 1 } else { *count - 1 };
+        let count = *count;
+        if count == 0 {
+            self.members.remove(member);
+        }
+        if count == usize::from(joined) {
+            self.tell(joined, member, touched);
+        }
+    }
+
     /// Tells from now on who comes and goes; a number for it.
     ///
     /// # Errors
@@ -78,17 +91,22 @@ impl State {
             None => {
                 let group = self.next_serial();
                 self.index.insert(filter, group);
-                self.groups
-                    .insert(group, Group::new(filter.clone(), Arc::clone(&key.1)));
+                let new = Group::new(filter.clone(), Arc::clone(&key.1), self.last());
+                self.groups.insert(group, new);
                 self.group_ids.insert(key, group);
                 group
             }
         };
         if let Some(of) = self.groups.get_mut(&group) {
-            of.members.push(id);
-            of.empty_since_ms = None;
+            of.join(id);
         }
         Ok(group)
+    }
+
+    /// Since when there has been the group of a subscription.
+    pub(super) fn group_since(&self, id: u64) -> Option<u64> {
+        let group = self.subscribers.get(&id)?.group?;
+        Some(self.groups.get(&group)?.since)
     }
 
     pub(super) fn end_group(&mut self, id: u64) {
@@ -105,41 +123,33 @@ impl State {
         };
         while let Some(entry) = group.waiting.front() {
             let sender = entry.message.sender;
-            let mut is_for_any = group.members.is_empty();
-            let mut chosen = None;
-            for (place, member) in group.in_turn() {
-                let Some(subscriber) = self.subscribers.get(&member) else {
-                    continue;
-                };
-                if subscriber.echo || subscriber.member.node != sender {
-                    is_for_any = true;
-                    if subscriber.has_room() {
-                        chosen = Some((place, member));
-                        break;
-                    }
-                }
-            }
-            match chosen {
-                Some((place, member)) => {
-                    let missed = group.missed.take();
-                    let entry = group.pop();
-                    if let Some(subscriber) = self.subscribers.get_mut(&member) {
-                        missed
-                            .into_iter()
-                            .for_each(|missed| subscriber.miss(missed));
-                        entry.into_iter().for_each(|entry| subscriber.put(entry));
-                    }
-                    group.had_turn(place);
-                    touched.insert(member);
+            let subscribers = &self.subscribers;
+            let is_for = |member: u64| {
+                let one = subscribers.get(&member);
+                one.is_some_and(|one| one.echo || one.member.node != sender)
+            };
+            let Some(member) = group.next_ready(is_for) else {
+                if group.members.is_empty() || group.members.iter().any(|one| is_for(*one)) {
+                    return;
                 }
                 // All members are at the node that has sent it, and want no echo.
-                None if !is_for_any => drop(group.pop()),
-                None => return,
+                group.pass_over();
+                continue;
+            };
+            let (entry, missed) = group.pop_told();
+            if let Some(subscriber) = self.subscribers.get_mut(&member) {
+                missed.into_iter().for_each(|gap| subscriber.miss(gap));
+                entry.into_iter().for_each(|entry| subscriber.put(entry));
+                subscriber.is_ready = subscriber.has_room();
+                if subscriber.is_ready {
+                    group.is_ready(member);
+                }
             }
+            touched.insert(member);
         }
     }
 
-    pub(super) fn tell(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
+    fn tell(&mut self, joined: bool, member: &Member, touched: &mut Touched) {
         let Ok(filter) = member.filter.parse::<Filter>() else {
             return;
         };
@@ -149,6 +159,7 @@ impl State {
             }
             if watcher.news.len() >= PRESENCE_EVENTS_MAX {
                 let message = format!("{PRESENCE_EVENTS_MAX} comings and goings were not taken");
+                watcher.news = VecDeque::new();
                 watcher.over = Some(Code::Overloaded.because(message));
             } else {
                 watcher.news.push_back((joined, member.clone()));

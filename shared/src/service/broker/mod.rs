@@ -28,6 +28,7 @@ mod commands;
 mod commit;
 mod conversation;
 mod filter;
+mod gone;
 mod group;
 mod index;
 mod kept;
@@ -36,6 +37,7 @@ mod members;
 mod presence;
 mod publisher;
 mod publishing;
+mod queue;
 mod server;
 mod state;
 mod store;
@@ -43,6 +45,7 @@ mod subscriber;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod way;
 mod window;
 mod wire;
 

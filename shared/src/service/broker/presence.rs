@@ -7,6 +7,7 @@ use futures_util::Stream;
 
 use super::client::answer;
 use super::line::Line;
+use super::way::Way;
 use super::wire::{Ask, Member, Tell, message};
 use crate::error::{Code, Failure};
 use crate::limits::SUBSCRIPTIONS_MAX;
@@ -20,21 +21,23 @@ pub enum Change {
     Left(Member),
 }
 
-/// Who is subscribed to something: who was there at first, and a stream of those who come and go since.
+/// Who is subscribed to something: who was there at first, and a stream of those who come and go since. It ends
+/// with a failure when the broker is lost, or the zone has another.
 pub struct Presence {
     line: Line,
+    way: Way,
     members: Vec<Member>,
     over: bool,
 }
 
 impl Presence {
-    pub(super) async fn begin(line: Line, filter: &str) -> Result<Self, Failure> {
+    pub(super) async fn begin(line: Line, way: Way, filter: &str) -> Result<Self, Failure> {
         let follow = true;
         line.send(message(&Ask::Presence { filter, follow }, &[]))
             .await?;
         let mut members = Vec::new();
         loop {
-            match answer(line.recv().await?)? {
+            match answer(way.within(line.recv()).await?)? {
                 Tell::Present(some) if some.is_empty() => break,
                 Tell::Present(some) if members.len() <= SUBSCRIPTIONS_MAX => members.extend(some),
                 _ => return Err(Code::BadMessage.because("expected a list of who is here")),
@@ -42,6 +45,7 @@ impl Presence {
         }
         Ok(Self {
             line,
+            way,
             members,
             over: false,
         })
@@ -60,7 +64,10 @@ impl Stream for Presence {
         if self.over {
             return Poll::Ready(None);
         }
-        let told = ready!(self.line.poll_recv(cx)).and_then(answer);
+        let told = match self.line.poll_recv(cx) {
+            Poll::Pending => Err(ready!(self.way.poll_turned(cx))),
+            Poll::Ready(told) => told.and_then(answer),
+        };
         let change = match told {
             Ok(Tell::Joined(member)) => Ok(Change::Joined(member)),
             Ok(Tell::Left(member)) => Ok(Change::Left(member)),

@@ -12,7 +12,7 @@ use super::server::Broker;
 use super::state::Publish;
 use super::wire::{Ask, head};
 use crate::error::{Code, Failure};
-use crate::limits::{GROUP_BYTES_MAX, PUBLISHES_MAX, TOPIC_BYTES_MAX};
+use crate::limits::{BROKER_TURN_MESSAGES, GROUP_BYTES_MAX, PUBLISHES_MAX, TOPIC_BYTES_MAX};
 
 /// Where the answers for one publisher wait until they can leave.
 #[derive(Default)]
@@ -49,7 +49,13 @@ impl Broker {
         let mut next = Some(first);
         let mut finished = false;
         poll_fn(|cx| {
+            let mut left = BROKER_TURN_MESSAGES;
             loop {
+                if left == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                left -= 1;
                 let (room, is_idle) = match send_answers(line, &desk, cx) {
                     Ok(state) => state,
                     Err(failure) => return Poll::Ready(Err(failure)),

@@ -26,7 +26,8 @@ pub struct Publish {
     /// Whether it is the topic's value, which later subscribers get first.
     pub retain: bool,
     /// A name of the publisher's own, and its number for this message: the same message, sent again because
-    /// nobody knew what became of it, counts once. Numbers grow; 128 of them are told apart.
+    /// nobody knew what became of it, counts once. Numbers grow; the last 1024 of them are told apart. The
+    /// name is for whoever knows it: it should be drawn at random.
     pub number: Option<(String, u64)>,
 }
 
@@ -151,10 +152,9 @@ impl Queue {
         topics: &Topics,
         at: Option<&str>,
     ) -> Result<core::convert::Infallible, Failure> {
-        let since = at.is_none().then(|| topics.turns());
-        let line = topics.open(at).await?;
+        let (line, way) = topics.open(at).await?;
         poll_fn(|cx| {
-            if let Poll::Ready(failure) = topics.poll_turned(since, cx) {
+            if let Poll::Ready(failure) = way.poll_turned(cx) {
                 return Poll::Ready(Err(failure));
             }
             self.lock().task = Some(cx.waker().clone());

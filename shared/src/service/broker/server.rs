@@ -17,9 +17,10 @@ use super::publisher::Desk;
 use super::state::{Publish, State, Touched};
 use super::store::{self, SharedStore};
 use crate::error::{Code, Failure};
-use crate::limits::CONVERSATIONS_MAX;
+use crate::id::NodeId;
+use crate::limits::{CONVERSATIONS_EACH_MAX, CONVERSATIONS_MAX};
 use crate::log::event;
-use crate::node::Node;
+use crate::node::{Listener, Node};
 
 /// How a broker keeps what is published.
 #[derive(Clone, Default)]
@@ -55,7 +56,10 @@ pub(super) struct Inner {
     pub(super) watching: HashMap<u64, Waker>,
     pub(super) spawned: Vec<BoxFuture<'static, ()>>,
     pub(super) server: Option<Waker>,
-    pub(super) serving: bool,
+    /// Hears of conversations from the beginning, whenever they are served.
+    listener: Option<Listener>,
+    /// Conversations by their nodes.
+    talking: HashMap<NodeId, usize>,
 }
 
 /// Where the items of a subscription go.
@@ -72,6 +76,7 @@ impl Broker {
     /// # Errors
     /// `refused` if the store cannot be read.
     pub fn new(node: Node, options: Options) -> Result<Self, Failure> {
+        let listener = Some(node.listen(PROTOCOL));
         let mut rules = options.rules;
         rules.push(Rule::usual("#".parse()?));
         let [a, b, c, d, e, f, g, h, ..] = node.random();
@@ -91,7 +96,8 @@ impl Broker {
             watching: HashMap::new(),
             spawned: Vec::new(),
             server: None,
-            serving: false,
+            listener,
+            talking: HashMap::new(),
         };
         Ok(Self(Arc::new(Shared {
             node,
@@ -103,11 +109,11 @@ impl Broker {
     /// Serves this node and others, until this node leaves. Somebody has to run this future. What is served
     /// once is not served again.
     pub async fn serve(&self) {
-        if std::mem::replace(&mut self.lock().serving, true) {
+        let listener = self.lock().listener.take();
+        let Some(listener) = listener else {
             let id = self.0.node.id();
             return event!(ERROR, WARN, id, "the broker of this node is served already");
-        }
-        let listener = self.0.node.listen(PROTOCOL);
+        };
         let mut tasks = FuturesUnordered::new();
         tasks.push(self.clone().commit().boxed());
         tasks.push(self.clone().sweep().boxed());
@@ -148,10 +154,23 @@ impl Broker {
         if inner.spawned.len() >= CONVERSATIONS_MAX {
             return line.reset(Code::Overloaded.because("too many conversations wait here"));
         }
+        let peer = line.peer();
+        let talking = inner.talking.entry(peer).or_default();
+        if *talking >= CONVERSATIONS_EACH_MAX {
+            let message =
+                format!("this node has {CONVERSATIONS_EACH_MAX} conversations here already");
+            return line.reset(Code::Overloaded.because(message));
+        }
+        *talking += 1;
         let broker = self.clone();
-        inner
-            .spawned
-            .push(async move { broker.answer(line).await }.boxed());
+        let talk = Talk(self.clone(), peer);
+        inner.spawned.push(
+            async move {
+                broker.answer(line).await;
+                drop(talk);
+            }
+            .boxed(),
+        );
         if let Some(server) = inner.server.take() {
             server.wake();
         }
@@ -172,6 +191,22 @@ impl Broker {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A conversation of a node, while it lasts.
+struct Talk(Broker, NodeId);
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let Self(broker, node) = self;
+        let mut inner = broker.lock();
+        if let Some(count) = inner.talking.get_mut(node) {
+            *count -= 1;
+            if *count == 0 {
+                inner.talking.remove(node);
+            }
+        }
     }
 }
 

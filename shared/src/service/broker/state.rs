@@ -13,7 +13,7 @@ use super::members::Watcher;
 use super::store::{Loaded, Row, epoch_row, message_row, next_row, publisher_row, trimmed_rows};
 use super::subscriber::Subscriber;
 use super::window::Windows;
-use super::wire::{After, Gap, Topic, Why, Wish};
+use super::wire::{After, Gap, Member, Topic, Why, Wish};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
@@ -23,6 +23,10 @@ use crate::limits::{
 
 /// Offsets that are noted as used at once, so that the store need not be asked for each.
 const RESERVED_AT_ONCE: u64 = 1 << 20;
+/// Bytes of messages that come before the slow are looked for once more.
+const BROKER_BYTES_STEP: usize = BROKER_BYTES_MAX / 64;
+/// What a topic takes in a list, beside its name.
+const TOPIC_OVERHEAD: usize = 24;
 /// Where the offsets of a new epoch begin: anywhere between these, so that one of another is recognised.
 const FIRST_OFFSETS: core::ops::Range<u64> = 1 << 48..1 << 51;
 
@@ -32,6 +36,8 @@ pub(super) struct State {
     /// The first offset of the epoch, which is its name.
     epoch: u64,
     next: u64,
+    /// Of the last message that was told to anybody.
+    applied: u64,
     /// Offsets below are noted as used.
     reserved: u64,
     pub(super) kept: Kept,
@@ -40,9 +46,13 @@ pub(super) struct State {
     pub(super) subscribers: HashMap<u64, Subscriber>,
     pub(super) groups: HashMap<u64, Group>,
     pub(super) group_ids: HashMap<(Filter, Arc<str>), u64>,
+    /// How many subscriptions of each are alike.
+    pub(super) members: HashMap<Member, usize>,
     pub(super) watchers: HashMap<u64, Watcher>,
     serial: u64,
-    alive: Alive,
+    pub(super) alive: Alive,
+    /// Beyond so many bytes of messages the slow are looked for, again.
+    relieve_at: usize,
 }
 
 /// A message on its way in.
@@ -76,6 +86,7 @@ impl State {
         Self {
             epoch,
             next: epoch,
+            applied: epoch - 1,
             reserved: epoch,
             kept: Kept::new(rules),
             windows: Windows::default(),
@@ -83,9 +94,11 @@ impl State {
             subscribers: HashMap::new(),
             groups: HashMap::new(),
             group_ids: HashMap::new(),
+            members: HashMap::new(),
             watchers: HashMap::new(),
             serial: 0,
             alive: Alive::default(),
+            relieve_at: BROKER_BYTES_MAX,
         }
     }
 
@@ -96,7 +109,7 @@ impl State {
         self.next = loaded.next.max(epoch);
         self.reserved = self.next;
         self.windows = loaded.windows;
-        self.kept.forgotten = loaded.forgotten;
+        self.kept.gone.set_others(loaded.forgotten);
         for (origin, value) in loaded.messages {
             self.next = self.next.max(origin.offset + 1);
             self.kept.keep(&Message::new(origin, value, &self.alive));
@@ -104,9 +117,10 @@ impl State {
         for (topic, lost) in loaded.lost {
             self.kept.restore_lost(&topic, lost);
         }
+        self.applied = self.next - 1;
         if !self.kept.keeps_all() {
             // Nobody knows what was published and not kept.
-            self.kept.forgotten = self.next - 1;
+            self.kept.unkept = self.last();
         }
         self.kept.expire(now_ms);
     }
@@ -115,9 +129,9 @@ impl State {
         self.epoch
     }
 
-    /// The offset of the last message.
+    /// The offset of the last message. Others may be on their way to the store.
     pub(super) fn last(&self) -> u64 {
-        self.next - 1
+        self.applied
     }
 
     /// Checks a message and gives it its offset.
@@ -143,15 +157,6 @@ impl State {
         {
             return Ok(Planned::Known);
         }
-        let keeps = self.kept.keeps(topic, *retain);
-        if keeps {
-            let size = value.len() + topic.len() + MESSAGE_OVERHEAD_BYTES;
-            self.kept.make_room(topic, size)?;
-        }
-        if let Some((name, number)) = number {
-            let forgotten = self.windows.note(name, *number);
-            self.kept.trimmed.extend(forgotten.map(Trimmed::Publisher));
-        }
         let origin = Origin {
             offset: self.next,
             topic: Arc::clone(topic),
@@ -159,11 +164,15 @@ impl State {
             at_ms: now_ms,
             retain: *retain,
         };
+        let message = Message::new(origin, value.clone(), &self.alive);
+        self.kept.promise(&message)?;
         self.next += 1;
-        Ok(Planned::New(
-            Message::new(origin, value.clone(), &self.alive),
-            keeps,
-        ))
+        if let Some((name, number)) = number {
+            let forgotten = self.windows.note(name, *number);
+            self.kept.trimmed.extend(forgotten.map(Trimmed::Publisher));
+        }
+        let keeps = self.kept.keeps(topic, *retain);
+        Ok(Planned::New(message, keeps))
     }
 
     /// What has to be stored before anybody learns of these; `offset_ms` is the node's time less that of
@@ -175,10 +184,13 @@ impl State {
     ) -> Vec<Row> {
         let mut rows = Vec::new();
         for (publish, planned) in planned {
-            let Planned::New(message, true) = planned else {
+            let Planned::New(message, is_kept) = planned else {
                 continue;
             };
-            rows.push(message_row(message, offset_ms));
+            if *is_kept {
+                rows.push(message_row(message, offset_ms));
+            }
+            // It counts once even if nothing of it is kept.
             if let Some((name, _)) = &publish.number {
                 rows.push(publisher_row(name, &self.windows));
             }
@@ -197,7 +209,8 @@ impl State {
     }
 
     /// They could not be stored.
-    pub(super) fn withdraw(&mut self, publish: &Publish) {
+    pub(super) fn withdraw(&mut self, publish: &Publish, message: &Message) {
+        self.kept.settle(message);
         if let Some((name, number)) = &publish.number {
             self.windows.forget(name, *number);
         }
@@ -207,6 +220,8 @@ impl State {
 
     /// Keeps a message and gives it to those whom it is for.
     pub(super) fn apply(&mut self, message: &Arc<Message>, touched: &mut Touched) {
+        self.applied = message.offset;
+        self.kept.settle(message);
         self.kept.keep(message);
         for id in self.index.find(&message.topic) {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
@@ -219,8 +234,13 @@ impl State {
                 self.dispatch(id, touched);
             }
         }
-        if self.alive.bytes() > BROKER_BYTES_MAX {
-            self.relieve();
+        let alive = self.alive.bytes();
+        if alive > self.relieve_at {
+            self.relieve(touched);
+            self.relieve_at = self.alive.bytes() + BROKER_BYTES_STEP;
+        }
+        if alive <= BROKER_BYTES_MAX {
+            self.relieve_at = BROKER_BYTES_MAX;
         }
     }
 
@@ -241,6 +261,7 @@ impl State {
         if let Some(name) = &wish.group {
             let group = self.join_group(&filter, name, &wish, id)?;
             subscriber.group = Some(group);
+            subscriber.is_ready = true;
             subscriber.member.group = Some(name.clone());
         } else {
             self.begin(&mut subscriber, wish.after, wish.history);
@@ -249,7 +270,7 @@ impl State {
         let member = subscriber.member.clone();
         let group = subscriber.group;
         self.subscribers.insert(id, subscriber);
-        self.tell(true, &member, touched);
+        self.count(true, &member, touched);
         if let Some(group) = group {
             self.dispatch(group, touched);
         }
@@ -265,7 +286,7 @@ impl State {
             None => self.index.remove(&subscriber.filter, id),
             Some(group) => {
                 if let Some(of) = self.groups.get_mut(&group) {
-                    of.members.retain(|member| *member != id);
+                    of.remove(id);
                     of.give_back(subscriber.leave());
                     if of.members.is_empty() {
                         of.empty_since_ms = Some(now_ms);
@@ -274,7 +295,7 @@ impl State {
                 self.dispatch(group, touched);
             }
         }
-        self.tell(false, &subscriber.member, touched);
+        self.count(false, &subscriber.member, touched);
     }
 
     /// The next item for a subscription.
@@ -303,14 +324,27 @@ impl State {
         };
         subscriber.take(total)?;
         if let Some(group) = subscriber.group {
+            let has_room = subscriber.has_room();
+            if has_room
+                && !std::mem::replace(&mut subscriber.is_ready, true)
+                && let Some(of) = self.groups.get_mut(&group)
+            {
+                of.is_ready(id);
+            }
             self.dispatch(group, touched);
         }
         Ok(())
     }
 
-    /// The topics of which something is kept.
-    pub(super) fn topics(&self, filter: &Filter) -> Vec<Topic> {
-        let all = self.kept.matching(filter);
+    /// The topics of which something is kept, after that name: so many bytes of them, and one at least.
+    pub(super) fn topics(&self, filter: &Filter, after: Option<&str>, bytes: usize) -> Vec<Topic> {
+        let all = self.kept.matching(filter, after);
+        let mut left = bytes;
+        let all = all.take_while(|(name, _)| {
+            let is_room = left > 0;
+            left = left.saturating_sub(name.len() + TOPIC_OVERHEAD);
+            is_room
+        });
         let topics = all.map(|(name, topic)| {
             let newest = topic.history.back().or(topic.retained.as_ref());
             Topic {
@@ -355,19 +389,19 @@ impl State {
             until,
         }) = after
         else {
-            return subscriber.catch_up(&self.kept, 0, all_until(self.last()));
+            return subscriber.catch_up(&self.kept, 0, all_until(self.last()), false);
         };
         let is_ours = (self.epoch - 1..=self.last()).contains(&until.unwrap_or(offset))
             && epoch.is_none_or(|epoch| epoch == self.epoch);
         match until {
             Some(until) if is_ours && offset <= until => {
-                subscriber.catch_up(&self.kept, offset, all_until(until));
+                subscriber.catch_up(&self.kept, offset, all_until(until), true);
             }
-            None if is_ours => subscriber.catch_up(&self.kept, offset, Wanted::All),
+            None if is_ours => subscriber.catch_up(&self.kept, offset, Wanted::All, true),
             _ => {
                 // What went before the epoch is no part of what is missing.
                 let before = self.epoch - 1;
-                subscriber.catch_up(&self.kept, before, Wanted::All);
+                subscriber.catch_up(&self.kept, before, Wanted::All, true);
                 subscriber.miss(Gap {
                     why: Why::Epoch,
                     missed: None,
@@ -379,7 +413,7 @@ impl State {
     }
 
     /// The memory that waiting messages take is needed.
-    fn relieve(&mut self) {
+    fn relieve(&mut self, touched: &mut Touched) {
         let count = self.subscribers.len() + self.groups.len();
         let share = KEPT_BYTES_MAX / 2 / count.max(1);
         for subscriber in self.subscribers.values_mut() {
@@ -389,6 +423,15 @@ impl State {
         }
         for group in self.groups.values_mut() {
             group.relieve(usize::MAX, share);
+        }
+        // What is under way to groups is held for the other members.
+        if self.alive.bytes() > BROKER_BYTES_MAX
+            && let subscribers = self.subscribers.iter_mut()
+            && let Some((id, greatest)) = subscribers.max_by_key(|(_, one)| one.held())
+            && greatest.held() > 0
+        {
+            greatest.over = Some(Code::Overloaded.because("too much is under way here"));
+            touched.insert(*id);
         }
     }
 

@@ -46,9 +46,9 @@ struct Stored {
     value: Vec<u8>,
 }
 
-/// What a publisher has sent, in its row: the two halves of its window.
+/// What a publisher has sent, in its row: the highest number, and which of the last ones.
 #[derive(Encode, Decode)]
-struct StoredWindow(#[n(0)] u64, #[n(1)] u64, #[n(2)] u64);
+struct StoredWindow(#[n(0)] u64, #[cbor(n(1), with = "minicbor::bytes")] Vec<u8>);
 
 /// What all rows tell.
 pub(super) struct Loaded {
@@ -105,10 +105,9 @@ impl Loaded {
                 self.messages.push((origin, stored.value.into()));
             }
             Some((b'p', name)) => {
-                let StoredWindow(highest, high, low) = from_cbor(value, "a publisher")?;
-                let seen = u128::from(high) << 64 | u128::from(low);
+                let StoredWindow(highest, seen) = from_cbor(value, "a publisher")?;
                 let name = String::from_utf8_lossy(name);
-                self.windows.restore(name.as_ref().into(), highest, seen);
+                self.windows.restore(name.as_ref().into(), highest, &seen)?;
             }
             _ => return Err(unknown(key)),
         }
@@ -144,7 +143,7 @@ pub(super) fn message_row(message: &Message, offset_ms: i64) -> Row {
 pub(super) fn publisher_row(name: &str, windows: &Windows) -> Row {
     let value = windows
         .get(name)
-        .map(|(highest, seen)| to_cbor(&StoredWindow(highest, (seen >> 64) as u64, seen as u64)));
+        .map(|(highest, seen)| to_cbor(&StoredWindow(highest, seen.to_vec())));
     ([b"p", name.as_bytes()].concat(), value)
 }
 

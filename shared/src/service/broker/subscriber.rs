@@ -8,12 +8,13 @@ use bytes::Bytes;
 
 use super::filter::Filter;
 use super::kept::{Kept, Message, Wanted};
+use super::queue::Queue;
 use super::wire::{self, Gap, Member, Slow, Tell, Why};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_BYTES_MAX, UNTAKEN_GROUP_MAX,
-    UNTAKEN_MESSAGES_MAX,
+    CATCH_UP_MAX, SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_BYTES_MAX,
+    UNTAKEN_GROUP_MAX, UNTAKEN_MESSAGES_MAX,
 };
 
 /// One subscription.
@@ -27,8 +28,9 @@ pub(super) struct Subscriber {
     pub(super) group: Option<u64>,
     /// What it is to catch up with; then everything comes as it is published.
     catching_up: Option<CatchUp>,
-    waiting: VecDeque<Entry>,
-    waiting_bytes: usize,
+    waiting: Queue,
+    /// Whether its group knows that it has room.
+    pub(super) is_ready: bool,
     gap: Option<Gap>,
     flight: VecDeque<Flight>,
     flight_bytes: usize,
@@ -51,14 +53,17 @@ struct CatchUp {
     cursor: u64,
     wanted: Wanted,
     plan: VecDeque<(u64, Arc<str>)>,
+    /// Whether nothing comes after the plan but what waits.
+    is_last: bool,
     told_lost: u64,
 }
 
 #[derive(Debug)]
 struct Flight {
     bytes: usize,
-    /// Of a group, which gives it to another if this member goes.
+    /// Of a group, which gives these to another if this member goes.
     entry: Option<Entry>,
+    gap: Option<Gap>,
 }
 
 impl Subscriber {
@@ -75,8 +80,8 @@ impl Subscriber {
             slow,
             group: None,
             catching_up: None,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Queue::default(),
+            is_ready: false,
             gap: None,
             flight: VecDeque::new(),
             flight_bytes: 0,
@@ -86,21 +91,24 @@ impl Subscriber {
     }
 
     /// Lets it begin with what is kept after an offset.
-    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted) {
+    pub(super) fn catch_up(&mut self, kept: &Kept, cursor: u64, wanted: Wanted, is_back: bool) {
         let told_lost = match wanted {
-            Wanted::All => 0,
-            Wanted::Retained(until) | Wanted::History(until) => until,
+            // What was lost before it began, it does not miss.
+            Wanted::History(_) if !is_back => kept.last_lost(&self.filter),
+            Wanted::All | Wanted::History(_) => 0,
+            Wanted::Retained(until) => until,
         };
         self.catching_up = Some(CatchUp {
             cursor,
             wanted,
             plan: VecDeque::new(),
+            is_last: false,
             told_lost,
         });
         while self
             .catching_up
             .as_ref()
-            .is_some_and(|catching_up| catching_up.plan.is_empty())
+            .is_some_and(|catching_up| catching_up.plan.is_empty() && !catching_up.is_last)
         {
             self.plan(kept);
         }
@@ -108,23 +116,21 @@ impl Subscriber {
 
     /// A message was published. What is caught up with is found among what is kept.
     pub(super) fn push(&mut self, message: &Arc<Message>) {
-        if self.catching_up.is_some() || self.over.is_some() {
+        let waits = self.catching_up.as_ref().is_none_or(|of| of.is_last);
+        if !waits || self.over.is_some() {
             return;
         }
-        if self.slow == Slow::Latest {
-            let mut waiting = self.waiting.iter();
-            if let Some(place) = waiting.position(|entry| entry.message.topic == message.topic)
-                && let Some(old) = self.waiting.remove(place)
-            {
-                self.drop_entry(&old);
-            }
+        if self.slow == Slow::Latest
+            && let Some(old) = self.waiting.remove_topic(&message.topic)
+        {
+            self.miss(Gap::of(Why::Slow, old.message.offset));
         }
         self.put(Entry {
             message: Arc::clone(message),
             again: false,
         });
         while self.waiting.len() > SUBSCRIBER_MESSAGES_MAX
-            || self.waiting_bytes > SUBSCRIBER_BYTES_MAX && self.waiting.len() > 1
+            || self.waiting.bytes() > SUBSCRIBER_BYTES_MAX
         {
             self.drop_oldest();
         }
@@ -132,30 +138,17 @@ impl Subscriber {
 
     /// Gives it a message for which it has room.
     pub(super) fn put(&mut self, entry: Entry) {
-        self.waiting_bytes += entry.message.size();
-        self.waiting.push_back(entry);
+        self.waiting.push(entry);
     }
 
     /// Tells that messages are missing here.
     pub(super) fn miss(&mut self, missed: Gap) {
-        self.gap = Some(match self.gap {
-            None => missed,
-            Some(gap) => Gap {
-                why: if gap.why == Why::Epoch {
-                    gap.why
-                } else {
-                    missed.why
-                },
-                missed: gap.missed.zip(missed.missed).map(|(a, b)| a + b),
-                first: gap.first.min(missed.first),
-                last: gap.last.max(missed.last),
-            },
-        });
+        self.gap = Some(self.gap.map_or(missed, |gap| gap.and(missed)));
     }
 
     /// Lets go of what waits beyond so many bytes, for others need the memory.
     pub(super) fn relieve(&mut self, bytes: usize) {
-        while self.waiting_bytes > bytes && self.waiting.len() > 1 {
+        while self.waiting.bytes() > bytes {
             self.drop_oldest();
         }
     }
@@ -182,17 +175,16 @@ impl Subscriber {
                 catching_up.cursor = message.offset;
             }
             let bytes = message.marked(retained, false);
-            return Some(self.send(bytes, None));
+            return Some(self.send(bytes, None, None));
         }
         if let Some(gap) = self.gap.take() {
             let bytes = wire::message(&Tell::Gap(gap), &[]);
-            return Some(self.send(bytes, None));
+            return Some(self.send(bytes, None, Some(gap)));
         }
-        let entry = self.waiting.pop_front()?;
-        self.waiting_bytes -= entry.message.size();
+        let entry = self.waiting.pop()?;
         let bytes = entry.message.marked(false, entry.again);
         let entry = self.group.is_some().then_some(entry);
-        Some(self.send(bytes, entry))
+        Some(self.send(bytes, entry, None))
     }
 
     /// So many items have been taken in all.
@@ -212,21 +204,33 @@ impl Subscriber {
         Ok(())
     }
 
-    /// What it leaves to the other members of its group, in order.
-    pub(super) fn leave(&mut self) -> impl Iterator<Item = Entry> {
+    /// What it leaves to the other members of its group: messages in order, and what is to be told.
+    pub(super) fn leave(&mut self) -> (Vec<Entry>, Option<Gap>) {
+        let gaps = self.flight.iter().filter_map(|flight| flight.gap);
+        let gap = gaps.chain(self.gap).reduce(Gap::and);
         let untaken = self.flight.drain(..).filter_map(|flight| flight.entry);
         let again = untaken.map(|entry| Entry {
             again: true,
             ..entry
         });
-        again
-            .chain(self.waiting.drain(..))
-            .collect::<Vec<_>>()
-            .into_iter()
+        let waiting = core::iter::from_fn(|| self.waiting.pop());
+        (again.chain(waiting).collect(), gap)
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting.bytes()
+    }
+
+    /// Bytes of the messages that are under way to it, which its group may need again.
+    pub(super) fn held(&self) -> usize {
+        let entries = self
+            .flight
+            .iter()
+            .filter_map(|flight| flight.entry.as_ref());
+        match self.over {
+            None => entries.map(|entry| entry.message.size()).sum(),
+            Some(_) => 0,
+        }
     }
 
     /// What comes next of what is kept. What has gone meanwhile is told as a gap.
@@ -234,29 +238,44 @@ impl Subscriber {
         loop {
             let catching_up = self.catching_up.as_mut()?;
             let Some((offset, topic)) = catching_up.plan.front() else {
-                self.plan(kept);
+                match catching_up.is_last {
+                    true => self.catching_up = None,
+                    false => self.plan(kept),
+                }
                 continue;
             };
+            if self.slow == Slow::Latest
+                && catching_up.wanted == Wanted::All
+                && kept.newest(topic).is_some_and(|newest| newest > *offset)
+            {
+                let offset = *offset;
+                self.skip(offset, Some(Why::Slow));
+                continue;
+            }
             let Some(message) = kept.message(topic, *offset) else {
                 let offset = *offset;
-                catching_up.cursor = offset;
-                catching_up.plan.pop_front();
-                self.miss(Gap {
-                    why: Why::Trimmed,
-                    missed: Some(1),
-                    first: offset,
-                    last: offset,
-                });
+                self.skip(offset, Some(Why::Trimmed));
                 continue;
             };
             if !self.echo && message.sender == self.member.node && catching_up.wanted == Wanted::All
             {
-                catching_up.cursor = *offset;
-                catching_up.plan.pop_front();
+                let offset = *offset;
+                self.skip(offset, None);
                 continue;
             }
             let retained = catching_up.wanted != Wanted::All && kept.is_retained(message);
             return Some((Arc::clone(message), retained));
+        }
+    }
+
+    /// Leaves out what comes next of what is kept, and tells it if there is a reason.
+    fn skip(&mut self, offset: u64, why: Option<Why>) {
+        if let Some(catching_up) = &mut self.catching_up {
+            catching_up.cursor = offset;
+            catching_up.plan.pop_front();
+        }
+        if let Some(why) = why {
+            self.miss(Gap::of(why, offset));
         }
     }
 
@@ -268,7 +287,7 @@ impl Subscriber {
         let CatchUp { cursor, wanted, .. } = *catching_up;
         catching_up.plan = kept.plan(&self.filter, cursor, wanted);
         let mut missed = None;
-        if wanted == Wanted::All {
+        if !matches!(wanted, Wanted::Retained(_)) {
             let lost = kept.last_lost(&self.filter);
             if lost > catching_up.told_lost.max(cursor) {
                 missed = Some(Gap {
@@ -280,6 +299,8 @@ impl Subscriber {
                 catching_up.told_lost = lost;
             }
         }
+        let is_all = catching_up.plan.len() < CATCH_UP_MAX;
+        catching_up.is_last = wanted == Wanted::All && is_all;
         if catching_up.plan.is_empty() {
             match wanted {
                 Wanted::All => self.catching_up = None,
@@ -294,12 +315,13 @@ impl Subscriber {
         }
     }
 
-    fn send(&mut self, bytes: Bytes, entry: Option<Entry>) -> Bytes {
+    fn send(&mut self, bytes: Bytes, entry: Option<Entry>, gap: Option<Gap>) -> Bytes {
         self.sent += 1;
         self.flight_bytes += bytes.len();
         self.flight.push_back(Flight {
             bytes: bytes.len(),
             entry,
+            gap,
         });
         bytes
     }
@@ -311,20 +333,8 @@ impl Subscriber {
                 format!("more than {most} messages, or their bytes, wait for this subscriber");
             self.over = Some(Code::Overloaded.because(message));
             self.waiting.clear();
-            self.waiting_bytes = 0;
-        } else if let Some(old) = self.waiting.pop_front() {
-            self.drop_entry(&old);
+        } else if let Some(old) = self.waiting.pop() {
+            self.miss(Gap::of(Why::Slow, old.message.offset));
         }
-    }
-
-    fn drop_entry(&mut self, entry: &Entry) {
-        self.waiting_bytes -= entry.message.size();
-        let offset = entry.message.offset;
-        self.miss(Gap {
-            why: Why::Slow,
-            missed: Some(1),
-            first: offset,
-            last: offset,
-        });
     }
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::client::{Topics, answer};
 use super::filter::Filter;
 use super::line::Line;
+use super::way::Way;
 use super::wire::{After, Ask, Gap, Head, Slow, Tell, Why, Wish, head, message};
 use crate::Time;
 use crate::error::{Code, Failure};
@@ -127,7 +128,11 @@ impl Subscription {
             got: 0,
             told: 0,
             untold_bytes: 0,
+            begun_at: Time::ZERO,
             lost_at: None,
+            since: None,
+            missed: None,
+            told_lost: 0,
         };
         reader.connect().await?;
         let items = unfold(Some(reader), async |reader| {
@@ -153,8 +158,7 @@ struct Reader {
     topics: Topics,
     filter: Filter,
     options: Subscribe,
-    /// The conversation, and which turn of the way to the zone's broker it belongs to.
-    line: Option<(Line, Option<u64>)>,
+    line: Option<(Line, Way)>,
     /// Where it goes on when the broker is lost.
     place: Option<After>,
     epoch: u64,
@@ -162,17 +166,33 @@ struct Reader {
     got: u64,
     told: u64,
     untold_bytes: usize,
+    /// When this conversation began, and since when there is none that lasts.
+    begun_at: Time,
     lost_at: Option<Time>,
+    /// The last offset before its group's first message.
+    since: Option<u64>,
+    /// What is known to be missing before anything else comes.
+    missed: Option<Gap>,
+    /// The last offset that was told to be trimmed.
+    told_lost: u64,
 }
 
 impl Reader {
     async fn next(&mut self) -> Result<Item, Failure> {
         loop {
+            if let Some(gap) = self.missed.take() {
+                return Ok(Item::Gap(gap));
+            }
             let failure = match self.read().await {
-                Ok(item) => return Ok(item),
+                Ok(Some(item)) => return Ok(item),
+                Ok(None) => continue,
                 Err(failure) => failure,
             };
             self.line = None;
+            // Who was too slow has asked to hear of it.
+            if failure.code == Code::Overloaded && self.options.slow == Slow::Disconnect {
+                return Err(failure);
+            }
             self.wait_for_broker(failure).await?;
         }
     }
@@ -180,25 +200,31 @@ impl Reader {
     /// Looks for the broker that was lost; fails if it does not come back.
     async fn wait_for_broker(&mut self, mut failure: Failure) -> Result<(), Failure> {
         let node = self.topics.node().clone();
+        // Who ends each conversation at once is as good as away.
+        let mut soon = node.now() > self.begun_at + SUBSCRIPTION_RETRY;
+        if soon {
+            self.lost_at = None;
+        }
         let lost_at = *self.lost_at.get_or_insert(node.now());
         loop {
             let is_over = node.now() > lost_at + SUBSCRIPTION_PATIENCE;
             if is_over || !may_pass(failure.code) || node.state() == crate::node::State::Closed {
                 return Err(failure);
             }
+            if !std::mem::take(&mut soon) {
+                node.sleep(SUBSCRIPTION_RETRY).await;
+            }
             match self.connect().await {
                 Ok(()) => return Ok(()),
                 Err(next) => failure = next,
             }
             self.topics.doubt_root();
-            node.sleep(SUBSCRIPTION_RETRY).await;
         }
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
         let at = self.options.at.as_deref();
-        let turn = at.is_none().then(|| self.topics.turns());
-        let line = self.topics.open(at).await?;
+        let (line, way) = self.topics.open(at).await?;
         let after = self.options.after.map(|Position { offset, epoch }| After {
             offset,
             epoch,
@@ -213,12 +239,13 @@ impl Reader {
             slow: self.options.slow,
         };
         line.send(message(&Ask::Subscribe(wish), &[])).await?;
-        let begun = poll_fn(|cx| match self.topics.poll_turned(turn, cx) {
-            Poll::Ready(failure) => Poll::Ready(Err(failure)),
-            Poll::Pending => line.poll_recv(cx),
-        })
-        .await?;
-        let Tell::Begun { epoch, offset } = answer(begun)? else {
+        let begun = answer(way.within(line.recv()).await?)?;
+        let Tell::Begun {
+            epoch,
+            offset,
+            since,
+        } = begun
+        else {
             return Err(Code::BadMessage.because("expected a subscription to begin"));
         };
         if self.place.is_none() && self.options.group.is_none() {
@@ -232,21 +259,43 @@ impl Reader {
                 until: Some(offset),
             }));
         }
-        self.epoch = epoch;
+        self.look_back(epoch, since);
         (self.got, self.told, self.untold_bytes) = (0, 0, 0);
-        self.line = Some((line, turn));
+        self.begun_at = self.topics.node().now();
+        self.line = Some((line, way));
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<Item, Failure> {
+    /// What has become of the broker, and of a group there, since this was there before.
+    fn look_back(&mut self, epoch: u64, since: Option<u64>) {
+        let is_same = std::mem::replace(&mut self.epoch, epoch) == epoch;
+        if !is_same {
+            self.told_lost = 0;
+        }
+        // A group that has begun anew has lost what was for the one before.
+        if let (Some(before), Some(since)) = (self.since, since)
+            && (before != since || !is_same)
+        {
+            self.missed = Some(Gap {
+                why: if is_same { Why::Trimmed } else { Why::Epoch },
+                missed: None,
+                first: before.saturating_add(u64::from(is_same)),
+                last: if is_same { since } else { before },
+            });
+        }
+        self.since = since;
+    }
+
+    /// The next item; nothing, if it tells nothing new.
+    async fn read(&mut self) -> Result<Option<Item>, Failure> {
         self.tell_taken()?;
-        let Some((line, turn)) = &self.line else {
+        let Some((line, way)) = &self.line else {
             return Err(Code::Gone.because("the broker is lost"));
         };
         let next = poll_fn(|cx| {
             // What has come is not lost with the way on which it came.
             match line.poll_recv(cx) {
-                Poll::Pending => self.topics.poll_turned(*turn, cx).map(Err),
+                Poll::Pending => way.poll_turned(cx).map(Err),
                 read => read,
             }
         });
@@ -258,8 +307,8 @@ impl Reader {
         self.untold_bytes += next.len();
         let (tell, value) = head(&next, "an item of a subscription")?;
         Ok(match tell {
-            Tell::Message(head) => Item::Message(self.message(head, value)),
-            Tell::Gap(gap) => Item::Gap(self.gap(gap)),
+            Tell::Message(head) => Some(Item::Message(self.message(head, value))),
+            Tell::Gap(gap) => self.gap(gap).map(Item::Gap),
             _ => return Err(Code::BadMessage.because("expected a message or a gap")),
         })
     }
@@ -281,7 +330,14 @@ impl Reader {
         }
     }
 
-    fn gap(&mut self, gap: Gap) -> Gap {
+    /// A gap, unless all of it was told before.
+    fn gap(&mut self, gap: Gap) -> Option<Gap> {
+        if gap.why == Why::Trimmed {
+            if gap.last <= self.told_lost {
+                return None;
+            }
+            self.told_lost = gap.last;
+        }
         if gap.why == Why::Epoch && self.place.is_some() {
             self.place = Some(After {
                 offset: self.epoch.saturating_sub(1),
@@ -289,7 +345,7 @@ impl Reader {
                 until: None,
             });
         }
-        gap
+        Some(gap)
     }
 
     /// What came before is taken now that the next is asked for. The broker learns it in time to go on.
@@ -313,9 +369,18 @@ impl Reader {
 
 /// Whether a broker of which this is heard may be back soon.
 fn may_pass(code: Code) -> bool {
-    use Code::{Cancelled, Gone, Left, TimedOut, UnknownName, Unreachable};
+    use Code::{
+        Cancelled, Gone, Left, Overloaded, TimedOut, UnknownName, UnknownProtocol, Unreachable,
+    };
     matches!(
         code,
-        Cancelled | Gone | Left | TimedOut | UnknownName | Unreachable
+        Cancelled
+            | Gone
+            | Left
+            | Overloaded
+            | TimedOut
+            | UnknownName
+            | UnknownProtocol
+            | Unreachable
     )
 }

@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::error::{Code, Failure};
-use crate::limits::PUBLISHERS_MAX;
+use crate::limits::{PUBLISHERS_MAX, PUBLISHES_MAX};
 
 /// Numbers before the highest that are still told apart.
-const WIDTH: u64 = u128::BITS as u64;
+/// As many as may await their answer can be sent again.
+const WIDTH: u64 = PUBLISHES_MAX as u64;
+
+/// A bit for each number of the last ones, at its remainder.
+type Seen = [u8; WIDTH as usize / 8];
 
 /// The numbers of all publishers.
 #[derive(Debug, Default)]
@@ -19,11 +23,11 @@ pub(super) struct Windows {
     uses: u64,
 }
 
-/// The numbers of one: the highest, and which of those before it were there; the lowest bit is the highest's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) highest: u64,
-    pub(super) seen: u128,
+/// The numbers of one: the highest, and which of the last ones were there.
+#[derive(Debug)]
+struct Window {
+    highest: u64,
+    seen: Seen,
     used: u64,
 }
 
@@ -46,7 +50,8 @@ impl Windows {
             );
             return Err(Code::Refused.because(message));
         }
-        Ok(window.seen & (1 << age) != 0)
+        let (place, bit) = place(number);
+        Ok(window.seen[place] & bit != 0)
     }
 
     /// A message was there. Whom it made forgotten.
@@ -54,21 +59,20 @@ impl Windows {
         self.uses += 1;
         let fresh = Window {
             highest: number,
-            seen: 0,
+            seen: [0; _],
             used: self.uses,
         };
         let window = self.by_name.entry(Arc::clone(name)).or_insert(fresh);
         self.order.remove(&window.used);
         window.used = self.uses;
         self.order.insert(self.uses, Arc::clone(name));
-        if number > window.highest {
-            let shift = u32::try_from(number - window.highest).unwrap_or(u32::MAX);
-            window.seen = window.seen.checked_shl(shift).unwrap_or(0);
-            window.highest = number;
+        // The bits between are those of numbers that are now too old.
+        for between in (window.highest..number).take(WIDTH as usize) {
+            window.set(between + 1, false);
         }
-        let age = window.highest - number;
-        if age < WIDTH {
-            window.seen |= 1 << age;
+        window.highest = window.highest.max(number);
+        if window.highest - number < WIDTH {
+            window.set(number, true);
         }
         if self.by_name.len() <= PUBLISHERS_MAX {
             return None;
@@ -84,22 +88,48 @@ impl Windows {
             && let Some(age) = window.highest.checked_sub(number)
             && age < WIDTH
         {
-            window.seen &= !(1 << age);
+            window.set(number, false);
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<(u64, u128)> {
+    pub(super) fn get(&self, name: &str) -> Option<(u64, &[u8])> {
         let window = self.by_name.get(name)?;
-        Some((window.highest, window.seen))
+        Some((window.highest, &window.seen))
     }
 
     /// As it was when it was stored.
-    pub(super) fn restore(&mut self, name: Arc<str>, highest: u64, seen: u128) {
+    ///
+    /// # Errors
+    /// `bad-message` if it cannot be.
+    pub(super) fn restore(
+        &mut self,
+        name: Arc<str>,
+        highest: u64,
+        seen: &[u8],
+    ) -> Result<(), Failure> {
+        let expected = || Code::BadMessage.because("expected the numbers of a publisher");
+        let seen = seen.try_into().map_err(|_| expected())?;
         self.note(&name, highest);
         if let Some(window) = self.by_name.get_mut(&name) {
             window.seen = seen;
         }
+        Ok(())
     }
+}
+
+impl Window {
+    fn set(&mut self, number: u64, is_seen: bool) {
+        let (place, bit) = place(number);
+        match is_seen {
+            true => self.seen[place] |= bit,
+            false => self.seen[place] &= !bit,
+        }
+    }
+}
+
+fn place(number: u64) -> (usize, u8) {
+    let place = (number % WIDTH) as usize;
+    (place / 8, 1 << (place % 8))
 }
 
 #[cfg(test)]
@@ -113,17 +143,18 @@ mod tests {
     fn a_number_counts_once_in_whatever_order_it_comes() {
         let mut windows = Windows::default();
         let name = Arc::from("p");
-        for number in [5, 3, 4, 100, 60, 250] {
+        let far = 100 + WIDTH;
+        for number in [5, 3, 4, 100, 60, 99 + WIDTH, far] {
             assert_eq!(windows.knows("p", number), Ok(false), "{number}");
             windows.note(&name, number);
             assert_eq!(windows.knows("p", number), Ok(true), "{number}");
         }
-        assert_eq!(windows.knows("p", 249), Ok(false));
+        assert_eq!(windows.knows("p", far - 2), Ok(false));
         // Too old to be known by now.
         assert_eq!(windows.knows("p", 100).unwrap_err().code, Code::Refused);
         assert_eq!(windows.knows("q", 100), Ok(false));
-        windows.forget("p", 250);
-        assert_eq!(windows.knows("p", 250), Ok(false));
+        windows.forget("p", far);
+        assert_eq!(windows.knows("p", far), Ok(false));
         windows.note(&name, u64::MAX);
         assert_eq!(windows.knows("p", u64::MAX), Ok(true));
     }

@@ -119,6 +119,9 @@ pub(super) enum Tell<'b> {
         epoch: u64,
         #[n(1)]
         offset: u64,
+        /// Of a group, the offset of the last message that it did not get.
+        #[n(2)]
+        since: Option<u64>,
     },
     /// A message, which follows.
     #[n(3)]
@@ -192,6 +195,31 @@ pub enum Why {
     Slow,
 }
 
+impl Gap {
+    /// One message is missing.
+    pub(super) fn of(why: Why, offset: u64) -> Self {
+        Self {
+            why,
+            missed: Some(1),
+            first: offset,
+            last: offset,
+        }
+    }
+
+    /// Both in one.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            why: match self.why {
+                Why::Epoch => Why::Epoch,
+                _ => other.why,
+            },
+            missed: self.missed.zip(other.missed).map(|(a, b)| a + b),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+}
+
 impl Why {
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -204,7 +232,7 @@ impl Why {
 }
 
 /// A subscription, as others see it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Member {
     /// Whose.
     #[n(0)]
@@ -327,6 +355,7 @@ mod tests {
             &Tell::Begun {
                 epoch: 3,
                 offset: 7,
+                since: None,
             },
             "82 02 82 03 07",
         );

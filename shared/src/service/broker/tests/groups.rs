@@ -6,7 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::error::Code;
 use crate::limits::{
-    GROUP_LINGER, PRESENCE_EVENTS_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX,
+    BROKER_BYTES_MAX, GROUP_LINGER, PRESENCE_EVENTS_MAX, PUBLISH_BYTES_MAX,
+    SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX,
 };
 use crate::service::broker::Member;
 
@@ -81,6 +82,30 @@ fn a_group_without_members_lasts_for_a_while() {
 }
 
 #[test]
+fn what_is_under_way_to_groups_is_bounded_the_greatest_holder_ends() {
+    let mut bench = Bench::keeping(0);
+    let large = "x".repeat(PUBLISH_BYTES_MAX);
+    let members = 2 * BROKER_BYTES_MAX / PUBLISH_BYTES_MAX;
+    let mut ended = 0;
+    for n in 0..members {
+        let topic = format!("jobs/{n}");
+        let member = bench.subscribe(of_group(&topic));
+        bench.publish(&topic, &large);
+        // It is under way, and is not taken.
+        assert_eq!(bench.texts(member).len(), 1);
+        let over: Vec<_> = bench.state.subscribers.keys().copied().collect();
+        for id in over {
+            if bench.state.over(id).is_some() {
+                bench.unsubscribe(id);
+                ended += 1;
+            }
+        }
+        assert!(bench.state.alive.bytes() < BROKER_BYTES_MAX + BROKER_BYTES_MAX / 16);
+    }
+    assert!(ended > members / 4, "{ended}");
+}
+
+#[test]
 fn a_group_has_no_positions() {
     let mut bench = Bench::keeping(0);
     for wish in [
@@ -104,6 +129,67 @@ fn a_group_has_no_positions() {
         let refused = bench.state.subscribe(id(1), wish, &mut Touched::new());
         assert_eq!(refused.unwrap_err().code, Code::BadMessage);
     }
+}
+
+#[test]
+fn what_a_group_missed_is_told_to_who_is_left() {
+    let mut bench = Bench::keeping(0);
+    let member = bench.subscribe(of_group("jobs"));
+    for n in 0..UNTAKEN_GROUP_MAX + SUBSCRIBER_MESSAGES_MAX + 3 {
+        bench.publish("jobs", &n.to_string());
+    }
+    bench.texts(member);
+    bench.take(member, UNTAKEN_GROUP_MAX as u64);
+    // It is told, but does not say that it knows.
+    assert_eq!(bench.texts(member)[0], "-3");
+    bench.unsubscribe(member);
+    let next = bench.subscribe_as(2, of_group("jobs"));
+    assert_eq!(bench.texts(next)[0], "-3");
+}
+
+#[test]
+fn what_none_of_the_group_was_to_hear_is_told_to_who_comes() {
+    let mut bench = Bench::keeping(0);
+    let own = bench.subscribe_as(9, of_group("jobs"));
+    bench.publish("jobs", "own");
+    assert_eq!(bench.texts(own), [""; 0]);
+    let other = bench.subscribe_as(1, of_group("jobs"));
+    bench.publish("jobs", "next");
+    assert_eq!(bench.texts(other), ["-1", "next"]);
+}
+
+#[test]
+fn a_group_that_begins_anew_has_another_beginning() {
+    let mut bench = Bench::keeping(0);
+    let since = |bench: &mut Bench, member| {
+        let since = bench.state.group_since(member).unwrap();
+        bench.unsubscribe(member);
+        since
+    };
+    let first = bench.subscribe(of_group("jobs"));
+    bench.publish("jobs", "1");
+    let second = bench.subscribe(of_group("jobs"));
+    let [first, second] = [first, second].map(|member| since(&mut bench, member));
+    assert_eq!(first, second);
+    bench.state.sweep(GROUP_LINGER.as_millis() as i64);
+    let third = bench.subscribe(of_group("jobs"));
+    assert!(since(&mut bench, third) > first);
+}
+
+#[test]
+fn who_is_subscribed_twice_is_here_until_both_have_ended() {
+    let mut bench = Bench::keeping(0);
+    let watcher = bench.state.watch("#".parse().unwrap()).unwrap();
+    let both = [0, 0].map(|_| bench.subscribe(wish("a")));
+    let news = |bench: &mut Bench| {
+        let news = bench.state.watcher(watcher).unwrap().news.drain(..);
+        news.map(|(joined, _)| joined).collect::<Vec<_>>()
+    };
+    assert_eq!(news(&mut bench), [true]);
+    bench.unsubscribe(both[0]);
+    assert!(news(&mut bench).is_empty());
+    bench.unsubscribe(both[1]);
+    assert_eq!(news(&mut bench), [false]);
 }
 
 #[test]
@@ -138,8 +224,15 @@ fn who_is_here_is_known_and_who_comes_and_goes_is_told() {
             (false, member(3, "a/x"))
         ]
     );
-    for _ in 0..=PRESENCE_EVENTS_MAX {
-        bench.subscribe_as(4, wish("a/x"));
+    for n in 0..=PRESENCE_EVENTS_MAX {
+        let group = Some(n.to_string());
+        bench.subscribe_as(
+            4,
+            Wish {
+                group,
+                ..wish("a/x")
+            },
+        );
     }
     assert_eq!(bench.state.over(watcher).unwrap().code, Code::Overloaded);
 }

@@ -7,7 +7,8 @@ use super::*;
 use crate::Time;
 use crate::error::Code;
 use crate::limits::{
-    KEPT_BYTES_MAX, PUBLISH_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, TOPICS_MAX, UNTAKEN_MESSAGES_MAX,
+    GONE_TOPICS_MAX, KEPT_BYTES_MAX, PUBLISH_BYTES_MAX, SUBSCRIBER_MESSAGES_MAX, TOPICS_MAX,
+    UNTAKEN_MESSAGES_MAX,
 };
 use crate::service::broker::wire::Why;
 
@@ -41,7 +42,12 @@ fn a_value_that_is_cleared_is_retained_no_more() {
     // He has taken his time, and nothing is kept of the topic any more.
     assert_eq!(bench.texts(early), ["-?"]);
     assert_eq!(bench.texts(late), [""; 0]);
-    assert!(bench.state.topics(&"#".parse().unwrap()).is_empty());
+    assert!(
+        bench
+            .state
+            .topics(&"#".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
 }
 
 #[test]
@@ -162,15 +168,160 @@ fn memory_is_bounded_history_makes_way_and_what_is_retained_does_not() {
     for n in 0..most {
         bench.retain(&format!("retained/{n}"), &large);
     }
-    assert_eq!(bench.state.topics(&"old".parse().unwrap()).len(), 1);
+    assert_eq!(
+        bench
+            .state
+            .topics(&"old".parse().unwrap(), None, usize::MAX)
+            .len(),
+        1
+    );
     bench.retain("young", &large[..PUBLISH_BYTES_MAX - 50_000]);
-    assert!(bench.state.topics(&"old".parse().unwrap()).is_empty());
+    assert!(
+        bench
+            .state
+            .topics(&"old".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
     let refused = bench.try_publish(&message("a", &large, true)).unwrap_err();
     assert_eq!(refused.code, Code::Overloaded);
     assert_eq!(
-        bench.state.topics(&"retained/#".parse().unwrap()).len(),
+        bench
+            .state
+            .topics(&"retained/#".parse().unwrap(), None, usize::MAX)
+            .len(),
         most
     );
+}
+
+#[test]
+fn a_topic_that_comes_back_knows_what_it_lost_and_others_have_lost_nothing() {
+    for count in [0, 5] {
+        let mut bench = Bench::keeping(count);
+        let quiet = bench.retain("quiet", "0");
+        let seen = bench.publish("a", "1");
+        bench.publish("a", "2");
+        bench.now_ms += HISTORY_AGE.as_millis() as i64;
+        bench.state.sweep(bench.now_ms);
+        bench.retain("a", "3");
+        for filter in ["a", "a/#", "+"] {
+            let back = bench.subscribe(after(filter, seen));
+            assert_eq!(bench.texts(back), ["-?", "3"], "{filter} {count}");
+        }
+        for filter in ["quiet", "quiet/#", "other"] {
+            let back = bench.subscribe(after(filter, quiet));
+            assert_eq!(bench.texts(back), [""; 0], "{filter} {count}");
+        }
+    }
+}
+
+#[test]
+fn of_too_many_topics_that_are_gone_it_is_known_that_they_may_have_lost_something() {
+    let mut bench = Bench::keeping(0);
+    let begin = bench.publish("first", "x");
+    for n in 0..=GONE_TOPICS_MAX {
+        bench.publish(&format!("more/{n}"), "x");
+    }
+    let told = |bench: &mut Bench, filter, offset| {
+        let back = bench.subscribe(after(filter, offset));
+        bench.texts(back).len()
+    };
+    // Two were forgotten, of which these may be.
+    assert_eq!(told(&mut bench, "first", begin - 1), 1);
+    assert_eq!(told(&mut bench, "never", begin), 1);
+    assert_eq!(told(&mut bench, "never", begin + 1), 0);
+    assert_eq!(told(&mut bench, "more/#", begin + 1), 1);
+}
+
+#[test]
+fn what_is_trimmed_while_a_beginning_with_history_is_read_is_told() {
+    let mut bench = Bench::keeping(3);
+    bench.publish("a", "0");
+    for value in ["1", "2", "3"] {
+        bench.publish("a", value);
+    }
+    let with_history = |after| Wish {
+        history: true,
+        after,
+        ..wish("#")
+    };
+    // What went before it began, it does not miss.
+    let fresh = bench.subscribe(with_history(None));
+    let Some(Got::Message(offset, ..)) = bench.state.next(fresh).map(|item| got(&item)) else {
+        panic!("nothing was sent")
+    };
+    let until = Some(bench.state.last());
+    bench.unsubscribe(fresh);
+    for value in ["4", "5"] {
+        bench.publish("a", value);
+    }
+    let back = bench.subscribe(with_history(Some(After {
+        offset,
+        epoch: None,
+        until,
+    })));
+    assert_eq!(bench.texts(back), ["-?", "3", "4", "5"]);
+}
+
+#[test]
+fn a_policy_counts_while_a_subscriber_still_catches_up() {
+    let mut bench = Bench::keeping(UNTAKEN_MESSAGES_MAX);
+    let begin = bench.publish("a", "0");
+    for n in 1..=3 {
+        bench.publish("a", &n.to_string());
+        bench.publish("b", &n.to_string());
+    }
+    let as_slow = |slow| Wish {
+        slow,
+        ..after("#", begin)
+    };
+    let latest = bench.subscribe(as_slow(Slow::Latest));
+    let strict = bench.subscribe(as_slow(Slow::Disconnect));
+    let mut texts = Vec::new();
+    for total in 1..=3 {
+        texts.extend(bench.texts(latest));
+        bench.take(latest, total);
+    }
+    assert_eq!(texts, ["-4", "3", "3"]);
+    for _ in 0..=SUBSCRIBER_MESSAGES_MAX {
+        bench.publish("a", "more");
+    }
+    assert_eq!(bench.state.over(strict).unwrap().code, Code::Overloaded);
+}
+
+#[test]
+fn what_cannot_be_kept_is_published_and_costs_nobody_his_history() {
+    let mut bench = Bench::keeping(100);
+    let large = "x".repeat(PUBLISH_BYTES_MAX);
+    for n in 0..KEPT_BYTES_MAX / PUBLISH_BYTES_MAX - 1 {
+        bench.retain(&format!("retained/{n}"), &large);
+    }
+    let seen = bench.publish("old", "1");
+    // A value that is refused.
+    assert!(bench.try_publish(&message("a", &large, true)).is_err());
+    let subscription = bench.subscribe(after("#", seen));
+    bench.publish("new", &large);
+    assert_eq!(bench.sent(subscription).len(), 1);
+    let back = bench.subscribe(after("old", seen - 1));
+    assert_eq!(bench.texts(back), ["1"]);
+    let back = bench.subscribe(after("new", seen));
+    assert_eq!(bench.texts(back), ["-?"]);
+    // Of those that are to be retained at once, too many are refused as well.
+    let half = &large[..PUBLISH_BYTES_MAX / 2];
+    let plan = |bench: &mut Bench, n: usize| {
+        let publish = message(&format!("half/{n}"), half, true);
+        bench.state.plan(&publish, 0)
+    };
+    let planned: Vec<_> = (0..4).map(|n| plan(&mut bench, n)).collect();
+    let accepted = planned.iter().filter(|planned| planned.is_ok()).count();
+    assert_eq!(accepted, 1);
+    for planned in planned.into_iter().flatten() {
+        let Planned::New(message, _) = planned else {
+            panic!("it was new")
+        };
+        let publish = super::message("half/0", half, true);
+        bench.state.withdraw(&publish, &message);
+    }
+    assert!(plan(&mut bench, 0).is_ok());
 }
 
 #[test]
@@ -180,8 +331,19 @@ fn topics_are_bounded_too() {
         bench.publish(&n.to_string(), "x");
     }
     bench.retain("one/more", "x");
-    assert_eq!(bench.state.topics(&"#".parse().unwrap()).len(), TOPICS_MAX);
-    assert!(bench.state.topics(&"0".parse().unwrap()).is_empty());
+    assert_eq!(
+        bench
+            .state
+            .topics(&"#".parse().unwrap(), None, usize::MAX)
+            .len(),
+        TOPICS_MAX
+    );
+    assert!(
+        bench
+            .state
+            .topics(&"0".parse().unwrap(), None, usize::MAX)
+            .is_empty()
+    );
 }
 
 #[test]

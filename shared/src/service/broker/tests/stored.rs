@@ -53,7 +53,7 @@ impl Store for Memory {
 
 impl Bench {
     /// Publishes as a broker with a store does.
-    fn store(&mut self, memory: &Memory, publish: &Publish) -> Option<u64> {
+    pub(super) fn store(&mut self, memory: &Memory, publish: &Publish) -> Option<u64> {
         let planned = self.state.plan(publish, self.now_ms).unwrap();
         let rows = self.state.rows(
             [(publish, &planned)].into_iter(),
@@ -69,9 +69,13 @@ impl Bench {
 
     /// Another life of the same broker.
     fn restarted(&self, memory: &Memory, count: usize) -> Self {
-        let mut next = Self::keeping(count);
-        next.now_ms = 5;
-        next.state.restore(store::load(memory, 5).unwrap(), 5);
+        self.restarted_as(memory, Self::keeping(count))
+    }
+
+    pub(super) fn restarted_as(&self, memory: &Memory, mut next: Self) -> Self {
+        next.now_ms = self.now_ms + 5;
+        let loaded = store::load(memory, next.now_ms).unwrap();
+        next.state.restore(loaded, next.now_ms);
         assert_eq!(next.state.epoch(), self.state.epoch());
         assert!(next.state.last() >= self.state.last());
         next
@@ -132,6 +136,66 @@ fn a_broker_that_does_not_keep_everything_says_so_after_a_restart() {
     assert_eq!(bench.texts(back), ["-?"]);
     let fresh = bench.subscribe(wish("kept"));
     assert_eq!(bench.texts(fresh), ["1*"]);
+}
+
+#[test]
+fn a_numbered_message_counts_once_even_if_nothing_of_it_is_kept() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(0);
+    let numbered = Publish {
+        number: Some((name("till"), 1)),
+        ..message("a", "x", false)
+    };
+    assert!(bench.store(&memory, &numbered).is_some());
+    let mut bench = bench.restarted(&memory, 0);
+    assert_eq!(bench.store(&memory, &numbered), None);
+}
+
+#[test]
+fn who_begins_while_messages_are_being_stored_gets_them() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(5);
+    bench.store(&memory, &message("a", "1", true));
+    let planned = bench.state.plan(&message("a", "2", false), 0).unwrap();
+    let fresh = bench.subscribe(wish("#"));
+    let last = bench.state.last();
+    let back = bench.subscribe(after("#", last));
+    let Planned::New(message, _) = planned else {
+        panic!("it was new")
+    };
+    bench.state.apply(&message, &mut Touched::new());
+    assert_eq!(bench.texts(fresh), ["1*", "2"]);
+    assert_eq!(bench.texts(back), ["2"]);
+}
+
+#[test]
+fn what_a_retained_topic_without_history_lost_by_a_restart_is_told() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(0);
+    let seen = bench.store(&memory, &message("a", "1", true)).unwrap();
+    // Nobody will know of this one, though the topic is known.
+    bench.store(&memory, &message("a", "2", false));
+    let mut bench = bench.restarted(&memory, 0);
+    let back = bench.subscribe(after("a", seen));
+    assert_eq!(bench.texts(back), ["-?"]);
+}
+
+#[test]
+fn a_topic_that_is_gone_is_remembered_across_a_restart() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(5);
+    let seen = bench.store(&memory, &message("a", "1", false)).unwrap();
+    bench.store(&memory, &message("a", "2", false));
+    let age = HISTORY_AGE.as_millis() as i64;
+    bench.now_ms += age;
+    bench.state.sweep(bench.now_ms);
+    bench.store(&memory, &message("b", "3", false));
+    let mut bench = bench.restarted(&memory, 5);
+    bench.store(&memory, &message("a", "4", false));
+    let back = bench.subscribe(after("a", seen));
+    assert_eq!(bench.texts(back), ["-?", "4"]);
+    let other = bench.subscribe(after("b", seen));
+    assert_eq!(bench.texts(other), ["3"]);
 }
 
 #[test]

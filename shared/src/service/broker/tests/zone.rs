@@ -1,5 +1,9 @@
 //! Brokers and their users in a zone.
 
+use core::pin::pin;
+use core::task::Context;
+use std::task::Wake;
+
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::{FutureExt, StreamExt};
 #[cfg(target_arch = "wasm32")]
@@ -7,10 +11,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::stored::{Memory, shared};
 use crate::error::Code;
+use crate::limits::{CONVERSATIONS_EACH_MAX, SUBSCRIPTION_PATIENCE};
 use crate::node::Node;
 use crate::service::broker::wire::{Ask, message};
 use crate::service::broker::{
-    Broker, Change, Item, Options, PROTOCOL, Publish, Subscribe, Subscription, Topics,
+    Broker, Change, Item, Options, PROTOCOL, Publish, Subscribe, Subscription, Topics, Why,
 };
 use crate::service::zone::{WHILE, Zone};
 use crate::{Failure, NodeId, Time};
@@ -139,6 +144,100 @@ fn a_broker_that_begins_anew_with_its_store_is_found_again_and_nothing_is_missin
     }
 }
 
+/// A broker that begins anew every now and then, and somebody who reads all the time.
+fn outages(count: usize, store: Option<Arc<Memory>>, options: Subscribe) -> Vec<Item> {
+    let mut zone = Zone::new();
+    let relay = zone.node(0).clone();
+    let (_, mut stop) = serve(&mut zone, &relay, store.clone());
+    let [a, b] = ["a", "b"].map(|name| {
+        let node = zone.join(name);
+        serve(&mut zone, &node, None).0
+    });
+    zone.run(put(&a, "y", 0.0, Publish::default())).unwrap();
+    let mut subscription = zone.run(b.subscribe("x", options)).unwrap();
+    let mut items = Vec::new();
+    let mut read = |zone: &mut Zone, time| {
+        let mut reading = pin!(async {
+            while let Some(item) = subscription.next().await {
+                items.push(item.unwrap());
+            }
+        });
+        let over = pin!(b.node().sleep(time));
+        zone.run(futures_util::future::select(over, &mut reading));
+    };
+    for _ in 0..count {
+        stop.abort();
+        read(&mut zone, Time::from_secs(1));
+        stop = serve(&mut zone, &relay, store.clone()).1;
+        read(&mut zone, SUBSCRIPTION_PATIENCE + Time::from_secs(30));
+    }
+    zone.run(put(&a, "x", 1.0, Publish::default())).unwrap();
+    read(&mut zone, Time::from_secs(1));
+    items
+}
+
+#[test]
+fn a_quiet_subscription_lasts_through_many_outages_and_is_not_told_the_same_twice() {
+    let items = outages(3, Some(shared()), Subscribe::default());
+    assert!(
+        matches!(&items[..], [Item::Message(message)] if message.offset > 1),
+        "{items:?}"
+    );
+    // In memory each life is another epoch; there is nothing else to tell.
+    let items = outages(2, None, Subscribe::default());
+    let is_epoch = |item: &Item| matches!(item, Item::Gap(gap) if gap.why == Why::Epoch);
+    assert!(items[..2].iter().all(is_epoch), "{items:?}");
+    assert_eq!(items.len(), 3);
+}
+
+#[test]
+fn a_member_is_told_that_its_group_began_anew() {
+    for (store, why) in [(Some(shared()), Why::Trimmed), (None, Why::Epoch)] {
+        let group = Subscribe {
+            group: Some("workers".into()),
+            ..Subscribe::default()
+        };
+        let items = outages(1, store, group);
+        assert!(
+            matches!(&items[..], [Item::Gap(gap), Item::Message(_)] if gap.why == why),
+            "{items:?}"
+        );
+    }
+}
+
+#[test]
+fn who_asks_again_and_again_waits_in_one_place() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let mut subscription = zone.run(a.subscribe("x", Subscribe::default())).unwrap();
+    let before = a.waiting();
+    for _ in 0..100 {
+        let (next, waker) = (subscription.next(), Arc::new(Nothing).into());
+        assert!(
+            pin!(next)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    assert!(a.waiting() <= before + 1);
+    drop(subscription);
+    assert_eq!(a.waiting(), 0);
+}
+
+struct Nothing;
+
+impl Wake for Nothing {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn who_follows_presence_learns_that_the_broker_is_lost() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let mut presence = zone.run(a.presence("#", None)).unwrap();
+    a.doubt_way();
+    let failure = zone.run(presence.next()).unwrap().unwrap_err();
+    assert_eq!(failure.code, Code::Gone);
+}
+
 #[test]
 fn what_is_not_answered_when_the_node_leaves_fails() {
     let (mut zone, [a]) = zone_of(["a"]);
@@ -257,6 +356,44 @@ fn what_is_no_message_ends_the_conversation_and_nothing_else() {
         assert_eq!(failure.code, Code::BadMessage);
     }
     zone.run(put(&b, "x", 1.0, Publish::default())).unwrap();
+}
+
+#[test]
+fn who_says_nothing_holds_no_conversation_for_long() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let stream = a.node().open(zone.node(0).id(), PROTOCOL).unwrap();
+    assert_eq!(zone.run(stream.broken()).code, Code::TimedOut);
+}
+
+#[test]
+fn one_node_has_so_many_conversations() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let mut lines: Vec<_> = (0..=CONVERSATIONS_EACH_MAX)
+        .map(|_| a.broker().connect())
+        .collect();
+    let refused = zone.run(lines.pop().unwrap().recv()).unwrap_err();
+    assert_eq!(refused.code, Code::Overloaded);
+    drop(lines);
+    zone.sleep(WHILE);
+    assert!(zone.run(a.subscribe("x", at("a"))).is_ok());
+}
+
+#[test]
+fn all_topics_are_listed_however_many_they_are() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let name = |n: usize| format!("{n:04}/{}", "x".repeat(100));
+    let all = futures_util::future::join_all((0..2000).map(|n| {
+        let publishing = a.publish(&name(n), &n, Publish::default());
+        publishing.unwrap()
+    }));
+    zone.run(all);
+    let listed = zone.run(a.topics("#", None)).unwrap();
+    assert!(
+        listed
+            .iter()
+            .map(|topic| &topic.name)
+            .eq(&(0..2000).map(name).collect::<Vec<_>>())
+    );
 }
 
 #[test]
