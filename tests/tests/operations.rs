@@ -281,7 +281,7 @@ async fn parts_of_an_operation_are_told_together_and_stop_with_it() {
 }
 
 #[tokio::test]
-async fn a_tab_starts_operations_of_a_native_node_and_offers_its_own_to_it() {
+async fn a_tab_starts_operations_of_a_native_node() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let left = browsers.open(&relay.console("left")).await;
     let native = join(&relay, "native").await;
@@ -331,6 +331,14 @@ async fn a_tab_starts_operations_of_a_native_node_and_offers_its_own_to_it() {
         ["cancel", "enough"]
     );
 
+    native.close().await;
+}
+
+#[tokio::test]
+async fn a_native_node_starts_operations_of_a_tab_and_attaches_to_them() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let left = browsers.open(&relay.console("left")).await;
+    let native = join(&relay, "native").await;
     let offer = "peerage.operation('brew', async (args, op) => {
             if (!args.cups) throw op.fail('errNoCups', { cups: 0 });
             for (let n = 1; n <= 4; n++) { op.progress(n / 4, { note: `cup ${n}` }); await new Promise(done => setTimeout(done, 20)) }

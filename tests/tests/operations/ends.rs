@@ -141,53 +141,86 @@ async fn a_node_that_leaves_fails_its_operations_at_once() {
     );
 }
 
+/// What is wrong in a call, and a part of what is said of it.
+const REFUSED: [(&str, &str); 15] = [
+    (
+        "peerage.start('right', 'guided', 0, { timeout: 3 }).result",
+        "one of lane, signal, timeoutMs",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, { timeoutMs: 'x' }).result",
+        "timeoutMs",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, { timeoutMs: -1 }).result",
+        "timeoutMs",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, { lane: 7 }).result",
+        "lane",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, { signal: {} }).result",
+        "an AbortSignal",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, { tracker: 'abc' }).result",
+        "32 hexadecimal digits",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, 'lane').result",
+        "an object",
+    ),
+    (
+        "peerage.start('right', 'guided', 0, null).result",
+        "an object",
+    ),
+    (
+        "peerage.start('right', 'guided', document.body).result",
+        "can be cloned",
+    ),
+    ("peerage.attach('right', {}).result", "a tracker"),
+    ("peerage.attach('right', -1).result", "operation"),
+    ("peerage.attach('right', 1.5).result", "operation"),
+    ("peerage.operation('x', 7)", "a function"),
+    (
+        "peerage.operation('x', () => 0, { secret: true })",
+        "private",
+    ),
+    (
+        "peerage.operation('x', () => 0, { private: 'yes' })",
+        "private",
+    ),
+];
+
 #[tokio::test]
 async fn what_cannot_be_started_or_offered_is_refused_with_what_was_expected() {
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
     let (left, right) = two_tabs(&browsers, &relay).await;
-    start_guided(&left, &right, "{}").await;
-    let start = |options: &str| {
-        format!("return await peerage.start('right', 'guided', {{}}, {options}).result")
-    };
-    for (call, words) in [
-        (start("{ timeout: 3 }"), "one of lane, signal, timeoutMs"),
-        (start("{ timeoutMs: 'x' }"), "timeoutMs"),
-        (start("{ timeoutMs: -1 }"), "timeoutMs"),
-        (start("{ lane: 7 }"), "lane"),
-        (start("{ signal: {} }"), "an AbortSignal"),
-        (start("{ tracker: 'abc' }"), "32 hexadecimal digits"),
-        (start("'lane'"), "an object"),
-        (start("null"), "an object"),
-        (
-            "return await peerage.start('right', 'guided', document.body).result".into(),
-            "can be cloned",
-        ),
-        (
-            "return await peerage.attach('right', {}).result".into(),
-            "a tracker",
-        ),
-        ("return await peerage.attach('right', -1).result".into(), ""),
-        (
-            "return await peerage.attach('right', 1.5).result".into(),
-            "",
-        ),
-        ("peerage.operation('x', 7)".into(), "a function"),
-        (
-            "peerage.operation('x', () => 0, { secret: true })".into(),
-            "private",
-        ),
-        (
-            "peerage.operation('x', () => 0, { private: 'yes' })".into(),
-            "private",
-        ),
-    ] {
-        let refused = given(&left, &call).await;
+    right.ask(GUIDED).await;
+    for (call, words) in REFUSED {
+        let refused = given(&left, &format!("return await {call}")).await;
         assert_eq!(refused["name"], "PeerageError", "{call}: {refused}");
         assert_eq!(refused["code"], "bad-message", "{call}: {refused}");
         let message = refused["message"].as_str().unwrap();
         assert!(message.contains(words), "{call}: {refused}");
     }
-    // A handler's own mistakes are told to it, and are its failure.
+    let unknown = given(
+        &left,
+        "return await peerage.start('right', 'nothing').result",
+    )
+    .await;
+    assert_eq!(
+        [&unknown["end"], &unknown["code"]],
+        ["fail", "unknown-method"]
+    );
+}
+
+#[tokio::test]
+async fn a_handlers_own_mistakes_are_told_to_it_and_end_nothing() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let (left, right) = two_tabs(&browsers, &relay).await;
+    start_guided(&left, &right, "{}").await;
     for (call, words) in [
         ("op.progress('half')", "a number from 0 to 1"),
         ("op.progress(0.5, { rest: 1 })", "note, remainingMs, data"),
@@ -216,15 +249,6 @@ async fn what_cannot_be_started_or_offered_is_refused_with_what_was_expected() {
         let refused = given(&right, &format!("return await {call}")).await;
         assert_eq!(refused["code"], "bad-message", "{call}: {refused}");
     }
-    let unknown = given(
-        &left,
-        "return await peerage.start('right', 'nothing').result",
-    )
-    .await;
-    assert_eq!(
-        [&unknown["end"], &unknown["code"]],
-        ["fail", "unknown-method"]
-    );
     right.ask("finish(1); return 0").await;
     left.until("return over?.value === 1").await;
 }

@@ -98,16 +98,12 @@ async fn until_seen(tab: &Tab, card: &str, left: f64) {
     panic!("{card} is seen at {last}, not at {left}");
 }
 
-async fn latency(tab: &Tab, what: &str) -> u64 {
+/// What the page says of the round trips of its updates, once it has counted them all.
+async fn latency(tab: &Tab) -> Value {
     tab.until("return !!window.latency").await;
-    // It is counted anew four times a second.
+    // It counts anew four times a second.
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let latency = tab.ask("return latency").await;
-    println!(
-        "{what}: {} updates of a drag, there and back p50 {} ms, p99 {} ms",
-        latency["count"], latency["p50"], latency["p99"]
-    );
-    latency["count"].as_u64().unwrap()
+    tab.ask("return latency").await
 }
 
 #[tokio::test]
@@ -137,7 +133,9 @@ async fn a_card_that_is_dragged_over_the_edge_appears_there_while_it_is_dragged(
     let (on_left, on_right) = until_each_once(&left, &right).await;
     assert!(!on_left.as_array().unwrap().contains(&json!("tea")));
     assert!(on_right.as_array().unwrap().contains(&json!("tea")));
-    assert!(latency(&left, "two screens, direct").await > 20);
+    let direct = latency(&left).await;
+    println!("two screens: {direct} ms there and back");
+    assert!(direct["count"].as_u64().unwrap() > 20);
 
     // And back, by the keyboard.
     let focus = "document.querySelector('[data-card=tea]').focus(); return 0";
@@ -206,7 +204,7 @@ async fn the_relay_is_stopped_in_the_middle_of_a_drag_and_the_drag_goes_on() {
             && document.body.dataset.connection === 'direct'";
         tab.until(shown).await;
     }
-    let before = latency(&left, "two screens, before the relay was stopped").await;
+    let before = latency(&left).await;
     let path = (0..200).map(|n| (860.0 + f64::from(n % 30), y + f64::from(n)));
     drag(&left, path).await;
     drag(&left, [(890.0, y)]).await;
@@ -214,8 +212,10 @@ async fn the_relay_is_stopped_in_the_middle_of_a_drag_and_the_drag_goes_on() {
     left.mouse(Mouse::Up, (890.0, y)).await;
     until_own(&right, "tea").await;
     until_each_once(&left, &right).await;
-    let after = latency(&left, "two screens, with the relay stopped").await;
-    assert!(after > before + 20, "{before} {after}");
+    let after = latency(&left).await;
+    println!("two screens: {before} ms there and back, and {after} with the relay stopped");
+    let count = |latency: &Value| latency["count"].as_u64().unwrap();
+    assert!(count(&after) > count(&before) + 20, "{before} {after}");
     right
         .ask("document.querySelector('[data-view=colour]').click(); return 0")
         .await;
