@@ -87,7 +87,7 @@ impl Drop for Busy<'_> {
 
 /// Which acts are given up as soon as they are asked for: calls, commands and operations alike.
 const fn is_given_up(number: u64) -> bool {
-    number % 997 == 0
+    number.is_multiple_of(997)
 }
 
 /// Ends a task that nobody waits for.
