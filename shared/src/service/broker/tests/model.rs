@@ -74,18 +74,7 @@ impl Subscriber {
     }
 }
 
-fn run(seed: u64) -> (usize, usize) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut draw = move |n: usize| rng.next_u32() as usize % n;
-    let rule = |filter: &str, count| Rule {
-        count,
-        age: Time::from_secs(10),
-        ..Rule::usual(filter.parse().unwrap())
-    };
-    let fresh = || Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
-    let (mut bench, memory) = (fresh(), Memory::default());
-    bench.store(&memory, &message("c", "0", false));
-    let begin = bench.state.last();
+fn subscribers(begin: u64) -> Vec<Subscriber> {
     let subscriber = |n: usize| Subscriber {
         filter: FILTERS[n % FILTERS.len()].parse().unwrap(),
         slow: if n < 8 {
@@ -100,7 +89,21 @@ fn run(seed: u64) -> (usize, usize) {
         messages: Vec::new(),
         gaps: Vec::new(),
     };
-    let mut subscribers: Vec<_> = (0..10).map(subscriber).collect();
+    (0..10).map(subscriber).collect()
+}
+
+fn run(seed: u64) -> (usize, usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = move |n: usize| rng.next_u32() as usize % n;
+    let rule = |filter: &str, count| Rule {
+        count,
+        age: Time::from_secs(10),
+        ..Rule::usual(filter.parse().unwrap())
+    };
+    let fresh = || Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
+    let (mut bench, memory) = (fresh(), Memory::default());
+    bench.store(&memory, &message("c", "0", false));
+    let mut subscribers = subscribers(bench.state.last());
     let mut published = Vec::new();
     for _ in 0..3000 {
         let who = draw(subscribers.len());
