@@ -27,6 +27,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
+/// Names of the relay, besides its address.
+const HOSTS: [&str; 2] = ["http://site.test", "http://x"];
+
 /// The same site twice: plainly, and at the node `b`.
 struct Stage {
     relay: Relay,
@@ -37,7 +40,7 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        Self::on(Relay::start("127.0.0.1:0")).await
+        Self::on(Relay::configured(&json!({ "origins": HOSTS }))).await
     }
 
     async fn on(relay: Relay) -> Self {
@@ -68,11 +71,12 @@ impl Stage {
             .fields
             .retain(|(name, _)| name != "content-security-policy");
         for (name, value) in &mut meshed.fields {
-            if name == "location" {
-                *value = String::from_utf8_lossy(value)
-                    .replace("/n/b", "")
-                    .into_bytes();
-            }
+            let put = match &**name {
+                "location" => "/n/b",
+                "set-cookie" => "b~",
+                _ => continue,
+            };
+            *value = String::from_utf8_lossy(value).replace(put, "").into_bytes();
         }
         [plain, meshed]
     }
@@ -289,7 +293,7 @@ async fn a_native_node_asks_another_with_the_habits_of_http() {
 
 #[tokio::test]
 async fn unknown_away_failed_and_silent_are_told_apart() {
-    let relay = Relay::configured(&json!({ "http": { "headTimeoutMs": 700 } }));
+    let relay = Relay::configured(&json!({ "http": { "headTimeoutMs": 700 }, "origins": HOSTS }));
     let stage = Stage::on(relay).await;
     let mute = join(&stage.relay, "mute").await;
     let status = async |path: &str| stage.through(path).await.status;
@@ -503,7 +507,7 @@ async fn heads_that_are_too_large_are_refused() {
     let stage = Stage::new().await;
     for (request, status) in [
         (
-            String::from("GET /n/b/echo HTTP/1.1\r\nconnection: close\r\n\r\n"),
+            String::from("GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
             200,
         ),
         (
@@ -537,7 +541,7 @@ async fn heads_that_are_too_large_are_refused() {
 /// What a caller's connection must never get to see, whatever the node says: its answers are these messages.
 #[tokio::test]
 async fn a_hostile_node_cannot_inject_heads() {
-    let relay = Relay::start("127.0.0.1:0");
+    let relay = Relay::configured(&json!({ "origins": HOSTS }));
     let node = join(&relay, "liar").await;
     let mut listener = node.listen(peerage::http::PROTOCOL);
     let text = |bytes: &[u8]| [&[0x60 + bytes.len() as u8], bytes].concat();

@@ -187,6 +187,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "http",
         "--test",
+        "http_guard",
+        "--test",
         "broker",
     ];
     processes(ws, "test", &tests)
