@@ -20,11 +20,11 @@ use axum::body::Bytes;
 use peerage_tests::{Relay, join, until};
 use raw::{Raw, ask, fetch};
 use serde_json::json;
-use stage::Stage;
+use stage::{HOSTS, Stage};
 
 #[tokio::test]
 async fn unknown_away_failed_and_silent_are_told_apart() {
-    let relay = Relay::configured(&json!({ "http": { "headTimeoutMs": 700 } }));
+    let relay = Relay::configured(&json!({ "http": { "headTimeoutMs": 700 }, "origins": HOSTS }));
     let stage = Stage::on(relay).await;
     let mute = join(&stage.relay, "mute").await;
     let status = async |path: &str| stage.through(path).await.status;
@@ -237,7 +237,7 @@ async fn heads_that_are_too_large_are_refused() {
     let stage = Stage::new().await;
     for (request, status) in [
         (
-            String::from("GET /n/b/echo HTTP/1.1\r\nconnection: close\r\n\r\n"),
+            String::from("GET /n/b/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
             200,
         ),
         (
@@ -271,7 +271,7 @@ async fn heads_that_are_too_large_are_refused() {
 /// What a caller's connection must never get to see, whatever the node says: its answers are these messages.
 #[tokio::test]
 async fn a_hostile_node_cannot_inject_heads() {
-    let relay = Relay::start("127.0.0.1:0");
+    let relay = Relay::configured(&json!({ "origins": HOSTS }));
     let node = join(&relay, "liar").await;
     let mut listener = node.listen(peerage::http::PROTOCOL);
     let text = |bytes: &[u8]| [&[0x60 + bytes.len() as u8], bytes].concat();

@@ -189,6 +189,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "http_proxy",
         "--test",
+        "http_guard",
+        "--test",
         "broker",
     ];
     processes(ws, "test", &tests)

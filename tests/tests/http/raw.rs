@@ -64,7 +64,7 @@ pub(super) async fn fetch(
     body: &[u8],
 ) -> Raw {
     let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: site.test\r\nconnection: close\r\n{lines}\r\n");
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{lines}\r\n");
     let answer = ask(address, &[head.as_bytes(), body].concat()).await;
     read(&answer, method == "HEAD")
 }

@@ -4,12 +4,16 @@
 
 use peerage_relay::Node;
 use peerage_tests::{Relay, join};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::cases::Case;
 use crate::raw::{Raw, fetch};
 use crate::site::{self, site};
+
+/// Names of the relay, besides its address.
+pub(super) const HOSTS: [&str; 2] = ["http://site.test", "http://x"];
 
 pub(super) struct Stage {
     pub(super) relay: Relay,
@@ -21,7 +25,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn new() -> Self {
-        Self::on(Relay::start("127.0.0.1:0")).await
+        Self::on(Relay::configured(&json!({ "origins": HOSTS }))).await
     }
 
     pub(super) async fn on(relay: Relay) -> Self {
@@ -62,10 +66,13 @@ impl Stage {
             .fields
             .retain(|(name, _)| name != "content-security-policy");
         for (name, value) in &mut answer.fields {
-            if name == "location" {
-                let to = String::from_utf8_lossy(value).into_owned();
-                *value = to.strip_prefix(&prefix).unwrap_or(&to).into();
-            }
+            let put = match &**name {
+                "location" => prefix.clone(),
+                "set-cookie" => format!("{node}~"),
+                _ => continue,
+            };
+            let to = String::from_utf8_lossy(value).into_owned();
+            *value = to.strip_prefix(&put).unwrap_or(&to).into();
         }
         answer
     }
