@@ -108,6 +108,7 @@ fn ask(act: Act, name: &str, args: impl serde::Serialize) -> Result<Parcel, Call
         name,
         args: Parcel::of(&args).unwrap(),
         caller: None,
+        turn: None,
     };
     agent.handle(request).now_or_never().unwrap()
 }

@@ -79,7 +79,7 @@ async fn answer(
     let is_head = request.method() == Method::HEAD;
     let asked = web_request(name, &headers, request, &gone)?;
     // It is there for the first time.
-    let _ = gone.request.set(asked.clone());
+    let _ = gone.request.set(Clone::clone(&asked));
     let served = object(&[("peer", peer), ("headers", headers.into())]);
     let returned = handler.call2(&JsValue::NULL, &asked, &served)?;
     let returned = page::awaited(&returned).await?;
@@ -165,7 +165,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let kind = HeaderValue::from_static("text/plain");
     response
         .headers_mut()
-        .insert(http::header::CONTENT_TYPE, kind);
+        .insert(header::CONTENT_TYPE, kind);
     response
 }
 
