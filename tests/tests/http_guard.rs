@@ -144,6 +144,7 @@ async fn a_node_hears_of_its_own_cookies_only() {
     let cookies = "cookie: session=hush; b~a=1; other~a=2\r\n";
     let answer = fetch(&relay.address, "GET", "/n/b/", cookies, b"").await;
     assert!(answer.text().ends_with("Some(\"a=1\") 0"), "{answer:?}");
+    assert!(answer.field("content-type").is_some());
 }
 
 #[tokio::test]
