@@ -78,8 +78,8 @@ async fn answer(
     to_js_headers(request.headers(), &headers)?;
     let is_head = request.method() == Method::HEAD;
     let asked = web_request(name, &headers, request, &gone)?;
-    // It is there for the first time.
-    let _ = gone.request.set(asked.clone());
+    // Set once. The request itself: its own `clone` is the platform's, which divides the body.
+    let _ = gone.request.set(Clone::clone(&asked));
     let served = object(&[("peer", peer), ("headers", headers.into())]);
     let returned = handler.call2(&JsValue::NULL, &asked, &served)?;
     let returned = page::awaited(&returned).await?;
