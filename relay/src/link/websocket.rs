@@ -14,7 +14,6 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PACKET_BYTES_MAX;
@@ -99,7 +98,7 @@ where
 
 /// What hyper has handed over, without the layers around it.
 fn pipe_of(upgraded: Upgraded) -> Option<Pipe> {
-    let parts = downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     Some(Pipe::new(parts.io.into_inner(), &parts.read_buf))
 }
 

@@ -78,7 +78,7 @@ async fn answer(
     to_js_headers(request.headers(), &headers)?;
     let is_head = request.method() == Method::HEAD;
     let asked = web_request(name, &headers, request, &gone)?;
-    // It is there for the first time.
+    // Set once. The request itself: its own `clone` is the platform's, which divides the body.
     let _ = gone.request.set(Clone::clone(&asked));
     let served = object(&[("peer", peer), ("headers", headers.into())]);
     let returned = handler.call2(&JsValue::NULL, &asked, &served)?;
@@ -163,9 +163,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
