@@ -1,7 +1,7 @@
 //! The broker's store: a file of [redb](https://docs.rs/redb). What is written is on disk before it is said to be.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,7 +13,13 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 
 /// A store in a file.
-pub struct FileStore(Arc<Database>);
+pub struct FileStore(Arc<File>);
+
+struct File {
+    path: PathBuf,
+    /// Nothing after a failure, for after one it would fail for ever: the next write opens the file again.
+    database: Mutex<Option<Database>>,
+}
 
 /// A file that cannot be a store.
 #[derive(Debug, thiserror::Error)]
@@ -29,30 +35,27 @@ impl FileStore {
     /// # Errors
     /// If it is no store, or another process has it.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let open = || {
-            let database = Database::create(file)?;
-            // There must be a table to be read.
-            let transaction = database.begin_write()?;
-            transaction.open_table(ROWS)?;
-            transaction.commit()?;
-            Ok(Self(Arc::new(database)))
-        };
-        open().map_err(|reason| StoreError {
+        let database = open(file).map_err(|reason| StoreError {
             file: file.into(),
             reason,
-        })
+        })?;
+        Ok(Self(Arc::new(File {
+            path: file.into(),
+            database: Mutex::new(Some(database)),
+        })))
     }
 }
 
 impl Store for FileStore {
     fn load(&self) -> Result<Vec<(Vec<u8>, Bytes)>, String> {
-        load(&self.0).map_err(|error| error.to_string())
+        self.0.with(load).map_err(|error| error.to_string())
     }
 
     fn write(&self, rows: Vec<Row>) -> BoxFuture<'static, Result<(), String>> {
-        let database = Arc::clone(&self.0);
+        let file = Arc::clone(&self.0);
         Box::pin(async move {
-            let written = tokio::task::spawn_blocking(move || write(&database, rows)).await;
+            let written =
+                tokio::task::spawn_blocking(move || file.with(|at| write(at, rows))).await;
             match written {
                 Ok(written) => written.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -64,6 +67,31 @@ impl Store for FileStore {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |since| since.as_millis() as i64)
     }
+}
+
+impl File {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = match database.take() {
+            Some(open) => open,
+            None => open(&self.path)?,
+        };
+        let done = work(&open)?;
+        *database = Some(open);
+        Ok(done)
+    }
+}
+
+fn open(file: &Path) -> Result<Database, redb::Error> {
+    let database = Database::create(file)?;
+    // There must be a table to be read.
+    let transaction = database.begin_write()?;
+    transaction.open_table(ROWS)?;
+    transaction.commit()?;
+    Ok(database)
 }
 
 fn load(database: &Database) -> Result<Vec<(Vec<u8>, Bytes)>, redb::Error> {
@@ -121,6 +149,22 @@ mod tests {
         let expected =
             [("a", "2"), ("c", "3")].map(|(key, value)| (key.into(), Bytes::from(value)));
         assert_eq!(rows, expected);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_failed_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broker");
+        let store = FileStore::open(&path).unwrap();
+        let lost = || redb::Error::Io(std::io::Error::other("the disk is full"));
+        let failed = store.0.with(|_| Err::<(), _>(lost()));
+        assert!(failed.is_err());
+        assert!(store.0.database.lock().unwrap().is_none());
+        store.write(vec![row("a", Some("1"))]).await.unwrap();
+        assert_eq!(store.load().unwrap().len(), 1);
+        // Nor does it hold the file when it cannot be opened.
+        assert!(store.0.with(|_| Err::<(), _>(lost())).is_err());
+        assert!(FileStore::open(&path).is_ok());
     }
 
     #[test]

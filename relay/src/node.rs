@@ -83,7 +83,11 @@ impl Node {
         let aliases = config.aliases.clone();
         let (node, runtime) = Runtime::start(config, relays)?;
         let commands = Commands::new(node.clone(), aliases);
-        let broker = Broker::new(node.clone(), options).map_err(JoinError::Failed)?;
+        // It hears of conversations at once, and they wait until its store is read.
+        let broker = Broker::new(node.clone(), options).map_err(|failure| {
+            node.close();
+            JoinError::Failed(failure)
+        })?;
         let topics = Topics::new(broker.clone());
         broker::register(&commands, &topics);
         let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));

@@ -36,10 +36,13 @@ export interface Published { offset?: number; epoch: number }
 export interface SubscribeOptions { after?: number | { offset: number; epoch?: number }; at?: string; echo?: boolean; group?: string;
   slow?: "drop-oldest" | "latest" | "disconnect"; history?: boolean; signal?: AbortSignal }
 export interface TopicMessage<T = any> { topic: string; filter: string; value: T; offset: number; epoch: number; sender: string;
-  retained: boolean; again: boolean; gap?: undefined }
+  retained: boolean; again: boolean; gap?: undefined; error?: undefined }
+/** A message whose value cannot be read, and why. */
+export interface TopicUnreadable { topic: string; filter: string; value?: undefined; offset: number; epoch: number; sender: string;
+  retained: boolean; again: boolean; gap?: undefined; error: Error }
 /** In place of messages that are missing: how many, if that is known, and among which offsets. */
 export interface TopicGap { gap: { why: "trimmed" | "epoch" | "slow"; missed?: number; first: number; last: number }; topic?: undefined }
-export type TopicItem<T = any> = TopicMessage<T> | TopicGap;
+export type TopicItem<T = any> = TopicMessage<T> | TopicUnreadable | TopicGap;
 export interface TopicSubscription<T = any> extends AsyncIterableIterator<TopicItem<T>> { return(): Promise<IteratorResult<TopicItem<T>>>; close(): void }
 export interface TopicMember { node: string; name?: string; filter: string; group?: string }
 export interface PresenceChange { kind: "join" | "leave"; member: TopicMember }
@@ -60,7 +63,8 @@ const SAFE: f64 = 9_007_199_254_740_991.0;
 impl Node {
     /// Publishes a value under a topic, at the zone's broker or at the node `options.at`, and resolves when
     /// that has it. With `options.retain` later subscribers get it first; `undefined` clears that. A message
-    /// that failed may be published again: with the same `options.id` it counts once.
+    /// that failed may be published again: with the same `options.id` it counts once. The numbers of a publisher
+    /// grow, and its name is its own alone: draw it at random.
     #[wasm_bindgen(unchecked_return_type = "Promise<Published>")]
     pub fn publish(
         &self,
@@ -136,7 +140,7 @@ enum Source {
 impl Source {
     async fn next(&mut self, node: &CoreNode) -> Option<Result<JsValue, Failure>> {
         match self {
-            Self::Topics(subscription) => Some(subscription.next().await?.and_then(item_object)),
+            Self::Topics(subscription) => Some(subscription.next().await?.map(item_object)),
             Self::Presence(presence) => {
                 let change = presence.next().await?;
                 Some(change.map(|change| change_object(node, &change)))
@@ -251,22 +255,25 @@ async fn until_aborted<T>(
     }
 }
 
-fn item_object(item: Item) -> Result<JsValue, Failure> {
-    Ok(match item {
+fn item_object(item: Item) -> JsValue {
+    match item {
         Item::Gap(gap) => object(&[("gap", gap_object(gap))]),
-        Item::Message(message) => {
-            let value = message.value();
-            let value = value.map_err(|error| Code::BadMessage.because(error.to_string()))?;
-            message_object(&message, into_js(&value)?)
-        }
-    })
+        Item::Message(message) => message_object(&message),
+    }
 }
 
-fn message_object(message: &Message, value: JsValue) -> JsValue {
+/// What anybody has published is no reason to end the subscriptions of all.
+fn message_object(message: &Message) -> JsValue {
+    let value = message.value();
+    let value = value.map_err(|error| Code::BadMessage.because(error.to_string()));
+    let (key, value) = match value.and_then(|value| into_js(&value)) {
+        Ok(value) => ("value", value),
+        Err(failure) => ("error", to_js(&failure)),
+    };
     object(&[
         ("topic", (&*message.topic).into()),
         ("filter", message.filter.as_str().into()),
-        ("value", value),
+        (key, value),
         ("offset", (message.offset as f64).into()),
         ("epoch", (message.epoch as f64).into()),
         ("sender", message.sender.to_string().into()),

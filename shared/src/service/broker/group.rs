@@ -57,8 +57,7 @@ impl Group {
 
     /// Drops the oldest beyond these bounds; the next who gets a message is told.
     pub(super) fn relieve(&mut self, messages: usize, bytes: usize) {
-        while self.waiting.len() > messages || self.waiting_bytes > bytes && self.waiting.len() > 1
-        {
+        while self.waiting.len() > messages || self.waiting_bytes > bytes {
             let Some(old) = self.pop() else { return };
             self.miss(Gap::of(Why::Slow, old.message.offset));
         }

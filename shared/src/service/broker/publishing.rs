@@ -26,7 +26,8 @@ pub struct Publish {
     /// Whether it is the topic's value, which later subscribers get first.
     pub retain: bool,
     /// A name of the publisher's own, and its number for this message: the same message, sent again because
-    /// nobody knew what became of it, counts once. Numbers grow; 128 of them are told apart.
+    /// nobody knew what became of it, counts once. Numbers grow; the last 1024 of them are told apart. The
+    /// name is for whoever knows it: it should be drawn at random.
     pub number: Option<(String, u64)>,
 }
 

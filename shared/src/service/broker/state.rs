@@ -50,7 +50,7 @@ pub(super) struct State {
     pub(super) members: HashMap<Member, usize>,
     pub(super) watchers: HashMap<u64, Watcher>,
     serial: u64,
-    alive: Alive,
+    pub(super) alive: Alive,
     /// Beyond so many bytes of messages the slow are looked for, again.
     relieve_at: usize,
 }
@@ -424,14 +424,25 @@ impl State {
         for group in self.groups.values_mut() {
             group.relieve(usize::MAX, share);
         }
-        // What is under way to groups is held for the other members.
-        if self.alive.bytes() > BROKER_BYTES_MAX
-            && let subscribers = self.subscribers.iter_mut()
-            && let Some((id, greatest)) = subscribers.max_by_key(|(_, one)| one.held())
-            && greatest.held() > 0
-        {
-            greatest.over = Some(Code::Overloaded.because("too much is under way here"));
-            touched.insert(*id);
+        self.end_greatest(touched);
+    }
+
+    /// What is under way to groups is held for the other members: who holds most of it ends.
+    fn end_greatest(&mut self, touched: &mut Touched) {
+        let mut excess = self.alive.bytes().saturating_sub(BROKER_BYTES_MAX);
+        if excess == 0 {
+            return;
+        }
+        let holders = self.subscribers.iter_mut();
+        let mut holders: Vec<_> = holders.map(|(id, one)| (one.held(), *id, one)).collect();
+        holders.sort_unstable_by_key(|(held, id, _)| core::cmp::Reverse((*held, *id)));
+        for (held, id, holder) in holders {
+            if excess == 0 || held == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(held);
+            holder.over = Some(Code::Overloaded.because("too much is under way here"));
+            touched.insert(id);
         }
     }
 

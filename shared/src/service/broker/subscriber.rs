@@ -130,7 +130,7 @@ impl Subscriber {
             again: false,
         });
         while self.waiting.len() > SUBSCRIBER_MESSAGES_MAX
-            || self.waiting.bytes() > SUBSCRIBER_BYTES_MAX && self.waiting.len() > 1
+            || self.waiting.bytes() > SUBSCRIBER_BYTES_MAX
         {
             self.drop_oldest();
         }

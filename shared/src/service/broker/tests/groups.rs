@@ -6,7 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::error::Code;
 use crate::limits::{
-    GROUP_LINGER, PRESENCE_EVENTS_MAX, SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX,
+    BROKER_BYTES_MAX, GROUP_LINGER, PRESENCE_EVENTS_MAX, PUBLISH_BYTES_MAX,
+    SUBSCRIBER_MESSAGES_MAX, UNTAKEN_GROUP_MAX,
 };
 use crate::service::broker::Member;
 
@@ -78,6 +79,30 @@ fn a_group_without_members_lasts_for_a_while() {
     let member = bench.subscribe(of_group("jobs"));
     assert_eq!(bench.texts(member), [""; 0]);
     assert!(!bench.state.ages());
+}
+
+#[test]
+fn what_is_under_way_to_groups_is_bounded_the_greatest_holder_ends() {
+    let mut bench = Bench::keeping(0);
+    let large = "x".repeat(PUBLISH_BYTES_MAX);
+    let members = 2 * BROKER_BYTES_MAX / PUBLISH_BYTES_MAX;
+    let mut ended = 0;
+    for n in 0..members {
+        let topic = format!("jobs/{n}");
+        let member = bench.subscribe(of_group(&topic));
+        bench.publish(&topic, &large);
+        // It is under way, and is not taken.
+        assert_eq!(bench.texts(member).len(), 1);
+        let over: Vec<_> = bench.state.subscribers.keys().copied().collect();
+        for id in over {
+            if bench.state.over(id).is_some() {
+                bench.unsubscribe(id);
+                ended += 1;
+            }
+        }
+        assert!(bench.state.alive.bytes() < BROKER_BYTES_MAX + BROKER_BYTES_MAX / 16);
+    }
+    assert!(ended > members / 4, "{ended}");
 }
 
 #[test]

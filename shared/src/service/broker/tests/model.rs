@@ -10,6 +10,7 @@ use super::stored::Memory;
 use super::*;
 use crate::Time;
 use crate::service::broker::Filter;
+use crate::service::broker::Why;
 
 const FILTERS: [&str; 5] = ["a/#", "a/x", "+/y", "#", "a/*"];
 const TOPICS: [&str; 6] = ["a", "a/x", "a/y", "b/y", "c", "none/x"];
@@ -73,18 +74,7 @@ impl Subscriber {
     }
 }
 
-fn run(seed: u64) -> (usize, usize) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut draw = move |n: usize| rng.next_u32() as usize % n;
-    let rule = |filter: &str, count| Rule {
-        count,
-        age: Time::from_secs(10),
-        ..Rule::usual(filter.parse().unwrap())
-    };
-    let fresh = || Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
-    let (mut bench, memory) = (fresh(), Memory::default());
-    bench.store(&memory, &message("c", "0", false));
-    let begin = bench.state.last();
+fn subscribers(begin: u64) -> Vec<Subscriber> {
     let subscriber = |n: usize| Subscriber {
         filter: FILTERS[n % FILTERS.len()].parse().unwrap(),
         slow: if n < 8 {
@@ -99,7 +89,21 @@ fn run(seed: u64) -> (usize, usize) {
         messages: Vec::new(),
         gaps: Vec::new(),
     };
-    let mut subscribers: Vec<_> = (0..10).map(subscriber).collect();
+    (0..10).map(subscriber).collect()
+}
+
+fn run(seed: u64) -> (usize, usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = move |n: usize| rng.next_u32() as usize % n;
+    let rule = |filter: &str, count| Rule {
+        count,
+        age: Time::from_secs(10),
+        ..Rule::usual(filter.parse().unwrap())
+    };
+    let fresh = || Bench::of(vec![rule("none/#", 0), rule("a/#", 20), rule("#", 5)]);
+    let (mut bench, memory) = (fresh(), Memory::default());
+    bench.store(&memory, &message("c", "0", false));
+    let mut subscribers = subscribers(bench.state.last());
     let mut published = Vec::new();
     for _ in 0..3000 {
         let who = draw(subscribers.len());
@@ -161,4 +165,116 @@ fn nothing_is_missing_that_is_not_told() {
     }
     // Both happen, so the check checks something.
     assert!(messages > 10_000 && gaps > 100, "{messages} {gaps}");
+}
+
+/// A member of a group who comes and goes, and says what he has taken.
+#[derive(Default)]
+struct Worker {
+    subscription: Option<u64>,
+    sent: Vec<Got>,
+    taken: u64,
+    since: Option<u64>,
+}
+
+impl Worker {
+    /// Begins; what it learns by that to be missing.
+    fn begin(&mut self, bench: &mut Bench, node: u8) -> Option<Gap> {
+        let group = Some("workers".into());
+        let subscription = bench.subscribe_as(
+            node,
+            Wish {
+                group,
+                ..wish("a/#")
+            },
+        );
+        self.subscription = Some(subscription);
+        (self.sent, self.taken) = (Vec::new(), 0);
+        let since = bench.state.group_since(subscription);
+        let before = std::mem::replace(&mut self.since, since);
+        let (before, since) = before.zip(since).filter(|(a, b)| a != b)?;
+        Some(Gap {
+            missed: None,
+            first: before + 1,
+            last: since,
+            ..Gap::of(Why::Trimmed, since)
+        })
+    }
+
+    fn take(&mut self, bench: &mut Bench, most: usize) -> Vec<Got> {
+        let Some(subscription) = self.subscription else {
+            return Vec::new();
+        };
+        self.sent.extend(bench.sent(subscription));
+        let taken: Vec<_> = self.sent.drain(..most.min(self.sent.len())).collect();
+        self.taken += taken.len() as u64;
+        bench.take(subscription, self.taken);
+        taken
+    }
+}
+
+fn run_group(seed: u64) -> (usize, usize) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = move |n: usize| rng.next_u32() as usize % n;
+    let mut bench = Bench::keeping(0);
+    let mut workers: Vec<_> = (0..4).map(|_| Worker::default()).collect();
+    // Who publishes is a member now and then, and gets nothing of his own.
+    let nodes = [1, 2, 9, 9];
+    workers[0].begin(&mut bench, nodes[0]);
+    let (mut published, mut taken, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2000 {
+        let who = draw(workers.len());
+        match (draw(8), workers[who].subscription) {
+            (0..3, _) => published.push(bench.publish("a/x", "x")),
+            (3, Some(subscription)) if draw(3) == 0 => {
+                bench.unsubscribe(subscription);
+                workers[who].subscription = None;
+            }
+            (4, None) => gaps.extend(workers[who].begin(&mut bench, nodes[who])),
+            (5, _) if draw(10) == 0 => {
+                bench.now_ms += draw(200_000) as i64;
+                bench.state.sweep(bench.now_ms);
+            }
+            _ => taken.extend(workers[who].take(&mut bench, draw(20))),
+        }
+    }
+    for (worker, node) in workers.iter_mut().zip([1, 2, 3, 4]) {
+        if let Some(subscription) = worker.subscription {
+            bench.unsubscribe(subscription);
+        }
+        gaps.extend(worker.begin(&mut bench, node));
+    }
+    published.push(bench.publish("a/x", "last"));
+    for _ in 0..published.len() {
+        for worker in &mut workers {
+            taken.extend(worker.take(&mut bench, 100));
+        }
+    }
+    let mut messages = BTreeSet::new();
+    for got in taken {
+        match got {
+            Got::Message(offset, ..) => drop(messages.insert(offset)),
+            Got::Gap(gap) => gaps.push(gap),
+        }
+    }
+    for offset in &published {
+        let told = gaps
+            .iter()
+            .any(|gap| (gap.first..=gap.last).contains(offset));
+        assert!(
+            messages.contains(offset) || told,
+            "{offset} is missing for the group"
+        );
+    }
+    (messages.len(), gaps.len())
+}
+
+#[test]
+fn nothing_is_missing_for_a_group_that_is_not_told() {
+    let (mut messages, mut gaps) = (0, 0);
+    for seed in 0..30 {
+        let (more, missing) = run_group(seed);
+        messages += more;
+        gaps += missing;
+    }
+    assert!(messages > 5_000 && gaps > 20, "{messages} {gaps}");
 }

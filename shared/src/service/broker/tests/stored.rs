@@ -139,6 +139,36 @@ fn a_broker_that_does_not_keep_everything_says_so_after_a_restart() {
 }
 
 #[test]
+fn a_numbered_message_counts_once_even_if_nothing_of_it_is_kept() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(0);
+    let numbered = Publish {
+        number: Some((name("till"), 1)),
+        ..message("a", "x", false)
+    };
+    assert!(bench.store(&memory, &numbered).is_some());
+    let mut bench = bench.restarted(&memory, 0);
+    assert_eq!(bench.store(&memory, &numbered), None);
+}
+
+#[test]
+fn who_begins_while_messages_are_being_stored_gets_them() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(5);
+    bench.store(&memory, &message("a", "1", true));
+    let planned = bench.state.plan(&message("a", "2", false), 0).unwrap();
+    let fresh = bench.subscribe(wish("#"));
+    let last = bench.state.last();
+    let back = bench.subscribe(after("#", last));
+    let Planned::New(message, _) = planned else {
+        panic!("it was new")
+    };
+    bench.state.apply(&message, &mut Touched::new());
+    assert_eq!(bench.texts(fresh), ["1*", "2"]);
+    assert_eq!(bench.texts(back), ["2"]);
+}
+
+#[test]
 fn what_a_retained_topic_without_history_lost_by_a_restart_is_told() {
     let memory = Memory::default();
     let mut bench = Bench::keeping(0);

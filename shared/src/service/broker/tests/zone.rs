@@ -11,7 +11,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::stored::{Memory, shared};
 use crate::error::Code;
-use crate::limits::SUBSCRIPTION_PATIENCE;
+use crate::limits::{CONVERSATIONS_EACH_MAX, SUBSCRIPTION_PATIENCE};
 use crate::node::Node;
 use crate::service::broker::wire::{Ask, message};
 use crate::service::broker::{
@@ -356,6 +356,44 @@ fn what_is_no_message_ends_the_conversation_and_nothing_else() {
         assert_eq!(failure.code, Code::BadMessage);
     }
     zone.run(put(&b, "x", 1.0, Publish::default())).unwrap();
+}
+
+#[test]
+fn who_says_nothing_holds_no_conversation_for_long() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let stream = a.node().open(zone.node(0).id(), PROTOCOL).unwrap();
+    assert_eq!(zone.run(stream.broken()).code, Code::TimedOut);
+}
+
+#[test]
+fn one_node_has_so_many_conversations() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let mut lines: Vec<_> = (0..=CONVERSATIONS_EACH_MAX)
+        .map(|_| a.broker().connect())
+        .collect();
+    let refused = zone.run(lines.pop().unwrap().recv()).unwrap_err();
+    assert_eq!(refused.code, Code::Overloaded);
+    drop(lines);
+    zone.sleep(WHILE);
+    assert!(zone.run(a.subscribe("x", at("a"))).is_ok());
+}
+
+#[test]
+fn all_topics_are_listed_however_many_they_are() {
+    let (mut zone, [a]) = zone_of(["a"]);
+    let name = |n: usize| format!("{n:04}/{}", "x".repeat(100));
+    let all = futures_util::future::join_all((0..2000).map(|n| {
+        let publishing = a.publish(&name(n), &n, Publish::default());
+        publishing.unwrap()
+    }));
+    zone.run(all);
+    let listed = zone.run(a.topics("#", None)).unwrap();
+    assert!(
+        listed
+            .iter()
+            .map(|topic| &topic.name)
+            .eq(&(0..2000).map(name).collect::<Vec<_>>())
+    );
 }
 
 #[test]
