@@ -75,6 +75,7 @@ export async function use(): Promise<void> {
   const subscription = await node.subscribe<{ ice: boolean }>("cups/#", { after: published.offset, slow: "latest" });
   for await (const m of subscription) {
     if (m.gap) m.gap.missed?.toFixed();
+    else if (m.error) m.error.message.trim();
     else if (m.value.ice) await node.subscribe(m.filter, { after: m, signal: AbortSignal.timeout(5) });
   }
   subscription.close();

@@ -82,7 +82,7 @@ async fn a_tab_is_a_web_server_to_programs_and_to_other_tabs() {
         "-H",
         "x-a: 1",
         "-H",
-        "cookie: c=d",
+        "cookie: tab~c=d; other=1",
         "-d",
         "body\r\n\r\n",
         &echo,
