@@ -162,6 +162,31 @@ pub fn to_cbor<T: minicbor::Encode<()>>(value: &T) -> Bytes {
     Bytes::from(out)
 }
 
+/// A message of a head and the value that follows it.
+pub(crate) fn message<T: minicbor::Encode<()>>(head: &T, value: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(128 + value.len());
+    // A vector takes everything.
+    let written = minicbor::encode(head, &mut out);
+    debug_assert!(written.is_ok());
+    out.extend_from_slice(value);
+    out.into()
+}
+
+/// The head of a message, and the bytes behind it; `expected` names it in the error.
+pub(crate) fn head<'b, T: minicbor::Decode<'b, ()>>(
+    message: &'b Bytes,
+    expected: &'static str,
+) -> Result<(T, Bytes), DecodeError> {
+    let mut decoder = minicbor::Decoder::new(message);
+    match decoder.decode() {
+        Ok(head) => Ok((head, message.slice(decoder.position()..))),
+        Err(error) => Err(DecodeError::Cbor {
+            expected,
+            reason: error.to_string(),
+        }),
+    }
+}
+
 /// Reads a whole CBOR item; `expected` names it in the error.
 pub fn from_cbor<'b, T: minicbor::Decode<'b, ()>>(
     bytes: &'b [u8],

@@ -1,12 +1,11 @@
 //! The messages of the protocol: a head in CBOR, and behind it, where one belongs to it, a value as
 //! [`object`](crate::object) writes it.
 
-use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::error::Failure;
 use crate::object::Handle;
-use crate::wire::DecodeError;
+pub(super) use crate::wire::{head, message};
 
 /// From the asking node.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -150,31 +149,6 @@ pub(super) enum Fault {
         #[n(1)]
         message: String,
     },
-}
-
-/// A message of a head and the value that follows it.
-pub(super) fn message<T: Encode<()>>(head: &T, value: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(64 + value.len());
-    // A vector takes everything.
-    let written = minicbor::encode(head, &mut out);
-    debug_assert!(written.is_ok());
-    out.extend_from_slice(value);
-    out.into()
-}
-
-/// The head of a message, and the bytes behind it.
-pub(super) fn head<'b, T: Decode<'b, ()>>(
-    message: &'b Bytes,
-    expected: &'static str,
-) -> Result<(T, Bytes), DecodeError> {
-    let mut decoder = minicbor::Decoder::new(message);
-    match decoder.decode() {
-        Ok(head) => Ok((head, message.slice(decoder.position()..))),
-        Err(error) => Err(DecodeError::Cbor {
-            expected,
-            reason: error.to_string(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Operations, between nodes in memory.
 
+mod limits;
+mod parts;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::FutureExt;
 use futures_util::future::join;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -122,21 +124,6 @@ fn who_is_slow_sees_the_latest_and_always_the_end() {
 }
 
 #[test]
-fn a_cancel_reaches_what_is_done_and_is_told_apart_from_an_abort() {
-    let mut s = Stage::new();
-    for (kind, name) in [(StopKind::Cancel, "cancel"), (StopKind::Abort, "abort")] {
-        let operation = s.start("pour", &20);
-        s.zone.sleep(3 * SECOND);
-        operation.stop(kind, "user let go");
-        let end = s.zone.run(async move { ended(operation.await) });
-        assert_eq!(end, (name, "user let go".into()));
-    }
-    let list = s.zone.run(s.a.list("b")).unwrap();
-    let states: Vec<_> = list.iter().map(|info| &*info.state).collect();
-    assert_eq!(states, ["abort", "cancel"]);
-}
-
-#[test]
 fn a_failure_has_a_reason_and_data() {
     let mut s = Stage::new();
     s.b.offer("fail", |_| async {
@@ -153,21 +140,6 @@ fn a_failure_has_a_reason_and_data() {
     assert_eq!(data.read(), Ok((String::from("lemon"), 3)));
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-#[test]
-fn a_panic_is_a_failure_of_this_operation_alone() {
-    let mut s = Stage::new();
-    s.b.offer("panic", |_| async {
-        panic!("secret");
-        #[expect(unreachable_code, reason = "its type must be known")]
-        Ok(())
-    });
-    let (end, reason) = ended(s.zone.run(s.start("panic", &())));
-    assert_eq!(end, "fail");
-    assert!(!reason.contains("secret"));
-    assert_eq!(s.zone.run(s.start("pour", &1).value::<u64>()).unwrap(), 10);
-}
-
 #[test]
 fn what_does_not_stop_when_it_is_told_to_is_given_up() {
     let mut s = Stage::new();
@@ -179,126 +151,6 @@ fn what_does_not_stop_when_it_is_told_to_is_given_up() {
     s.zone.sleep(SECOND);
     operation.cancel("enough");
     assert_eq!(ended(s.zone.run(operation)), ("cancel", "enough".into()));
-}
-
-#[test]
-fn a_deadline_aborts_what_takes_longer_and_all_its_parts() {
-    let mut s = Stage::new();
-    s.b.offer("outer", |work| async move {
-        work.start("c", "pour", &60).await?;
-        Ok(())
-    });
-    s.c.offer("pour", pour);
-    let options = Options {
-        timeout: Some(5 * SECOND),
-        ..Options::default()
-    };
-    let operation = s.a.start("b", "outer", &(), options);
-    let (end, reason) = ended(s.zone.run(operation));
-    assert_eq!((end, &*reason), ("abort", "its time was over"));
-    s.zone.sleep(SECOND);
-    let part = &s.c.own()[0];
-    assert_eq!(part.state, "abort");
-    let parent = format!("{}/1", s.id(2).short());
-    assert_eq!(part.parent.as_deref(), Some(&*parent));
-}
-
-#[test]
-fn a_cancel_reaches_the_parts_and_keeps_its_kind() {
-    let mut s = Stage::new();
-    s.b.offer("outer", |work| async move {
-        let parts = vec![work.start("c", "pour", &60), work.start("c", "pour", &50)];
-        work.parallel(parts).await?;
-        Ok(())
-    });
-    s.c.offer("pour", pour);
-    let operation = s.start("outer", &());
-    s.zone.sleep(2 * SECOND);
-    operation.cancel("user let go");
-    assert_eq!(ended(s.zone.run(operation)).0, "cancel");
-    s.zone.sleep(SECOND);
-    let parts = s.c.own();
-    assert_eq!(parts.len(), 2);
-    assert!(parts.iter().all(|part| part.state == "cancel"), "{parts:?}");
-}
-
-#[test]
-fn a_part_that_is_given_up_or_outlives_its_whole_is_aborted() {
-    let mut s = Stage::new();
-    s.c.offer("pour", pour);
-    s.b.offer("careless", |work| async move {
-        drop(work.start("c", "pour", &60));
-        let _forgotten = work.start("c", "pour", &60);
-        let node = work.operations().rpc().node().clone();
-        node.sleep(SECOND).await;
-        Ok(())
-    });
-    s.zone.run(s.start("careless", &())).unwrap();
-    s.zone.sleep(SECOND);
-    assert!(s.c.own().iter().all(|part| part.state == "abort"));
-}
-
-#[test]
-fn parts_at_once_are_together_as_far_as_all_and_take_as_long_as_the_longest() {
-    let mut s = Stage::new();
-    s.b.offer("both", |work| async move {
-        let parts = vec![work.start("b", "pour", &10), work.start("b", "pour", &20)];
-        let values = work.parallel(parts).await?;
-        Ok(values
-            .iter()
-            .map(|v| v.read::<u64>())
-            .sum::<Result<u64, _>>()?)
-    });
-    let (progress, result) = s.zone.run(follow(s.start("both", &())));
-    assert_eq!(result.unwrap().read::<u64>(), Ok(300));
-    let at = |fraction: f64| {
-        let near = |p: &&Progress| p.fraction.is_some_and(|f| (f - fraction).abs() < 0.001);
-        progress.iter().find(near).cloned()
-    };
-    // After ten seconds: the one is done, of the other a half is left.
-    assert_eq!(at(0.75).unwrap().remaining, Some(10 * SECOND));
-    let fractions: Vec<_> = progress.iter().filter_map(|p| p.fraction).collect();
-    assert!(fractions.is_sorted(), "{fractions:?}");
-    assert_eq!(fractions.last(), Some(&1.0));
-}
-
-#[test]
-fn steps_weigh_as_long_as_they_last_and_what_is_left_is_added_up() {
-    let mut s = Stage::new();
-    s.b.offer("steps", |work| async move {
-        let step = |seconds: u64| {
-            let start = move |work: &Work| work.start("b", "pour", &seconds);
-            Step::new(start).lasting(Time::from_secs(seconds))
-        };
-        work.sequence(vec![step(10), step(30)]).await?;
-        Ok(())
-    });
-    let (progress, result) = s.zone.run(follow(s.start("steps", &())));
-    result.unwrap();
-    let first = progress.iter().find(|p| p.fraction.is_some()).unwrap();
-    assert_eq!(first.remaining, Some(40 * SECOND));
-    let half = |p: &&Progress| p.fraction.is_some_and(|f| (f - 0.55).abs() < 0.001);
-    let left = progress.iter().find(half).unwrap().remaining.unwrap();
-    assert_eq!(left, 18 * SECOND);
-}
-
-#[test]
-fn the_first_part_that_fails_aborts_the_others_and_ends_the_whole() {
-    let mut s = Stage::new();
-    s.b.offer("fail", |work| async move {
-        work.operations().rpc().node().sleep(SECOND).await;
-        Err::<(), _>(Unsuccessful::fail("no water"))
-    });
-    s.b.offer("both", |work| async move {
-        let parts = vec![work.start("b", "pour", &60), work.start("b", "fail", &())];
-        work.parallel(parts).await?;
-        Ok(())
-    });
-    let operation = s.start("both", &());
-    assert_eq!(ended(s.zone.run(operation)), ("fail", "no water".into()));
-    s.zone.sleep(SECOND);
-    let states: Vec<_> = s.b.own().into_iter().map(|info| info.state).collect();
-    assert_eq!(states, ["fail", "abort", "fail"]);
 }
 
 #[test]
@@ -468,82 +320,6 @@ fn what_waits_in_its_lane_can_be_cancelled_and_outlives_its_caller() {
 }
 
 #[test]
-fn what_is_too_much_is_refused_and_what_ended_long_ago_makes_room() {
-    let mut s = Stage::new();
-    s.b.offer("wait", |_| async {
-        core::future::pending::<()>().await;
-        Ok(())
-    });
-    s.b.offer("quick", |_| async { Ok(()) });
-    let other = s.c.start("b", "quick", &(), Options::default());
-    let kept = other.which();
-    s.zone.run(other).unwrap();
-    for _ in 0..ENDED_OPERATIONS_OF_CALLER_MAX + 10 {
-        s.zone.run(s.start("quick", &())).unwrap();
-    }
-    assert_eq!(s.b.own().len(), ENDED_OPERATIONS_OF_CALLER_MAX + 1);
-    // What another has had done is known still.
-    s.zone.run(s.c.attach("b", kept)).unwrap();
-    let held: Vec<_> = (0..OPERATIONS_OF_CALLER_MAX)
-        .map(|_| s.start("wait", &()))
-        .collect();
-    let refused = s.zone.run(s.start("wait", &())).unwrap_err();
-    assert_eq!(refused.code(), Code::Overloaded);
-    // Another caller has its own room.
-    let other = s.c.start("b", "quick", &(), Options::default());
-    s.zone.run(other).unwrap();
-    drop(held);
-}
-
-#[test]
-fn what_is_no_request_of_the_protocol_gets_a_typed_error() {
-    let mut s = Stage::new();
-    let raw = s.a.rpc().proxy("b", AGENT);
-    let long = "x".repeat(300);
-    let tracker = Tracker([1; 16]).to_string();
-    let attempts: Vec<Result<Parcel, CallError>> = vec![
-        s.zone
-            .run(raw.ask(crate::rpc::Act::Call, "start", Parcel::default())),
-        s.zone.run(raw.ask(
-            crate::rpc::Act::Call,
-            "start",
-            Parcel::of(&("zz", "pour")).unwrap(),
-        )),
-        s.zone.run(raw.ask(
-            crate::rpc::Act::Call,
-            "start",
-            Parcel::of(&(&tracker, "pour", 1, &long)).unwrap(),
-        )),
-        s.zone.run(raw.ask(
-            crate::rpc::Act::Call,
-            "start",
-            Parcel::of(&(&tracker, "none")).unwrap(),
-        )),
-        s.zone.run(raw.ask(
-            crate::rpc::Act::Call,
-            "attach",
-            Parcel::of(&("#x",)).unwrap(),
-        )),
-        s.zone.run(raw.ask(
-            crate::rpc::Act::Call,
-            "stop",
-            Parcel::of(&("#1", "kill")).unwrap(),
-        )),
-        s.zone
-            .run(raw.ask(crate::rpc::Act::Call, "other", Parcel::default())),
-        s.zone
-            .run(raw.ask(crate::rpc::Act::Get, "other", Parcel::default())),
-    ];
-    for attempt in attempts {
-        assert!(
-            attempt.as_ref().is_err_and(|e| e.code().is_some()),
-            "{attempt:?}"
-        );
-    }
-    assert!(s.b.own().is_empty());
-}
-
-#[test]
 fn to_progress_and_its_result_two_may_listen() {
     let mut s = Stage::new();
     let tracker = Tracker([3; 16]);
@@ -557,40 +333,6 @@ fn to_progress_and_its_result_two_may_listen() {
     let (one, two) = s.zone.run(join(follow(first), follow(second)));
     assert_eq!(one.1.unwrap().read::<u64>(), two.1.unwrap().read::<u64>());
     assert!(!one.0.is_empty() && !two.0.is_empty());
-}
-
-#[test]
-fn an_operation_at_nobody_fails() {
-    let mut s = Stage::new();
-    let nobody = s.a.start("nobody", "pour", &1, Options::default());
-    nobody.cancel("it matters not");
-    let failed = s.zone.run(nobody).unwrap_err();
-    assert_eq!(failed.code(), Code::UnknownName);
-    assert!(!s.a.rpc().is_departing("nobody"));
-    let none = s.start("none", &());
-    assert_eq!(s.zone.run(none).unwrap_err().code(), Code::UnknownMethod);
-    assert!(s.start("pour", &1).now_or_never().is_none());
-}
-
-#[test]
-fn parts_end_when_the_node_of_their_whole_is_gone() {
-    let mut s = Stage::new();
-    s.c.offer("pour", pour);
-    s.b.offer("outer", |work| async move {
-        work.start("c", "pour", &600).await?;
-        Ok(())
-    });
-    let operation = s.start("outer", &());
-    s.zone.sleep(2 * SECOND);
-    assert_eq!(s.c.own()[0].state, "running");
-    s.zone.kill(2);
-    assert_eq!(s.zone.run(operation).unwrap_err().end(), "fail");
-    s.zone.sleep(10 * SECOND);
-    let part = &s.c.own()[0];
-    assert_eq!(
-        (&*part.state, part.reason.as_deref()),
-        ("abort", Some("what it is a part of is gone"))
-    );
 }
 
 #[test]
@@ -620,32 +362,6 @@ fn the_last_progress_comes_though_the_end_is_there() {
 }
 
 #[test]
-fn a_step_that_will_take_for_ever_does_no_harm() {
-    let mut s = Stage::new();
-    s.b.offer("endless", |work| async move {
-        work.progress(Progress::of(f64::NAN).remaining(Time::MAX));
-        work.operations().rpc().node().sleep(SECOND).await;
-        Ok(())
-    });
-    s.b.offer("steps", |work| async move {
-        let step = || Step::new(|work: &Work| work.start("b", "endless", &()));
-        work.sequence(vec![
-            step().lasting(Time::from_secs(1 << 40)),
-            step().lasting(SECOND),
-        ])
-        .await?;
-        Ok(())
-    });
-    let (progress, result) = s.zone.run(follow(s.start("steps", &())));
-    result.unwrap();
-    assert!(
-        progress
-            .iter()
-            .all(|p| p.fraction.is_none_or(|f| (0.0..=1.0).contains(&f)))
-    );
-}
-
-#[test]
 fn what_fails_in_its_own_words_when_it_is_told_to_stop_has_failed() {
     let mut s = Stage::new();
     s.b.offer("stuck", |work| async move {
@@ -660,21 +376,16 @@ fn what_fails_in_its_own_words_when_it_is_told_to_stop_has_failed() {
 }
 
 #[test]
-fn an_operation_is_stopped_though_its_caller_has_no_room_for_more_calls() {
+fn a_cancel_reaches_what_is_done_and_is_told_apart_from_an_abort() {
     let mut s = Stage::new();
-    let operation = s.start("pour", &600);
-    s.b.offer("wait", |work| async move {
-        work.operations().rpc().node().sleep(3 * SECOND).await;
-        Ok(())
-    });
-    let others: Vec<_> = (0..OPERATIONS_OF_CALLER_MAX - 1)
-        .map(|_| s.start("wait", &()))
-        .collect();
-    let raw = s.a.rpc().proxy("b", AGENT);
-    let which = operation.which().to_string();
-    let watched: Vec<_> = (0..4096).map(|_| raw.watch::<()>(&which)).collect();
-    operation.cancel("enough");
-    s.zone.sleep(SECOND);
-    drop((others, watched));
-    assert_eq!(ended(s.zone.run(operation)), ("cancel", "enough".into()));
+    for (kind, name) in [(StopKind::Cancel, "cancel"), (StopKind::Abort, "abort")] {
+        let operation = s.start("pour", &20);
+        s.zone.sleep(3 * SECOND);
+        operation.stop(kind, "user let go");
+        let end = s.zone.run(async move { ended(operation.await) });
+        assert_eq!(end, (name, "user let go".into()));
+    }
+    let list = s.zone.run(s.a.list("b")).unwrap();
+    let states: Vec<_> = list.iter().map(|info| &*info.state).collect();
+    assert_eq!(states, ["abort", "cancel"]);
 }
