@@ -14,6 +14,8 @@ pub(crate) enum Need {
     Component(&'static str, &'static str),
     /// A Debian package with a module for Debian's own Python, by the module's name.
     Module(&'static str, &'static str),
+    /// A Debian package with a C library, by its header.
+    Header(&'static str, &'static str),
     /// A Debian package, by the programs any of which will do.
     Package(&'static str, &'static [&'static str]),
 }
@@ -37,6 +39,9 @@ pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
 pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
+/// ENet as others have it, with what its header needs.
+pub(crate) const ENET: Need = Need::Header("libenet-dev", "enet/enet.h");
+pub(crate) const CC: Need = Need::Package("gcc", &["cc", "gcc"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -48,8 +53,11 @@ pub(crate) fn install<'a>(needs: impl Iterator<Item = &'a Need>) -> Result<(), E
         match need {
             Need::WasmTarget => rustup(&["target", "add", WASM])?,
             Need::Component(name, _) => rustup(&["component", "add", name])?,
-            Need::Package(name, _) | Need::Module(name, _) if packages.contains(name) => {}
-            Need::Package(name, _) | Need::Module(name, _) => packages.push(name),
+            Need::Package(name, _) | Need::Module(name, _) | Need::Header(name, _) => {
+                if !packages.contains(name) {
+                    packages.push(name);
+                }
+            }
         }
     }
     let Some(first) = packages.first() else {
@@ -75,6 +83,7 @@ fn is_there(need: &Need) -> bool {
         Need::Module(_, module) => {
             output_of("/usr/bin/python3", &["-c", &format!("import {module}")]).is_some()
         }
+        Need::Header(_, header) => Path::new("/usr/include").join(header).exists(),
         Need::Package(_, programs) => programs.iter().any(|program| which(program).is_some()),
     }
 }

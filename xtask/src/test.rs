@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, BROWSER, CBOR2, CC, CLIPPY, CURL, DRIVER, ENET, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -42,7 +42,7 @@ const GROUPS: [Group; 8] = [
     },
     Group {
         name: "native",
-        needs: &[SCRIPT, CURL],
+        needs: &[SCRIPT, CURL, CC, ENET],
         run: native,
     },
     Group {
@@ -151,7 +151,18 @@ fn lint(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn core(ws: &Workspace) -> Result<(), Error> {
-    run(&mut ws.cargo("test", &["--locked", "-p", "peerage", "-p", "peerage-fuzz"]))
+    run(&mut ws.cargo(
+        "test",
+        &[
+            "--locked",
+            "-p",
+            "peerage",
+            "-p",
+            "peerage-enet",
+            "-p",
+            "peerage-fuzz",
+        ],
+    ))
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
@@ -192,6 +203,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet",
     ];
     processes(ws, "test", &tests)
 }
