@@ -174,6 +174,7 @@ fn each_connection_ends_once_for_each_side_whatever_the_weather() {
             lost: 300,
             doubled: 200,
             reordered: 300,
+            damaged: 0,
         };
         let (server, client) = (net.add(Config::default()), net.add(Config::default()));
         let mut open: BTreeMap<PeerId, bool> = BTreeMap::new();
