@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use peerage::{Config, Failure};
 use serde::Deserialize;
 
 use crate::broker::{FileStore, StoreError};
+use crate::discovery::{self, Method};
 use crate::web::Settings;
 
 /// Where KAI's nodes listen if they are told nothing else.
@@ -49,6 +51,8 @@ pub struct FileConfig {
     pub http: HttpConfig,
     /// What its broker keeps, and where.
     pub broker: BrokerConfig,
+    /// How it finds others, and is found.
+    pub discovery: DiscoveryConfig,
 }
 
 impl FileConfig {
@@ -165,6 +169,42 @@ impl BrokerConfig {
             rules: rules.collect(),
             store: store.map(|store| Arc::new(store) as _),
         })
+    }
+}
+
+/// How a node finds others without being told of them, and is found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Whether it announces itself, which it does if it listens beyond this machine.
+    pub announce: Option<bool>,
+    /// Whether it looks for others all the time, and not only when somebody asks.
+    pub browse: bool,
+    /// By what, on the local network: `broadcast` and `dns-sd`, unless it is said.
+    pub methods: Option<Vec<Method>>,
+    /// The UDP port of announcements.
+    pub port: Option<NonZeroU16>,
+    /// A domain whose records are followed.
+    pub domain: Option<String>,
+    /// The zone whose nodes it links to, if it is to find them.
+    pub zone: Option<String>,
+    /// Whether other nodes may ask it whom it finds.
+    pub remote: bool,
+}
+
+impl DiscoveryConfig {
+    /// How the node discovers.
+    pub fn settings(&self) -> discovery::Settings {
+        let default = discovery::Settings::default();
+        discovery::Settings {
+            announce: self.announce,
+            browse: self.browse,
+            methods: self.methods.clone().unwrap_or(default.methods),
+            port: self.port.map_or(default.port, NonZeroU16::get),
+            domain: self.domain.clone(),
+            zone: self.zone.clone(),
+            remote: self.remote,
+        }
     }
 }
 
@@ -324,6 +364,11 @@ mod tests {
             (settings.sandboxed, settings.head_timeout),
             (false, Duration::from_millis(5))
         );
+        let text =
+            r#"{"discovery":{"announce":false,"browse":true,"methods":["dns-sd"],"port":9}}"#;
+        let settings = parse(text).unwrap().discovery.settings();
+        assert_eq!((settings.announce, settings.browse), (Some(false), true));
+        assert_eq!((settings.methods, settings.port), (vec![Method::DnsSd], 9));
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
@@ -421,6 +466,14 @@ mod tests {
             (
                 r#"{"broker":{"history":[{"count":1}]}}"#,
                 ["broker.history[0]", "missing field `filter`", "peer.json"],
+            ),
+            (
+                r#"{"discovery":{"methods":["smoke"]}}"#,
+                ["discovery.methods[0]", "`smoke`", "expected"],
+            ),
+            (
+                r#"{"discovery":{"port":0}}"#,
+                ["discovery.port", "integer `0`", "expected a nonzero"],
             ),
             (
                 r#"{"autoListen":"yes"}"#,

@@ -12,14 +12,15 @@ use bytes::Bytes;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
 use peerage::node::{Action, Driver, Input, Node};
-use peerage::{Config, Identity};
+use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
-use crate::link::{Outbox, websocket};
+use crate::discovery::Discovery;
+use crate::link::{Outbox, address, websocket};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -39,6 +40,8 @@ pub struct Runtime {
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
     finished: watch::Receiver<bool>,
+    /// What is found for addresses that stand for whoever is there.
+    pub(crate) discovery: Discovery,
 }
 
 /// What the loop is told.
@@ -47,6 +50,8 @@ pub(crate) enum Told {
     Input(Input),
     /// A link, with the way to send on it.
     Link(LinkId, Origin, Outbox),
+    /// Who must be at the other end of a link, and the address that says so.
+    Claim(LinkId, NodeId, Url),
 }
 
 impl Runtime {
@@ -55,9 +60,14 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(
+        mut config: Config,
+        relays: Vec<Url>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
         let identity = Identity::from_secret(&random()?);
+        discovery.belongs_to(identity.id());
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -67,12 +77,14 @@ impl Runtime {
             next_link: Arc::default(),
             links: TaskTracker::new(),
             finished,
+            discovery,
         };
         let the_loop = Loop {
             driver,
             relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
+            claims: HashMap::new(),
             start: Instant::now(),
         };
         tokio::spawn(async move {
@@ -125,6 +137,8 @@ struct Loop {
     relays: Vec<Url>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
+    /// The addresses that say who must be at the other end.
+    claims: HashMap<LinkId, (NodeId, Url)>,
     start: Instant,
 }
 
@@ -157,7 +171,10 @@ impl Loop {
         match told {
             Told::Input(input) => {
                 match &input {
-                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::LinkDown(link, _) => {
+                        self.outboxes.remove(link);
+                        self.claims.remove(link);
+                    }
                     Input::Packet(_, packet) => {
                         let room = &self.runtime.input_room;
                         room.add_permits(packet.len().min(INPUT_BYTES_MAX));
@@ -169,6 +186,10 @@ impl Loop {
             Told::Link(link, origin, outbox) => {
                 self.outboxes.insert(link, outbox);
                 self.driver.handle(now, Input::LinkUp(link, origin));
+            }
+            Told::Claim(link, node, address) => {
+                self.claims.insert(link, (node, address));
+                self.driver.handle(now, Input::Expect(link, node));
             }
         }
     }
@@ -188,6 +209,12 @@ impl Loop {
                 }
             }
             Action::Close(link, failure) => {
+                if let Some((node, address)) = self.claims.remove(&link)
+                    && failure.code == Code::Unauthorised
+                    && failure.peer == Some(node.to_string())
+                {
+                    self.runtime.discovery.disbelieve(&address);
+                }
                 if let Some(outbox) = self.outboxes.remove(&link) {
                     outbox.close(failure);
                 }
@@ -203,24 +230,23 @@ impl Loop {
         self.relays.rotate_left(1.min(relays.len()));
         tokio::spawn(async move {
             let mut reasons = Vec::new();
-            for url in relays {
-                match websocket::dial(&runtime, &url).await {
-                    Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{}: {reason}", without_secrets(url))),
+            for relay in relays {
+                let found = runtime.discovery.addresses(&relay).await;
+                let found = found.unwrap_or_else(|failure| {
+                    reasons.push(format!("{}: {failure}", address::show(&relay)));
+                    Vec::new()
+                });
+                for url in found {
+                    match websocket::dial(&runtime, &url).await {
+                        Ok(()) => return,
+                        Err(reason) => reasons.push(format!("{}: {reason}", address::show(&url))),
+                    }
                 }
             }
             let reason = reasons.join("; ");
             runtime.tell(Told::Input(Input::DialFailed(reason))).await;
         });
     }
-}
-
-/// An address as it may be told: a password or a token in it may not.
-fn without_secrets(mut url: Url) -> Url {
-    // An address without a host has no password either.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url
 }
 
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
@@ -235,15 +261,4 @@ fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_is_secret_in_it() {
-        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
-        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
-    }
 }

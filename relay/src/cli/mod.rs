@@ -11,6 +11,7 @@ mod stop;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,8 +20,10 @@ use door::Door;
 use peerage::Name;
 use url::Url;
 
-use crate::JoinError;
 use crate::config::{ConfigError, FileConfig, PeerConfig};
+use crate::discovery::{Browsing, DISCOVER, DNS, Way};
+use crate::link::address::{self, AddressError};
+use crate::{JoinError, Node, link};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -79,8 +82,12 @@ enum CliError {
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
+    #[error(
+        "expected a relay's address such as ws://127.0.0.1:7700/mesh, discover: or dns:example.org, got `{0}`"
+    )]
     RelayUrl(String),
+    #[error(transparent)]
+    Address(#[from] AddressError),
     #[error("cannot read {}: {source}", file.display())]
     Read {
         file: PathBuf,
@@ -106,7 +113,8 @@ struct Common {
     /// Where to listen for others; nothing beyond loopback unless you say so.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A relay to call; several times for others to turn to when it is lost.
+    /// A relay to call, or `discover:` for any on the local network, `dns:example.org` for those of a domain; several times
+    /// for others to turn to when it is lost.
     #[arg(long, value_name = "URL")]
     relay: Vec<String>,
 }
@@ -126,9 +134,24 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {
-    let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
-        .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
+    let url = address::parse(text)?;
+    match url.scheme() {
+        "wss" | DISCOVER | DNS => Ok(url),
+        scheme if link::SCHEMES.contains(&scheme) => Ok(url),
+        _ => Err(CliError::RelayUrl(text.to_owned())),
+    }
+}
+
+/// Announces the node where it lets others in, and looks for others while this is held, if the file says so.
+fn discover(node: &Node, door: Option<SocketAddr>) -> Option<Browsing> {
+    let discovery = node.discovery();
+    let ways = door.map(|at| Way {
+        scheme: "ws",
+        at,
+        path: "/mesh",
+    });
+    discovery.announce(node.deref().clone(), ways.into_iter().collect());
+    discovery.settings().browse.then(|| discovery.browse())
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

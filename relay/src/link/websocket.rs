@@ -14,12 +14,12 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PACKET_BYTES_MAX;
 use peerage::link::frame::Control;
 use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Input;
+use peerage::{Failure, NodeId};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,7 +32,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
 use crate::link::pipe::Pipe;
-use crate::link::{Inbox, Letter, outbox};
+use crate::link::{Inbox, Letter, address, outbox};
 use crate::runtime::{Runtime, Told};
 
 /// Read buffer: allocated for every link, idle or not.
@@ -57,15 +57,15 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
     let called = timeout(DIAL_MAX, call(url)).await;
     let called = called.map_err(|_| format!("no answer within {} s", DIAL_MAX.as_secs()))?;
     let socket = called.map_err(|error| error.to_string())?;
-    let link = run(runtime.clone(), Origin::Dialled, socket);
+    let expected = address::node(url).map_err(|error| error.to_string())?;
+    let claim = expected.map(|node| (node, url.clone()));
+    let link = run(runtime.clone(), Origin::Dialled, claim, socket);
     runtime.links.spawn(link);
     Ok(())
 }
 
 async fn call(url: &Url) -> Result<Socket, Error> {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or_default();
-    let stream = TcpStream::connect(format!("{host}:{port}")).await?;
+    let stream = TcpStream::connect(&*address::resolve(url).await?).await?;
     stream.set_nodelay(true)?;
     let pipe = Pipe::new(stream, &[]);
     let called =
@@ -116,15 +116,19 @@ fn config() -> WebSocketConfig {
 pub async fn accept(runtime: Runtime, socket: Socket) {
     let links = runtime.links.clone();
     links
-        .track_future(run(runtime, Origin::Accepted, socket))
+        .track_future(run(runtime, Origin::Accepted, None, socket))
         .await;
 }
 
-async fn run(runtime: Runtime, origin: Origin, socket: Socket) {
+/// Runs a link. `claim` is who must be at the other end, and the address that says so.
+async fn run(runtime: Runtime, origin: Origin, claim: Option<(NodeId, Url)>, socket: Socket) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
     if !runtime.tell(Told::Link(id, origin, outbox)).await {
         return;
+    }
+    if let Some((node, url)) = claim {
+        runtime.tell(Told::Claim(id, node, url)).await;
     }
     let reading = async {
         let reason = read(&runtime, id, &socket).await;

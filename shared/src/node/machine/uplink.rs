@@ -8,7 +8,7 @@ use rand_chacha::rand_core::RngCore;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{RETURN_GRACE, RETURN_SPREAD_MAX};
+use crate::limits::{IMPOSTORS_MAX, RETURN_GRACE, RETURN_SPREAD_MAX};
 use crate::link::LinkId;
 use crate::log::event;
 use crate::node::events::{Event, State};
@@ -22,6 +22,8 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Uplink {
     phase: Phase,
     failures: u32,
+    /// How often somebody else was there than who was called, since it was welcome last.
+    impostors: usize,
     /// When it was welcome, and when it was welcome again after that.
     welcomed_at: Option<Time>,
     returned_at: Option<Time>,
@@ -82,6 +84,7 @@ impl Uplink {
         }
         self.phase = Phase::Up(link);
         self.failures = 0;
+        self.impostors = 0;
     }
 }
 
@@ -108,6 +111,16 @@ impl Machine {
     pub(super) fn dial(&mut self) {
         self.uplink.phase = Phase::Dialling;
         self.outputs.push_back(Output::Dial);
+    }
+
+    /// Who was called is not there: the next is called at once, unless that has happened too often.
+    pub(super) fn dial_another(&mut self, failure: &Failure) {
+        self.uplink.impostors += 1;
+        if self.uplink.impostors <= IMPOSTORS_MAX {
+            self.dial();
+        } else {
+            self.lost_uplink(&failure.to_string());
+        }
     }
 
     /// There is no link to the relay, or no more: the next call is due after a while.

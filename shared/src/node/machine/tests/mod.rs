@@ -1,6 +1,7 @@
 //! Machines that talk to each other in memory.
 
 mod calls;
+mod expected;
 mod net;
 mod strangers;
 
