@@ -162,7 +162,10 @@ impl Lan {
         for address in addresses {
             host.run(&format!("ip addr add {address} dev {interface}"));
         }
-        host.run(&format!("ip link set {interface} up"));
+        // The system takes a moment to see that the cable is in.
+        host.run(&format!(
+            "ip link set {interface} up; for n in $(seq 200); do ip -6 addr show dev {interface} | grep -q fe80 && exit; sleep 0.02; done; exit 1"
+        ));
     }
 
     /// Takes the cable off that was the `nth` to be joined, with the host's interface.

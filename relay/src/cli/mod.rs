@@ -1,5 +1,6 @@
-//! The command line: `peerage relay`, `peerage peer` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage check` and `peerage idl`.
 
+mod check;
 mod door;
 mod idl;
 mod log;
@@ -42,6 +43,8 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Try every way to reach others, or one of them, and tell which of them works.
+    Check(check::Args),
     /// Write the interfaces of a Tau file as Rust or as TypeScript.
     Idl(idl::Args),
 }
@@ -60,6 +63,7 @@ async fn run(args: Args) -> Outcome {
     match args.task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Check(args) => check::run(args).await,
         Task::Idl(args) => idl::run(&args),
     }
 }
@@ -98,6 +102,9 @@ enum CliError {
     #[error("cannot read from the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
 }
+
+/// The relay that is called if none is said: one on this machine.
+const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 
 type Outcome = Result<ExitCode, CliError>;
 

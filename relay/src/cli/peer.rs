@@ -9,12 +9,11 @@ use peerage::{Config, Time};
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
-use crate::cli::{Common, Door, Outcome, complain, discover, name_of, relay_url, relay_urls};
+use crate::cli::{DEFAULT_RELAY, Common, Door, Outcome, complain, discover, name_of, relay_url, relay_urls};
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::{JoinError, Node};
 
-const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 const DISCOVER_ANY: &str = "discover:";
 
 #[derive(clap::Args)]

@@ -52,9 +52,7 @@ pub(super) async fn announce(port: u16, presence: &Presence, stop: &Cancellation
             _ = ticks.tick() => {
                 let is_due = ticked.is_multiple_of(ANNOUNCE_INTERVAL.as_secs());
                 ticked += 1;
-                if is_due {
-                    announcer.refresh([&v4, &v6]);
-                }
+                announcer.refresh([&v4, &v6]);
                 announcer.say(is_due);
             }
             (datagram, from) = hear(v4.as_ref()) => announcer.answer(&datagram, from),
@@ -135,10 +133,7 @@ impl Announcer<'_> {
         if let Some(now) = self.presence.at(speaker.network.ip)
             && self.answers.allows(Instant::now())
         {
-            // It may be lost on its way, too.
-            let _ = speaker
-                .socket
-                .try_send_to(&Message::Here(now).encode(), from);
+            speaker.tell(from, &Message::Here(now).encode());
         }
     }
 
@@ -150,7 +145,7 @@ impl Announcer<'_> {
         if let (Some(socket), Some(answer), true) = (socket, kai::answer(datagram), is_near)
             && self.answers.allows(Instant::now())
         {
-            let _ = socket.socket().try_send_to(&answer, from);
+            socket.tell(from, &answer);
         }
     }
 }

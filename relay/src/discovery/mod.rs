@@ -224,9 +224,17 @@ impl Discovery {
     pub async fn addresses(&self, address: &Url) -> Result<Vec<Url>, Failure> {
         match address.scheme() {
             DISCOVER => self.seek(address.path()).await,
-            DNS => self.0.dns.addresses(address.path()).await,
+            DNS => self.look_up(address.path()).await,
             _ => Ok(vec![address.clone()]),
         }
+    }
+
+    /// The addresses that a domain's records name, in the order in which they are to be called.
+    ///
+    /// # Errors
+    /// If there are none, or nobody answers for the domain.
+    pub async fn look_up(&self, domain: &str) -> Result<Vec<Url>, Failure> {
+        self.0.dns.addresses(domain).await
     }
 
     /// Another node was at this address than it says.

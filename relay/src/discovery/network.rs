@@ -20,7 +20,6 @@ pub(super) struct Network {
     pub(super) index: u32,
     pub(super) ip: IpAddr,
     prefix: u8,
-    broadcast: Option<Ipv4Addr>,
 }
 
 impl Network {
@@ -32,16 +31,15 @@ impl Network {
         });
         let beyond = all.into_iter().filter(|interface| !interface.is_loopback());
         let networks = beyond.map(|interface| {
-            let (prefix, broadcast) = match &interface.addr {
-                IfAddr::V4(v4) => (v4.prefixlen, v4.broadcast),
-                IfAddr::V6(v6) => (v6.prefixlen, None),
+            let prefix = match &interface.addr {
+                IfAddr::V4(v4) => v4.prefixlen,
+                IfAddr::V6(v6) => v6.prefixlen,
             };
             Self {
                 ip: interface.ip(),
                 index: interface.index.unwrap_or_default(),
                 interface: interface.name,
                 prefix,
-                broadcast,
             }
         });
         networks.collect()
@@ -51,9 +49,7 @@ impl Network {
     pub(super) fn holds(&self, other: SocketAddr) -> bool {
         match (self.ip, other) {
             (IpAddr::V4(own), SocketAddr::V4(other)) => {
-                let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.prefix))
-                    .unwrap_or(0);
+                let mask = mask_v4(self.prefix);
                 own.to_bits() & mask == other.ip().to_bits() & mask
             }
             (IpAddr::V6(own), SocketAddr::V6(other)) => {
@@ -71,8 +67,11 @@ impl Network {
     /// The groups that are the whole network.
     fn everyone(&self, port: u16) -> Vec<SocketAddr> {
         match self.ip {
-            IpAddr::V4(_) => {
-                let groups = self.broadcast.into_iter().chain([GROUP_V4]);
+            IpAddr::V4(own) => {
+                // The system may not say what the broadcast address is.
+                let last = Ipv4Addr::from_bits(own.to_bits() | !mask_v4(self.prefix));
+                let broadcast = (self.prefix < 31).then_some(last);
+                let groups = broadcast.into_iter().chain([GROUP_V4]);
                 groups.map(|group| (group, port).into()).collect()
             }
             IpAddr::V6(_) => vec![SocketAddrV6::new(GROUP_V6, port, 0, self.index).into()],
@@ -109,14 +108,28 @@ impl Speaker {
         Ok(Self { network, socket })
     }
 
-    /// Tells the whole network. A datagram may be lost in any case.
+    /// Tells the whole network.
     pub(super) fn tell_all(&self, port: u16, datagram: &[u8]) {
         for group in self.network.everyone(port) {
-            if let Err(error) = self.socket.try_send_to(datagram, group) {
-                tracing::trace!(target: peerage::log::DISCOVERY, %group, %error, "not announced");
-            }
+            self.tell(group, datagram);
         }
     }
+
+    /// Tells one. A datagram may be lost in any case.
+    pub(super) fn tell(&self, to: SocketAddr, datagram: &[u8]) {
+        send(&self.socket, to, datagram);
+    }
+}
+
+/// Sends now or never: tokio does not yet know whether a new socket can be written to, the system does.
+fn send(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
+    if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
+        tracing::trace!(target: peerage::log::DISCOVERY, %to, %error, "not sent");
+    }
+}
+
+fn mask_v4(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
 }
 
 /// A socket that hears what is said to everyone at a port, beside other programs that do.
@@ -153,6 +166,10 @@ impl Listener {
         };
     }
 
+    pub(super) fn tell(&self, to: SocketAddr, datagram: &[u8]) {
+        send(&self.socket, to, datagram);
+    }
+
     pub(super) fn socket(&self) -> &UdpSocket {
         &self.socket
     }
@@ -168,7 +185,6 @@ mod tests {
             index: 3,
             ip: ip.parse().unwrap(),
             prefix,
-            broadcast: None,
         }
     }
 
@@ -181,5 +197,19 @@ mod tests {
         assert!(holds("fd00::1", 64, "[fd00::2]:9") && !holds("fd00::1", 64, "[fd01::2]:9"));
         assert!(holds("fe80::1", 64, "[fe80::2%3]:9") && !holds("fe80::1", 64, "[fe80::2%4]:9"));
         assert!(!holds("10.1.0.1", 0, "[fd00::2]:9"));
+    }
+
+    #[test]
+    fn everyone_is_the_broadcast_address_and_a_group() {
+        let everyone = |ip, prefix| {
+            let all = network(ip, prefix).everyone(9);
+            all.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            everyone("10.1.2.3", 16),
+            ["10.1.255.255:9", "239.255.80.69:9"]
+        );
+        assert_eq!(everyone("10.1.2.3", 31), ["239.255.80.69:9"]);
+        assert_eq!(everyone("fe80::1", 64), ["[ff12::7065:6572%3]:9"]);
     }
 }
