@@ -69,10 +69,18 @@ impl Host {
     /// # Panics
     /// If it fails.
     pub fn run(&self, line: &str) -> String {
+        String::from_utf8(self.output(line)).unwrap()
+    }
+
+    /// As [`Host::run`], of a line that prints any bytes.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn output(&self, line: &str) -> Vec<u8> {
         let output = self.shell(line).output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {complaint}");
-        String::from_utf8(output.stdout).unwrap()
+        output.stdout
     }
 
     /// A line of the shell that goes on here until it is done, or what this returns is dropped.

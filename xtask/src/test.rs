@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CLIPPY, CURL, DBUS, DNSMASQ, DRIVER, IP, NFT, NPM,
+    Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -19,7 +20,7 @@ struct Group {
 
 const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -44,6 +45,11 @@ const GROUPS: [Group; 8] = [
         name: "native",
         needs: &[SCRIPT, CURL],
         run: native,
+    },
+    Group {
+        name: "lan",
+        needs: &[IP, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        run: lan,
     },
     Group {
         name: "autobahn",
@@ -193,6 +199,13 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "broker",
     ];
+    processes(ws, "test", &tests)
+}
+
+/// Nodes on networks of their own, which the tests make.
+fn lan(ws: &Workspace) -> Result<(), Error> {
+    let isolated = isolate::cargo_option("cfg(all())", None)?;
+    let tests = ["--test", "discovery", &isolated, "--", "--test-threads=1"];
     processes(ws, "test", &tests)
 }
 

@@ -88,10 +88,16 @@ enum Target {
 impl Target {
     fn read(text: &str) -> Result<Self, CliError> {
         let prefixes = [DISCOVER, DNS].map(|scheme| format!("{scheme}:"));
-        if text.contains("://") || prefixes.iter().any(|prefix| text.starts_with(prefix.as_str())) {
+        if text.contains("://")
+            || prefixes
+                .iter()
+                .any(|prefix| text.starts_with(prefix.as_str()))
+        {
             return relay_url(text).map(Self::Address);
         }
-        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = text
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
         let is_bare_ip = text.parse::<IpAddr>().is_ok();
         if is_bare_ip || port.is_some() || text.starts_with('[') {
             let host = match text.parse() {
@@ -101,7 +107,10 @@ impl Target {
             let has_port = port.is_some() && !is_bare_ip;
             let urls = LINKS.iter().map(|link| match has_port {
                 true => relay_url(&format!("{}://{host}{}", link.scheme, link.path)),
-                false => relay_url(&format!("{}://{host}:{}{}", link.scheme, link.port, link.path)),
+                false => relay_url(&format!(
+                    "{}://{host}:{}{}",
+                    link.scheme, link.port, link.path
+                )),
             });
             return urls.collect::<Result<_, _>>().map(Self::Host);
         }
@@ -166,7 +175,9 @@ impl Check {
 
     /// A node of this name: on the local network, and in the mesh of the relays.
     async fn name(&mut self, name: &Name, relays: &[Url]) {
-        let found = self.discover(|entry| entry.name.as_ref() == Some(name)).await;
+        let found = self
+            .discover(|entry| entry.name.as_ref() == Some(name))
+            .await;
         self.links(&addresses(&found)).await;
         let start = Instant::now();
         let result = self.ping(name, relays).await;
@@ -199,7 +210,12 @@ impl Check {
                 true => Err(String::from("nobody is found")),
                 false => Ok(words.join(", ")),
             };
-            self.note(method.as_str(), String::from("the local network"), result, start);
+            self.note(
+                method.as_str(),
+                String::from("the local network"),
+                result,
+                start,
+            );
             all.append(&mut found);
         }
         all
@@ -213,7 +229,10 @@ impl Check {
             let start = Instant::now();
             let result = match link {
                 Some(_) => join(std::slice::from_ref(url)).await.map_err(in_words),
-                None => Err(format!("a native node makes no links of `{}`", url.scheme())),
+                None => Err(format!(
+                    "a native node makes no links of `{}`",
+                    url.scheme()
+                )),
             };
             let result = match result {
                 Ok(node) => {

@@ -9,7 +9,9 @@ use peerage::{Config, Time};
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
-use crate::cli::{DEFAULT_RELAY, Common, Door, Outcome, complain, discover, name_of, relay_url, relay_urls};
+use crate::cli::{
+    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, name_of, relay_url, relay_urls,
+};
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::{JoinError, Node};

@@ -156,8 +156,8 @@ pub(super) async fn browse(discovery: Discovery) {
     let listeners = [listener(false, port), listener(true, port)];
     let listeners = listeners.map(|listener| listener.map(Arc::new));
     let mut readers = JoinSet::new();
-    for listener in listeners.iter().flatten().cloned() {
-        let discovery = discovery.clone();
+    for listener in listeners.iter().flatten() {
+        let (discovery, listener) = (discovery.clone(), Arc::clone(listener));
         readers.spawn(async move { read(&discovery, listener.socket()).await });
     }
     let mut speakers: HashMap<Network, (Arc<Speaker>, tokio::task::AbortHandle)> = HashMap::new();

@@ -2,7 +2,7 @@
 //! tool for it shows our nodes. The TXT record has `id`, `zone`, `name`, `kind` and `path`.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -218,7 +218,7 @@ fn socket(ip: &ScopedIp, port: u16) -> SocketAddr {
         ScopedIp::V6(ip) if ip.addr().is_unicast_link_local() => {
             SocketAddrV6::new(*ip.addr(), port, 0, ip.scope_id().index).into()
         }
-        ip => (IpAddr::from(ip.to_ip_addr()), port).into(),
+        ip => (ip.to_ip_addr(), port).into(),
     }
 }
 
