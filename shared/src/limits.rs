@@ -130,6 +130,8 @@ pub const LOG_SHOWN: usize = 100;
 
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
+/// Bytes of requests of one node that are being answered here; beyond, a request fails, unless it is the only one.
+pub const REQUESTS_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
 /// becomes a failure. With half as much again of failures and the like, the node is asked and answered no more.
 pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
