@@ -2,6 +2,7 @@
 //! says is done.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
-use crate::link::{Outbox, websocket};
+use crate::link::{Outbox, memory, websocket};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -41,6 +42,15 @@ pub struct Runtime {
     finished: watch::Receiver<bool>,
 }
 
+/// Whom a node calls.
+#[derive(Clone)]
+pub(crate) enum Above {
+    /// A relay, at its address.
+    Far(Url),
+    /// A node of this process.
+    Here(Runtime),
+}
+
 /// What the loop is told.
 pub(crate) enum Told {
     /// Something of a link or the relay.
@@ -55,9 +65,22 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
-        config.dials = !relays.is_empty();
+    pub fn start(config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
         let identity = Identity::from_secret(&random()?);
+        Self::start_as(
+            identity,
+            config,
+            relays.into_iter().map(Above::Far).collect(),
+        )
+    }
+
+    /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
+    pub(crate) fn start_as(
+        identity: Identity,
+        mut config: Config,
+        relays: Vec<Above>,
+    ) -> Result<(Node, Self), JoinError> {
+        config.dials = !relays.is_empty();
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -122,7 +145,7 @@ impl Runtime {
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
-    relays: Vec<Url>,
+    relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
     start: Instant,
@@ -203,15 +226,33 @@ impl Loop {
         self.relays.rotate_left(1.min(relays.len()));
         tokio::spawn(async move {
             let mut reasons = Vec::new();
-            for url in relays {
-                match websocket::dial(&runtime, &url).await {
+            for above in relays {
+                match above.dial(&runtime).await {
                     Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{}: {reason}", without_secrets(url))),
+                    Err(reason) => reasons.push(format!("{above}: {reason}")),
                 }
             }
             let reason = reasons.join("; ");
             runtime.tell(Told::Input(Input::DialFailed(reason))).await;
         });
+    }
+}
+
+impl Above {
+    async fn dial(&self, runtime: &Runtime) -> Result<(), String> {
+        match self {
+            Self::Far(url) => websocket::dial(runtime, url).await,
+            Self::Here(above) => memory::dial(runtime, above).await,
+        }
+    }
+}
+
+impl fmt::Display for Above {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Far(url) => without_secrets(url.clone()).fmt(f),
+            Self::Here(_) => f.write_str("this process"),
+        }
     }
 }
 
@@ -231,7 +272,7 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
-fn random() -> Result<[u8; 32], getrandom::Error> {
+pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

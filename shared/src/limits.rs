@@ -350,6 +350,11 @@ pub const RETURN_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// How long a node waits for the others to return to a relay that has begun anew.
 pub const RETURN_GRACE: Duration = Duration::from_secs(20);
 
+/// Nodes that a process holds for programs that are none.
+pub const HELD_NODES_MAX: usize = 4096;
+/// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
+pub const HELD_IDENTITIES_MAX: usize = 4096;
+
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
