@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Action, Driver, Input, Node};
+use peerage::node::{Action, Driver, Input, Node, without_secrets};
 use peerage::{Config, Identity};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
@@ -39,6 +40,8 @@ pub struct Runtime {
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
     finished: watch::Receiver<bool>,
+    /// How long a call may take until the socket is there.
+    pub(crate) dial_timeout: Duration,
 }
 
 /// What the loop is told.
@@ -57,6 +60,7 @@ impl Runtime {
     /// If the system gives no random numbers.
     pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
+        let dial_timeout = config.timeouts.dial;
         let identity = Identity::from_secret(&random()?);
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -67,10 +71,11 @@ impl Runtime {
             next_link: Arc::default(),
             links: TaskTracker::new(),
             finished,
+            dial_timeout,
         };
         let the_loop = Loop {
             driver,
-            relays,
+            relays: relays.into_iter().map(Relay::new).collect(),
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
             start: Instant::now(),
@@ -119,10 +124,30 @@ impl Runtime {
     }
 }
 
+/// A relay to call, with its address as it is told.
+#[derive(Clone)]
+struct Relay {
+    url: Url,
+    told: String,
+}
+
+impl Relay {
+    fn new(url: Url) -> Self {
+        let told = without_secrets(url.as_str());
+        Self { url, told }
+    }
+
+    fn parse(address: &str) -> Result<Self, String> {
+        let url = Url::parse(address).map_err(|error| error.to_string())?;
+        let told = without_secrets(address);
+        Ok(Self { url, told })
+    }
+}
+
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
-    relays: Vec<Url>,
+    relays: Vec<Relay>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
     start: Instant,
@@ -177,6 +202,7 @@ impl Loop {
     fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Dial => self.dial(),
+            Action::DialAt(address) => self.dial_at(&address),
             Action::Send(link, packet) => {
                 if self
                     .outboxes
@@ -198,29 +224,46 @@ impl Loop {
     }
 
     fn dial(&mut self) {
-        let runtime = self.runtime.clone();
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(async move {
-            let mut reasons = Vec::new();
-            for url in relays {
-                match websocket::dial(&runtime, &url).await {
-                    Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{}: {reason}", without_secrets(url))),
-                }
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+    }
+
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&mut self, address: &str) {
+        match Relay::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| known.url != relay.url);
+                self.relays.insert(0, relay.clone());
+                self.relays.truncate(ADDRESSES_MAX);
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
-            let reason = reasons.join("; ");
-            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-        });
+            Err(reason) => {
+                let told = without_secrets(address);
+                let now = self.start.elapsed();
+                self.driver
+                    .handle(now, Input::CallFailed(told, reason.clone()));
+                self.driver.handle(now, Input::DialFailed(reason));
+            }
+        }
     }
 }
 
-/// An address as it may be told: a password or a token in it may not.
-fn without_secrets(mut url: Url) -> Url {
-    // An address without a host has no password either.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url
+/// Calls these relays until one answers.
+async fn call_in_turn(runtime: Runtime, relays: Vec<Relay>) {
+    let mut reasons = Vec::new();
+    for Relay { url, told } in relays {
+        let calling = Input::Calling(told.clone());
+        runtime.tell(Told::Input(calling)).await;
+        let Err(reason) = websocket::dial(&runtime, &url, &told).await else {
+            return;
+        };
+        reasons.push(format!("{told}: {reason}"));
+        let failed = Input::CallFailed(told, reason);
+        runtime.tell(Told::Input(failed)).await;
+    }
+    let reason = reasons.join("; ");
+    runtime.tell(Told::Input(Input::DialFailed(reason))).await;
 }
 
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
@@ -235,15 +278,4 @@ fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_is_secret_in_it() {
-        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
-        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
-    }
 }

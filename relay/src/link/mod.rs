@@ -1,6 +1,8 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
 mod pipe;
+mod stream;
+mod tls;
 pub mod websocket;
 
 use std::sync::Arc;
