@@ -226,9 +226,7 @@ impl Machine {
         self.uplink.in_vain = 0;
         if !matches!(self.uplink.phase, Phase::Up(_)) {
             self.uplink.phase = Phase::Dialling;
-            if matches!(self.state, State::Refused(_)) {
-                self.set_state(State::Offline);
-            }
+            self.set_state(State::Connecting);
         }
     }
 
