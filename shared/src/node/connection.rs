@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::Time;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::link::{LinkId, Origin};
 use crate::node::{Events, Node};
@@ -126,6 +126,18 @@ pub struct ConnectionEvent {
     pub reason: Option<Failure>,
 }
 
+impl ConnectionEvent {
+    /// With whom a direct link was ended on request, here or there: there shall be none for a while.
+    pub fn ended_by_hand(&self) -> Option<NodeId> {
+        let by_hand = self.change == Change::Disconnected
+            && self.reason.as_ref().map(|reason| reason.code) == Some(Code::Cancelled);
+        match self.connection.origin {
+            Origin::Direct(peer) if by_hand => Some(peer),
+            _ => None,
+        }
+    }
+}
+
 impl Node {
     /// Its links, and the addresses that it calls.
     pub fn connections(&self) -> Vec<Connection> {
@@ -187,7 +199,6 @@ pub fn without_secrets(address: &str) -> String {
 
 /// What becomes of the call of an address: the first thing that is told of it.
 async fn outcome(mut events: Events, address: &str) -> Result<Connection, Failure> {
-    use crate::error::Code;
     use crate::node::{Event, State};
     loop {
         match events.next().await {
