@@ -2,7 +2,6 @@
 //! says is done.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,17 +9,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Action, Driver, Input, Node};
-use peerage::{Config, Identity};
+use peerage::node::{Action, Driver, Input, Node, without_secrets};
+use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
-use crate::link::{Outbox, memory, websocket};
+use crate::discovery::Discovery;
+use crate::link::Outbox;
+use crate::link::dial::{Above, call_in_turn};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -40,15 +42,10 @@ pub struct Runtime {
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
     finished: watch::Receiver<bool>,
-}
-
-/// Whom a node calls.
-#[derive(Clone)]
-pub(crate) enum Above {
-    /// A relay, at its address.
-    Far(Url),
-    /// A node of this process.
-    Here(Runtime),
+    /// How long a call may take until the socket is there.
+    pub(crate) dial_timeout: Duration,
+    /// What is found for addresses that stand for whoever is there.
+    pub(crate) discovery: Discovery,
 }
 
 /// What the loop is told.
@@ -57,6 +54,8 @@ pub(crate) enum Told {
     Input(Input),
     /// A link, with the way to send on it.
     Link(LinkId, Origin, Outbox),
+    /// Who must be at the other end of a link, and the address that says so.
+    Claim(LinkId, NodeId, Url),
 }
 
 impl Runtime {
@@ -65,13 +64,14 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(
+        config: Config,
+        relays: Vec<Url>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
         let identity = Identity::from_secret(&random()?);
-        Self::start_as(
-            identity,
-            config,
-            relays.into_iter().map(Above::Far).collect(),
-        )
+        let relays = relays.into_iter().map(Above::Far).collect();
+        Self::start_as(identity, config, relays, discovery)
     }
 
     /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
@@ -79,8 +79,11 @@ impl Runtime {
         identity: Identity,
         mut config: Config,
         relays: Vec<Above>,
+        discovery: Discovery,
     ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
+        discovery.belongs_to(identity.id());
+        let dial_timeout = config.timeouts.dial;
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -90,12 +93,15 @@ impl Runtime {
             next_link: Arc::default(),
             links: TaskTracker::new(),
             finished,
+            dial_timeout,
+            discovery,
         };
         let the_loop = Loop {
             driver,
             relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
+            claims: HashMap::new(),
             start: Instant::now(),
         };
         tokio::spawn(async move {
@@ -142,12 +148,34 @@ impl Runtime {
     }
 }
 
+/// A relay to call, with its address as it is told.
+#[derive(Clone)]
+struct Relay {
+    url: Url,
+    told: String,
+}
+
+impl Relay {
+    fn new(url: Url) -> Self {
+        let told = without_secrets(url.as_str());
+        Self { url, told }
+    }
+
+    fn parse(address: &str) -> Result<Self, String> {
+        let url = Url::parse(address).map_err(|error| error.to_string())?;
+        let told = without_secrets(address);
+        Ok(Self { url, told })
+    }
+}
+
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
     relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
+    /// The addresses that say who must be at the other end.
+    claims: HashMap<LinkId, (NodeId, Url)>,
     start: Instant,
 }
 
@@ -180,7 +208,10 @@ impl Loop {
         match told {
             Told::Input(input) => {
                 match &input {
-                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::LinkDown(link, _) => {
+                        self.outboxes.remove(link);
+                        self.claims.remove(link);
+                    }
                     Input::Packet(_, packet) => {
                         let room = &self.runtime.input_room;
                         room.add_permits(packet.len().min(INPUT_BYTES_MAX));
@@ -193,6 +224,10 @@ impl Loop {
                 self.outboxes.insert(link, outbox);
                 self.driver.handle(now, Input::LinkUp(link, origin));
             }
+            Told::Claim(link, node, address) => {
+                self.claims.insert(link, (node, address));
+                self.driver.handle(now, Input::Expect(link, node));
+            }
         }
     }
 
@@ -200,6 +235,7 @@ impl Loop {
     fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Dial => self.dial(),
+            Action::DialAt(address) => self.dial_at(&address),
             Action::Send(link, packet) => {
                 if self
                     .outboxes
@@ -211,6 +247,12 @@ impl Loop {
                 }
             }
             Action::Close(link, failure) => {
+                if let Some((node, address)) = self.claims.remove(&link)
+                    && failure.code == Code::Unauthorised
+                    && failure.peer == Some(node.to_string())
+                {
+                    self.runtime.discovery.disbelieve(&address);
+                }
                 if let Some(outbox) = self.outboxes.remove(&link) {
                     outbox.close(failure);
                 }
@@ -221,47 +263,29 @@ impl Loop {
     }
 
     fn dial(&mut self) {
-        let runtime = self.runtime.clone();
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(async move {
-            let mut reasons = Vec::new();
-            for above in relays {
-                match above.dial(&runtime).await {
-                    Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{above}: {reason}")),
-                }
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+    }
+
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&mut self, address: &str) {
+        match Above::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| !known.is_at(&relay));
+                self.relays.insert(0, relay.clone());
+                self.relays.truncate(ADDRESSES_MAX);
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
-            let reason = reasons.join("; ");
-            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-        });
-    }
-}
-
-impl Above {
-    async fn dial(&self, runtime: &Runtime) -> Result<(), String> {
-        match self {
-            Self::Far(url) => websocket::dial(runtime, url).await,
-            Self::Here(above) => memory::dial(runtime, above).await,
+            Err(reason) => {
+                let told = without_secrets(address);
+                let now = self.start.elapsed();
+                self.driver
+                    .handle(now, Input::CallFailed(told, reason.clone()));
+                self.driver.handle(now, Input::DialFailed(reason));
+            }
         }
     }
-}
-
-impl fmt::Display for Above {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Far(url) => without_secrets(url.clone()).fmt(f),
-            Self::Here(_) => f.write_str("this process"),
-        }
-    }
-}
-
-/// An address as it may be told: a password or a token in it may not.
-fn without_secrets(mut url: Url) -> Url {
-    // An address without a host has no password either.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url
 }
 
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
@@ -276,15 +300,4 @@ pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_is_secret_in_it() {
-        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
-        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
-    }
 }

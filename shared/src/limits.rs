@@ -282,6 +282,21 @@ pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.
 pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
 
+/// How long a call of a relay may take until the socket is there.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first wait before a relay that was lost is called again; it doubles with each call in vain…
+pub const RECONNECT_MIN: Duration = Duration::from_millis(200);
+/// …up to this.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// Addresses of relays that a node knows, and of which it tells how the last call went.
+pub const ADDRESSES_MAX: usize = 64;
+/// Links that were ended here and whose sockets are not closed yet, of which a node tells; the oldest is told
+/// of no more beyond.
+pub const CLOSING_LINKS_MAX: usize = 1024;
+/// For how long it tells of them at the most.
+pub const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an address, as it is told.
+pub const ADDRESS_BYTES_MAX: usize = 255;
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.

@@ -1,5 +1,6 @@
-//! The command line: `peerage relay`, `peerage peer` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage config` and `peerage idl`.
 
+mod config;
 mod door;
 mod idl;
 mod log;
@@ -20,7 +21,7 @@ use peerage::Name;
 use url::Url;
 
 use crate::JoinError;
-use crate::config::{ConfigError, FileConfig, PeerConfig};
+use crate::config::{ConfigError, FileConfig, RelayAddress};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -39,6 +40,8 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Check a configuration file, or write what one may say.
+    Config(config::Args),
     /// Write the interfaces of a Tau file as Rust or as TypeScript.
     Idl(idl::Args),
 }
@@ -57,6 +60,7 @@ async fn run(args: Args) -> Outcome {
     match args.task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Config(args) => config::run(&args),
         Task::Idl(args) => idl::run(&args),
     }
 }
@@ -79,7 +83,7 @@ enum CliError {
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
+    #[error("{0}")]
     RelayUrl(String),
     #[error("cannot read {}: {source}", file.display())]
     Read {
@@ -120,15 +124,16 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
-    let peers = file.peers.iter().map(PeerConfig::url);
-    let texts = file.relays.iter().cloned().chain(peers);
-    texts.map(|text| relay_url(&text)).collect()
+    let relays = file.relays.iter().map(|relay| Ok(relay.url().clone()));
+    let peers = file.peers.iter().map(|peer| relay_url(&peer.url()));
+    relays.chain(peers).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {
-    let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
-        .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
+    let address = text.parse::<RelayAddress>();
+    address
+        .map(|address| address.url().clone())
+        .map_err(CliError::RelayUrl)
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peerage::Failure;
+use peerage::limits::TOPIC_BYTES_MAX;
 use peerage::service::broker::{Filter, Options, Rule};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::broker::{FileStore, StoreError};
 
+/// What a filter of topics looks like.
+const FILTER_PATTERN: &str = r"^(#|([^+#*/]*|\+)(/([^+#*/]*|\+))*(/[#*])?)$";
+
 /// What a broker keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BrokerConfig {
     /// The file in which it is kept; in memory without one.
@@ -21,7 +26,7 @@ pub struct BrokerConfig {
 }
 
 /// How much history some topics have.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HistoryConfig {
     /// Which topics.
@@ -35,9 +40,10 @@ pub struct HistoryConfig {
 }
 
 /// A filter of topics.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub struct TopicFilter(Filter);
+#[schemars(inline, extend("pattern" = FILTER_PATTERN, "maxLength" = TOPIC_BYTES_MAX))]
+pub struct TopicFilter(#[schemars(with = "String")] Filter);
 
 impl TryFrom<String> for TopicFilter {
     type Error = String;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::web::Settings;
 
 /// How a relay shows the HTTP of nodes, at `/n/{name}/`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct HttpConfig {
     /// Whether pages of nodes are in an origin of their own, or share that of the console.
@@ -17,7 +18,7 @@ pub struct HttpConfig {
 }
 
 /// What pages of nodes may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodePages {
     /// They are apart from the console, and from each other.

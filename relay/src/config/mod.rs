@@ -1,36 +1,48 @@
 //! The configuration file: JSON, with a clear word on what is wrong in it and where. One file for each group.
 
+mod access;
 mod broker;
 mod http;
 mod links;
 mod log;
 mod peers;
+mod schema;
 #[cfg(test)]
 mod tests;
+mod timeouts;
+mod values;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use peerage::Config;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use access::{AccessConfig, AddressLists, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
 pub use http::{HttpConfig, NodePages};
-pub use links::{LinksConfig, WindowBytes};
+pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
-pub use peers::PeerConfig;
+pub use peers::{PeerConfig, RelayAddress};
+pub use schema::schema;
+pub use timeouts::TimeoutsConfig;
+pub use values::Whole;
 
 /// Where KAI's nodes listen if they are told nothing else.
 const DEFAULT_PORT: u16 = 14590;
 
 /// What a file may say. All of it is optional.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct FileConfig {
     /// The node's name.
+    #[serde(deserialize_with = "values::name")]
+    #[schemars(with = "Option<String>", extend("pattern" = values::NAME_PATTERN))]
     pub name: Option<String>,
     /// Where it listens, address and port. A peer that has neither this nor a port does not.
+    #[schemars(with = "Option<String>", extend("pattern" = values::SOCKET_PATTERN))]
     pub listen: Option<SocketAddr>,
     /// The port at which it listens on this machine only.
     pub listen_port: Option<u16>,
@@ -39,36 +51,52 @@ pub struct FileConfig {
     pub auto_listen: Option<bool>,
     /// Whether a peer has a prompt. One that has none serves others until it is told to end.
     pub interactive: Option<bool>,
-    /// The relays that it calls, by their `ws:` addresses: the next one when it has lost the last. A relay
+    /// The relays that it calls, by their `ws:` or `wss:` addresses: the next one when it has lost the last. A relay
     /// that calls none is the primary of its zone.
-    pub relays: Vec<String>,
+    pub relays: Vec<RelayAddress>,
     /// More nodes that it calls, by host and port.
     pub peers: Vec<PeerConfig>,
     /// Origins, besides the relay's own, whose pages may link to it.
     pub origins: Vec<String>,
-    /// How its sessions keep through an outage.
+    /// How its sessions keep through an outage, and when it calls its relay again.
+    #[serde(deserialize_with = "values::group")]
     pub links: LinksConfig,
+    /// How long others may take.
+    #[serde(deserialize_with = "values::group")]
+    pub timeouts: TimeoutsConfig,
+    /// Whom it lets in.
+    #[serde(deserialize_with = "values::group")]
+    pub access: AccessConfig,
     /// Aliases: words that stand for a command at this node.
     pub commands: BTreeMap<String, String>,
     /// Who may know what it tells of its work.
+    #[serde(deserialize_with = "values::group")]
     pub log: LogConfig,
     /// How it shows the HTTP of other nodes.
+    #[serde(deserialize_with = "values::group")]
     pub http: HttpConfig,
     /// What its broker keeps, and where.
+    #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,
 }
 
 impl FileConfig {
-    /// The same configuration of a node, with what the file says of its sessions and its log.
+    /// The same configuration of a node, with what the file says of all that the node itself decides.
     #[must_use]
     pub fn applied_to(&self, config: Config) -> Config {
         let shows_log = self.log.remote.unwrap_or(config.shows_log);
+        let config = self.timeouts.applied_to(self.links.applied_to(config));
         Config {
             shows_log,
-            ..self.links.applied_to(config)
+            ..self.access.applied_to(config)
         }
     }
 }
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Root(#[serde(deserialize_with = "values::group")] FileConfig);
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +155,7 @@ impl FileConfig {
             path,
             reason,
         };
-        let config = serde_path_to_error::deserialize(&mut json)
+        let Root(config) = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
         json.end()
             .map_err(|error| invalid(".".into(), error.to_string()))?;

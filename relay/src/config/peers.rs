@@ -1,9 +1,14 @@
-//! Key `peers`: more nodes to call, as KAI's files name them.
+//! Keys `relays` and `peers`: whom a node calls, by address, and as KAI's files name them.
 
+use std::str::FromStr;
+
+use peerage::node::without_secrets;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 /// A node to call.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerConfig {
     /// Its machine, by name or address.
@@ -20,5 +25,39 @@ impl PeerConfig {
             true => format!("ws://[{host}]:{port}/mesh"),
             false => format!("ws://{host}:{port}/mesh"),
         }
+    }
+}
+
+/// A relay's address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("pattern" = "^wss?://[^/]"))]
+pub struct RelayAddress(#[schemars(with = "String")] Url);
+
+impl RelayAddress {
+    /// The address.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for RelayAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).ok();
+        let known = url.filter(|url| matches!(url.scheme(), "ws" | "wss") && url.has_host());
+        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh";
+        known
+            .map(Self)
+            .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))
+    }
+}
+
+impl TryFrom<String> for RelayAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }

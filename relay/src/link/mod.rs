@@ -2,6 +2,8 @@
 
 pub(crate) mod memory;
 mod pipe;
+mod stream;
+mod tls;
 pub mod websocket;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Machines that talk to each other in memory.
 
+mod access;
 mod calls;
+mod connections;
 mod net;
 mod strangers;
 
