@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::discovery::{self, Discovery};
 use crate::http::Served;
 use crate::{JoinError, Runtime};
 
@@ -54,6 +55,15 @@ impl Node {
         options: broker::Options,
     ) -> Result<Self, JoinError> {
         let node = Self::launch_with(config, relays, options)?;
+        node.joined().await
+    }
+
+    /// The node once it is online, or why it is not at the first try.
+    ///
+    /// # Errors
+    /// As [`Node::join`].
+    pub async fn joined(self) -> Result<Self, JoinError> {
+        let node = self;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -80,8 +90,21 @@ impl Node {
         relays: Vec<Url>,
         options: broker::Options,
     ) -> Result<Self, JoinError> {
+        Self::launch_discovering(config, relays, options, Discovery::default())
+    }
+
+    /// As [`Node::launch_with`], with a discovery that is told how to go about it.
+    ///
+    /// # Errors
+    /// As [`Node::launch_with`].
+    pub fn launch_discovering(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+        discovery: Discovery,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
-        let (node, runtime) = Runtime::start(config, relays)?;
+        let (node, runtime) = Runtime::start(config, relays, discovery.clone())?;
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
         let broker = Broker::new(node.clone(), options).map_err(|failure| {
@@ -90,6 +113,7 @@ impl Node {
         })?;
         let topics = Topics::new(broker.clone());
         broker::register(&commands, &topics);
+        discovery::command::register(&commands, discovery);
         let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));
         let rpc = Rpc::new(node);
         let lanes = commands.share_lanes(&rpc);
@@ -198,6 +222,11 @@ impl Node {
         self.topics.subscribe(filter, Subscribe::default()).await
     }
 
+    /// Whom it finds without being told of them, and how it is found.
+    pub fn discovery(&self) -> &Discovery {
+        &self.runtime.discovery
+    }
+
     /// What runs the node.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
@@ -249,6 +278,7 @@ impl Node {
 
     /// Leaves, and waits until the neighbours know.
     pub async fn close(&self) {
+        self.discovery().close().await;
         self.commands.node().close();
         self.runtime.finished().await;
     }

@@ -148,26 +148,6 @@ impl Runtime {
     }
 }
 
-/// A relay to call, with its address as it is told.
-#[derive(Clone)]
-struct Relay {
-    url: Url,
-    told: String,
-}
-
-impl Relay {
-    fn new(url: Url) -> Self {
-        let told = without_secrets(url.as_str());
-        Self { url, told }
-    }
-
-    fn parse(address: &str) -> Result<Self, String> {
-        let url = Url::parse(address).map_err(|error| error.to_string())?;
-        let told = without_secrets(address);
-        Ok(Self { url, told })
-    }
-}
-
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.

@@ -12,6 +12,7 @@ mod stop;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,8 +21,9 @@ use door::Door;
 use peerage::Name;
 use url::Url;
 
-use crate::JoinError;
 use crate::config::{ConfigError, FileConfig, RelayAddress};
+use crate::discovery::{Browsing, Way};
+use crate::{JoinError, Node};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -110,7 +112,8 @@ struct Common {
     /// Where to listen for others; nothing beyond loopback unless you say so.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A relay to call; several times for others to turn to when it is lost.
+    /// A relay to call, or `discover:` for any on the local network, `dns:example.org` for those of a domain; several times
+    /// for others to turn to when it is lost.
     #[arg(long, value_name = "URL")]
     relay: Vec<String>,
 }
@@ -134,6 +137,18 @@ fn relay_url(text: &str) -> Result<Url, CliError> {
     address
         .map(|address| address.url().clone())
         .map_err(CliError::RelayUrl)
+}
+
+/// Announces the node where it lets others in, and looks for others while this is held, if the file says so.
+fn discover(node: &Node, door: Option<SocketAddr>) -> Option<Browsing> {
+    let discovery = node.discovery();
+    let ways = door.map(|at| Way {
+        scheme: "ws",
+        at,
+        path: "/mesh",
+    });
+    discovery.announce(node.deref().clone(), ways.into_iter().collect());
+    discovery.settings().browse.then(|| discovery.browse())
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

@@ -7,8 +7,9 @@ use peerage::Config;
 use peerage::id::Kind;
 
 use crate::cli::stop::stop_signal;
-use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
+use crate::cli::{CliError, Common, Door, Outcome, discover, name_of, relay_urls, say};
 use crate::config::FileConfig;
+use crate::discovery::Discovery;
 use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -36,7 +37,9 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut config = config.named(name);
     config.aliases = file.commands.clone();
     let broker = file.broker.options().map_err(JoinError::from)?;
-    let node = Node::launch_with(config, relays, broker)?;
+    let discovery = Discovery::new(file.discovery.settings());
+    let node = Node::launch_discovering(config, relays, broker, discovery)?;
+    let _browsing = discover(&node, Some(address));
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();

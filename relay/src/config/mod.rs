@@ -2,6 +2,7 @@
 
 mod access;
 mod broker;
+mod discovery;
 mod http;
 mod links;
 mod log;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 pub use access::{AccessConfig, AddressLists, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
+pub use discovery::DiscoveryConfig;
 pub use http::{HttpConfig, NodePages};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
@@ -51,8 +53,8 @@ pub struct FileConfig {
     pub auto_listen: Option<bool>,
     /// Whether a peer has a prompt. One that has none serves others until it is told to end.
     pub interactive: Option<bool>,
-    /// The relays that it calls, by their `ws:` or `wss:` addresses: the next one when it has lost the last. A relay
-    /// that calls none is the primary of its zone.
+    /// The relays that it calls, by their `ws:` or `wss:` addresses, or `discover:` for any on the local network,
+    /// `dns:example.org` for those of a domain: the next one when it has lost the last. A relay that calls none is the primary of its zone.
     pub relays: Vec<RelayAddress>,
     /// More nodes that it calls, by host and port.
     pub peers: Vec<PeerConfig>,
@@ -78,6 +80,9 @@ pub struct FileConfig {
     /// What its broker keeps, and where.
     #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,
+    /// How it finds others, and is found.
+    #[serde(deserialize_with = "values::group")]
+    pub discovery: DiscoveryConfig,
 }
 
 impl FileConfig {

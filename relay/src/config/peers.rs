@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use crate::discovery::{DISCOVER, DNS};
+use crate::link::address;
+
 /// A node to call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +34,7 @@ impl PeerConfig {
 /// A relay's address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^wss?://[^/]"))]
+#[schemars(inline, extend("pattern" = "^(wss?://[^/]|discover:|dns:[^/])"))]
 pub struct RelayAddress(#[schemars(with = "String")] Url);
 
 impl RelayAddress {
@@ -45,11 +48,16 @@ impl FromStr for RelayAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).ok();
-        let known = url.filter(|url| matches!(url.scheme(), "ws" | "wss") && url.has_host());
-        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh";
+        let url = address::parse(text).map_err(|error| error.to_string())?;
+        let known = match url.scheme() {
+            "ws" | "wss" => url.has_host(),
+            DISCOVER => true,
+            DNS => !url.path().is_empty(),
+            _ => false,
+        };
+        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh, discover: or dns:example.org";
         known
-            .map(Self)
+            .then(|| Self(url))
             .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))
     }
 }
