@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Action, Driver, Input, Node};
+use peerage::node::{Action, Driver, Input, Node, without_secrets};
 use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
@@ -20,7 +21,8 @@ use url::Url;
 
 use crate::JoinError;
 use crate::discovery::Discovery;
-use crate::link::{Outbox, address, websocket};
+use crate::link::Outbox;
+use crate::link::dial::{Above, call_in_turn};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -40,6 +42,8 @@ pub struct Runtime {
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
     finished: watch::Receiver<bool>,
+    /// How long a call may take until the socket is there.
+    pub(crate) dial_timeout: Duration,
     /// What is found for addresses that stand for whoever is there.
     pub(crate) discovery: Discovery,
 }
@@ -61,13 +65,25 @@ impl Runtime {
     /// # Errors
     /// If the system gives no random numbers.
     pub fn start(
-        mut config: Config,
+        config: Config,
         relays: Vec<Url>,
         discovery: Discovery,
     ) -> Result<(Node, Self), JoinError> {
-        config.dials = !relays.is_empty();
         let identity = Identity::from_secret(&random()?);
+        let relays = relays.into_iter().map(Above::Far).collect();
+        Self::start_as(identity, config, relays, discovery)
+    }
+
+    /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
+    pub(crate) fn start_as(
+        identity: Identity,
+        mut config: Config,
+        relays: Vec<Above>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
+        config.dials = !relays.is_empty();
         discovery.belongs_to(identity.id());
+        let dial_timeout = config.timeouts.dial;
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -77,6 +93,7 @@ impl Runtime {
             next_link: Arc::default(),
             links: TaskTracker::new(),
             finished,
+            dial_timeout,
             discovery,
         };
         let the_loop = Loop {
@@ -134,7 +151,7 @@ impl Runtime {
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
-    relays: Vec<Url>,
+    relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
     /// The addresses that say who must be at the other end.
@@ -198,6 +215,7 @@ impl Loop {
     fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Dial => self.dial(),
+            Action::DialAt(address) => self.dial_at(&address),
             Action::Send(link, packet) => {
                 if self
                     .outboxes
@@ -225,27 +243,28 @@ impl Loop {
     }
 
     fn dial(&mut self) {
-        let runtime = self.runtime.clone();
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(async move {
-            let mut reasons = Vec::new();
-            for relay in relays {
-                let found = runtime.discovery.addresses(&relay).await;
-                let found = found.unwrap_or_else(|failure| {
-                    reasons.push(format!("{}: {failure}", address::show(&relay)));
-                    Vec::new()
-                });
-                for url in found {
-                    match websocket::dial(&runtime, &url).await {
-                        Ok(()) => return,
-                        Err(reason) => reasons.push(format!("{}: {reason}", address::show(&url))),
-                    }
-                }
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+    }
+
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&mut self, address: &str) {
+        match Above::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| !known.is_at(&relay));
+                self.relays.insert(0, relay.clone());
+                self.relays.truncate(ADDRESSES_MAX);
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
-            let reason = reasons.join("; ");
-            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-        });
+            Err(reason) => {
+                let told = without_secrets(address);
+                let now = self.start.elapsed();
+                self.driver
+                    .handle(now, Input::CallFailed(told, reason.clone()));
+                self.driver.handle(now, Input::DialFailed(reason));
+            }
+        }
     }
 }
 
@@ -257,7 +276,7 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
-fn random() -> Result<[u8; 32], getrandom::Error> {
+pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

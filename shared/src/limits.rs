@@ -130,6 +130,8 @@ pub const LOG_SHOWN: usize = 100;
 
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
+/// Bytes of requests of one node that are being answered here; beyond, a request fails, unless it is the only one.
+pub const REQUESTS_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
 /// becomes a failure. With half as much again of failures and the like, the node is asked and answered no more.
 pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
@@ -280,6 +282,21 @@ pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.
 pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
 
+/// How long a call of a relay may take until the socket is there.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first wait before a relay that was lost is called again; it doubles with each call in vain…
+pub const RECONNECT_MIN: Duration = Duration::from_millis(200);
+/// …up to this.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// Addresses of relays that a node knows, and of which it tells how the last call went.
+pub const ADDRESSES_MAX: usize = 64;
+/// Links that were ended here and whose sockets are not closed yet, of which a node tells; the oldest is told
+/// of no more beyond.
+pub const CLOSING_LINKS_MAX: usize = 1024;
+/// For how long it tells of them at the most.
+pub const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an address, as it is told.
+pub const ADDRESS_BYTES_MAX: usize = 255;
 /// How often in a row a node calls the next relay at once when another node is there than the one that it called.
 pub const IMPOSTORS_MAX: usize = 4;
 /// Bytes of a datagram that announces a node on the local network, or asks who is there. A question is as long, whatever
@@ -383,6 +400,11 @@ pub const RETURN_SPREAD_EACH: Duration = Duration::from_micros(500);
 pub const RETURN_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// How long a node waits for the others to return to a relay that has begun anew.
 pub const RETURN_GRACE: Duration = Duration::from_secs(20);
+
+/// Nodes that a process holds for programs that are none.
+pub const HELD_NODES_MAX: usize = 4096;
+/// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
+pub const HELD_IDENTITIES_MAX: usize = 4096;
 
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);

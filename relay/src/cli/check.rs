@@ -30,12 +30,20 @@ struct Link {
 }
 
 /// Every kind of link that a native node can make.
-const LINKS: [Link; 1] = [Link {
-    name: "websocket",
-    scheme: "ws",
-    port: 7700,
-    path: "/mesh",
-}];
+const LINKS: [Link; 2] = [
+    Link {
+        name: "websocket",
+        scheme: "ws",
+        port: 7700,
+        path: "/mesh",
+    },
+    Link {
+        name: "websocket, TLS",
+        scheme: "wss",
+        port: 443,
+        path: "/mesh",
+    },
+];
 /// Addresses of one search that are tried.
 const ADDRESSES_MAX: usize = 8;
 /// How long a link may take until the node is a member.

@@ -1,6 +1,7 @@
-//! The command line: `peerage relay`, `peerage peer`, `peerage check` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage check`, `peerage config` and `peerage idl`.
 
 mod check;
+mod config;
 mod door;
 mod idl;
 mod log;
@@ -21,10 +22,9 @@ use door::Door;
 use peerage::Name;
 use url::Url;
 
-use crate::config::{ConfigError, FileConfig, PeerConfig};
-use crate::discovery::{Browsing, DISCOVER, DNS, Way};
-use crate::link::address::{self, AddressError};
-use crate::{JoinError, Node, link};
+use crate::config::{ConfigError, FileConfig, RelayAddress};
+use crate::discovery::{Browsing, Way};
+use crate::{JoinError, Node};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -45,6 +45,8 @@ enum Task {
     Peer(peer::Args),
     /// Try every way to reach others, or one of them, and tell which of them works.
     Check(check::Args),
+    /// Check a configuration file, or write what one may say.
+    Config(config::Args),
     /// Write the interfaces of a Tau file as Rust or as TypeScript.
     Idl(idl::Args),
 }
@@ -64,6 +66,7 @@ async fn run(args: Args) -> Outcome {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
         Task::Check(args) => check::run(args).await,
+        Task::Config(args) => config::run(&args),
         Task::Idl(args) => idl::run(&args),
     }
 }
@@ -86,12 +89,8 @@ enum CliError {
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error(
-        "expected a relay's address such as ws://127.0.0.1:7700/mesh, discover: or dns:example.org, got `{0}`"
-    )]
+    #[error("{0}")]
     RelayUrl(String),
-    #[error(transparent)]
-    Address(#[from] AddressError),
     #[error("cannot read {}: {source}", file.display())]
     Read {
         file: PathBuf,
@@ -135,18 +134,16 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
-    let peers = file.peers.iter().map(PeerConfig::url);
-    let texts = file.relays.iter().cloned().chain(peers);
-    texts.map(|text| relay_url(&text)).collect()
+    let relays = file.relays.iter().map(|relay| Ok(relay.url().clone()));
+    let peers = file.peers.iter().map(|peer| relay_url(&peer.url()));
+    relays.chain(peers).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {
-    let url = address::parse(text)?;
-    match url.scheme() {
-        "wss" | DISCOVER | DNS => Ok(url),
-        scheme if link::SCHEMES.contains(&scheme) => Ok(url),
-        _ => Err(CliError::RelayUrl(text.to_owned())),
-    }
+    let address = text.parse::<RelayAddress>();
+    address
+        .map(|address| address.url().clone())
+        .map_err(CliError::RelayUrl)
 }
 
 /// Announces the node where it lets others in, and looks for others while this is held, if the file says so.

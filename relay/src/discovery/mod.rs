@@ -45,7 +45,18 @@ pub const PORT: u16 = 14588;
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// A way in which nodes become known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Announcements of our own on the local network.

@@ -1,7 +1,11 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
 pub mod address;
+pub(crate) mod dial;
+pub(crate) mod memory;
 mod pipe;
+mod stream;
+mod tls;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use futures_util::StreamExt;
 use peerage::Failure;
 
 /// The schemes of addresses that a node can call.
-pub(crate) const SCHEMES: [&str; 1] = ["ws"];
+pub(crate) const SCHEMES: [&str; 2] = ["ws", "wss"];
 
 /// Packets handed to a link's task before the link counts as busy.
 const PACKETS_BUSY: usize = 8;
