@@ -2,6 +2,7 @@
 //! says is done.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
-use crate::link::{Outbox, websocket};
+use crate::link::{Outbox, memory, websocket};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -44,6 +45,15 @@ pub struct Runtime {
     pub(crate) dial_timeout: Duration,
 }
 
+/// Whom a node calls.
+#[derive(Clone)]
+pub(crate) enum Above {
+    /// A relay, at its address.
+    Far(Url),
+    /// A node of this process.
+    Here(Runtime),
+}
+
 /// What the loop is told.
 pub(crate) enum Told {
     /// Something of a link or the relay.
@@ -58,10 +68,23 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+        let identity = Identity::from_secret(&random()?);
+        Self::start_as(
+            identity,
+            config,
+            relays.into_iter().map(Above::Far).collect(),
+        )
+    }
+
+    /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
+    pub(crate) fn start_as(
+        identity: Identity,
+        mut config: Config,
+        relays: Vec<Above>,
+    ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
         let dial_timeout = config.timeouts.dial;
-        let identity = Identity::from_secret(&random()?);
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -75,7 +98,7 @@ impl Runtime {
         };
         let the_loop = Loop {
             driver,
-            relays: relays.into_iter().map(Relay::new).collect(),
+            relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
             start: Instant::now(),
@@ -124,30 +147,10 @@ impl Runtime {
     }
 }
 
-/// A relay to call, with its address as it is told.
-#[derive(Clone)]
-struct Relay {
-    url: Url,
-    told: String,
-}
-
-impl Relay {
-    fn new(url: Url) -> Self {
-        let told = without_secrets(url.as_str());
-        Self { url, told }
-    }
-
-    fn parse(address: &str) -> Result<Self, String> {
-        let url = Url::parse(address).map_err(|error| error.to_string())?;
-        let told = without_secrets(address);
-        Ok(Self { url, told })
-    }
-}
-
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
-    relays: Vec<Relay>,
+    relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
     start: Instant,
@@ -226,21 +229,24 @@ impl Loop {
     fn dial(&mut self) {
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+        let named = relays.into_iter().map(|above| (above.to_string(), above));
+        tokio::spawn(call_in_turn(self.runtime.clone(), named.collect()));
     }
 
     /// Calls a relay that was named just now, and before the others from now on.
     fn dial_at(&mut self, address: &str) {
-        match Relay::parse(address) {
-            Ok(relay) => {
-                self.relays.retain(|known| known.url != relay.url);
-                self.relays.insert(0, relay.clone());
+        let told = without_secrets(address);
+        match Url::parse(address) {
+            Ok(url) => {
+                let is_it = |above: &Above| matches!(above, Above::Far(known) if *known == url);
+                self.relays.retain(|above| !is_it(above));
+                self.relays.insert(0, Above::Far(url.clone()));
                 self.relays.truncate(ADDRESSES_MAX);
-                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
+                let named = vec![(told, Above::Far(url))];
+                tokio::spawn(call_in_turn(self.runtime.clone(), named));
             }
-            Err(reason) => {
-                let told = without_secrets(address);
-                let now = self.start.elapsed();
+            Err(error) => {
+                let (now, reason) = (self.start.elapsed(), error.to_string());
                 self.driver
                     .handle(now, Input::CallFailed(told, reason.clone()));
                 self.driver.handle(now, Input::DialFailed(reason));
@@ -249,13 +255,16 @@ impl Loop {
     }
 }
 
-/// Calls these relays until one answers.
-async fn call_in_turn(runtime: Runtime, relays: Vec<Relay>) {
+/// Calls these until one answers. Each has its address as it is told.
+async fn call_in_turn(runtime: Runtime, relays: Vec<(String, Above)>) {
     let mut reasons = Vec::new();
-    for Relay { url, told } in relays {
-        let calling = Input::Calling(told.clone());
-        runtime.tell(Told::Input(calling)).await;
-        let Err(reason) = websocket::dial(&runtime, &url, &told).await else {
+    for (told, above) in relays {
+        // A node of this process is no address.
+        if let Above::Far(_) = above {
+            let calling = Input::Calling(told.clone());
+            runtime.tell(Told::Input(calling)).await;
+        }
+        let Err(reason) = above.dial(&runtime, &told).await else {
             return;
         };
         reasons.push(format!("{told}: {reason}"));
@@ -266,6 +275,24 @@ async fn call_in_turn(runtime: Runtime, relays: Vec<Relay>) {
     runtime.tell(Told::Input(Input::DialFailed(reason))).await;
 }
 
+impl Above {
+    async fn dial(&self, runtime: &Runtime, told: &str) -> Result<(), String> {
+        match self {
+            Self::Far(url) => websocket::dial(runtime, url, told).await,
+            Self::Here(above) => memory::dial(runtime, above).await,
+        }
+    }
+}
+
+impl fmt::Display for Above {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Far(url) => f.write_str(&without_secrets(url.as_str())),
+            Self::Here(_) => f.write_str("this process"),
+        }
+    }
+}
+
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
 /// nothing costs less than to set it for every message, for which tokio wakes itself through the system.
 fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
@@ -274,7 +301,7 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
-fn random() -> Result<[u8; 32], getrandom::Error> {
+pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

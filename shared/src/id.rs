@@ -208,6 +208,9 @@ pub enum Kind {
     /// A relay, which names a zone and routes for it.
     #[n(2)]
     Relay,
+    /// A program that speaks ENet and is no node itself: a node is held for it.
+    #[n(3)]
+    Enet,
 }
 
 impl Kind {
@@ -217,6 +220,7 @@ impl Kind {
             Self::Browser => "browser",
             Self::Native => "native",
             Self::Relay => "relay",
+            Self::Enet => "enet",
         }
     }
 }

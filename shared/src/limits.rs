@@ -130,6 +130,8 @@ pub const LOG_SHOWN: usize = 100;
 
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
+/// Bytes of requests of one node that are being answered here; beyond, a request fails, unless it is the only one.
+pub const REQUESTS_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
 /// becomes a failure. With half as much again of failures and the like, the node is asked and answered no more.
 pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
@@ -362,6 +364,11 @@ pub const RETURN_SPREAD_EACH: Duration = Duration::from_micros(500);
 pub const RETURN_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// How long a node waits for the others to return to a relay that has begun anew.
 pub const RETURN_GRACE: Duration = Duration::from_secs(20);
+
+/// Nodes that a process holds for programs that are none.
+pub const HELD_NODES_MAX: usize = 4096;
+/// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
+pub const HELD_IDENTITIES_MAX: usize = 4096;
 
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);

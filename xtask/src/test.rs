@@ -173,6 +173,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "commands",
         "--test",
+        "connections",
+        "--test",
         "chain",
         "--test",
         "hostile",

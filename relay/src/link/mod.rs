@@ -1,5 +1,6 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
+pub(crate) mod memory;
 mod pipe;
 mod stream;
 mod tls;
