@@ -85,8 +85,7 @@ impl Runtime {
 
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
-        // An error means that the loop is no more, which is the same.
-        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+        self.left().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(
@@ -95,6 +94,12 @@ impl Runtime {
                 "links take too long to close"
             );
         }
+    }
+
+    /// Waits until the node has left.
+    pub(crate) async fn left(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
     }
 
     pub(crate) fn new_link(&self) -> LinkId {
@@ -231,7 +236,8 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
-fn random() -> Result<[u8; 32], getrandom::Error> {
+/// What nobody else can guess.
+pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

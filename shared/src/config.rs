@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::id::{Kind, Name};
-use crate::limits::{DIRECT_LINKS, RESUME_WINDOW, UNACKNOWLEDGED_BYTES_MAX};
+use crate::limits::{DIRECT_LINKS, DIRECT_LINKS_NATIVE, RESUME_WINDOW, UNACKNOWLEDGED_BYTES_MAX};
 
 /// A node's configuration.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Config {
     /// [`RESUME_WINDOW_BYTES_MIN`](crate::limits::RESUME_WINDOW_BYTES_MIN) to
     /// [`UNACKNOWLEDGED_BYTES_MAX`]; beyond, `send` waits.
     pub resume_window_bytes: usize,
-    /// How many direct links to tabs it has at the most; 0 for none, which hides its addresses.
+    /// How many direct links that tabs take part in it has at the most; 0 for none, which hides its addresses.
     pub direct_links: usize,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
@@ -44,7 +44,10 @@ impl Config {
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,
             resume_window_bytes: UNACKNOWLEDGED_BYTES_MAX,
-            direct_links: DIRECT_LINKS,
+            direct_links: match kind {
+                Kind::Browser => DIRECT_LINKS,
+                Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
+            },
             aliases: BTreeMap::new(),
             shows_log: true,
         }

@@ -1,6 +1,7 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
 mod pipe;
+pub(crate) mod webrtc;
 pub mod websocket;
 
 use std::sync::Arc;
