@@ -6,11 +6,13 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod front;
+pub mod direct;
 pub mod http;
 pub mod link;
 pub mod log;
 mod node;
 pub mod runtime;
+mod stun;
 pub mod web;
 
 use peerage::Failure;

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::direct::Direct;
 use crate::http::Served;
 use crate::{JoinError, Runtime};
 
@@ -33,6 +34,7 @@ pub struct Node {
     http: Http,
     topics: Topics,
     runtime: Runtime,
+    direct: Direct,
 }
 
 impl Node {
@@ -81,7 +83,9 @@ impl Node {
         options: broker::Options,
     ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
-        let (node, runtime) = Runtime::start(config, relays)?;
+        let links = config.direct_links;
+        let (node, runtime) = Runtime::start(config, relays.clone())?;
+        let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
         let broker = Broker::new(node.clone(), options).map_err(|failure| {
@@ -106,6 +110,7 @@ impl Node {
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
+        tokio::spawn(direct.clone().run());
         let publishing = topics.clone();
         tokio::spawn(async move { broker.serve().await });
         tokio::spawn(async move { publishing.serve().await });
@@ -117,6 +122,7 @@ impl Node {
             http,
             topics,
             runtime,
+            direct,
         })
     }
 
@@ -196,6 +202,11 @@ impl Node {
     /// As [`Topics::subscribe`].
     pub async fn subscribe(&self, filter: &str) -> Result<Subscription, Failure> {
         self.topics.subscribe(filter, Subscribe::default()).await
+    }
+
+    /// Its direct links with tabs.
+    pub fn direct(&self) -> &Direct {
+        &self.direct
     }
 
     /// What runs the node.

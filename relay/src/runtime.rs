@@ -113,8 +113,7 @@ impl Runtime {
 
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
-        // An error means that the loop is no more, which is the same.
-        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+        self.left().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(
@@ -123,6 +122,12 @@ impl Runtime {
                 "links take too long to close"
             );
         }
+    }
+
+    /// Waits until the node has left.
+    pub(crate) async fn left(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
     }
 
     pub(crate) fn new_link(&self) -> LinkId {
@@ -301,6 +306,7 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
+/// What nobody else can guess.
 pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

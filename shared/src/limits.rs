@@ -83,11 +83,40 @@ pub const NAME_SUFFIX_MAX: u32 = 999;
 
 /// Bytes of a session description in signalling.
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of what a relay tells of its STUN server.
+pub const ICE_BYTES_MAX: usize = 2048;
 /// Candidates that wait for their description.
 pub const CANDIDATES_MAX: usize = 32;
 /// Direct links that a tab has at the most, unless it is told otherwise. While there are no more other
 /// tabs than that, it has one to each.
 pub const DIRECT_LINKS: usize = 16;
+/// Direct links that a native node has with tabs at the most, unless it is told otherwise.
+pub const DIRECT_LINKS_NATIVE: usize = 256;
+
+/// Bytes that wait in a native node's data channel, or are under way in it. It holds a packet, whatever its
+/// size; with more the sender would overshoot what the way holds.
+pub const WEBRTC_BUFFER_BYTES_MAX: usize = PACKET_BYTES_MAX;
+/// Bytes left in it when it takes packets again.
+pub const WEBRTC_BUFFER_BYTES_READY: usize = WEBRTC_BUFFER_BYTES_MAX / 2;
+/// Addresses from which one connection is heard.
+pub const WEBRTC_SOURCES_MAX: usize = 16;
+
+/// Answers a second to who asks a STUN server without a credential; many addresses share a count.
+pub const STUN_ANSWERS_PER_SECOND: u64 = 200;
+/// Counts of those answers.
+pub const STUN_ASKERS: usize = 4096;
+/// Allocations of a TURN server.
+pub const TURN_ALLOCATIONS_MAX: usize = 1024;
+/// Allocations of one node there: a browser makes some for each connection.
+pub const TURN_ALLOCATIONS_PER_NODE_MAX: usize = 64;
+/// Hosts that may send to an allocation.
+pub const TURN_PERMISSIONS_MAX: usize = 64;
+/// Peers of an allocation that have a number.
+pub const TURN_CHANNELS_MAX: usize = 64;
+/// Datagrams for all allocations that wait to be passed on; the system keeps more, and drops the rest.
+pub const TURN_DATAGRAMS_MAX: usize = 256;
+/// Bytes a second that an allocation carries in each direction, unless the server is told otherwise.
+pub const TURN_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 
 /// Items of one value: each takes 24 bytes of memory, and a list of its own some 150 while it is read,
 /// whatever it took on the wire. As many, and 128 bytes of text for each, may be read as types of Rust's own.
@@ -349,6 +378,23 @@ pub const DIRECT_YIELD: Duration = Duration::from_secs(5);
 pub const DIRECT_IDLE: Duration = Duration::from_secs(60);
 /// How long there is no direct link with a peer after one of the two had no room, or no use, for it.
 pub const DIRECT_PAUSE: Duration = Duration::from_secs(10);
+/// How long a connection that a native node has answered may take until it is a link.
+pub const WEBRTC_OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a credential for a TURN server is good to begin with an allocation.
+pub const TURN_CREDENTIAL_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long a nonce of a TURN server is good.
+pub const TURN_NONCE_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long an allocation lasts that is not refreshed, at the least.
+pub const TURN_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// As long as a client may ask for.
+pub const TURN_LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long an allocation lasts, refreshed or not.
+pub const TURN_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a host may send to an allocation (RFC 8656, section 9).
+pub const TURN_PERMISSION_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// How long a peer of an allocation has a number (RFC 8656, section 12).
+pub const TURN_CHANNEL_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the `sleep` command waits at the most.

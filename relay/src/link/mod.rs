@@ -4,6 +4,7 @@ pub(crate) mod memory;
 mod pipe;
 mod stream;
 mod tls;
+pub(crate) mod webrtc;
 pub mod websocket;
 
 use std::sync::Arc;
