@@ -1,5 +1,7 @@
 //! The configuration file: JSON, with a clear word on what is wrong in it and where.
 
+mod enet;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,8 +10,10 @@ use std::time::Duration;
 
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use peerage::service::broker::{Filter, Options, Rule};
-use peerage::{Config, Failure};
+use peerage::{Config, Failure, Name};
 use serde::Deserialize;
+
+pub use enet::{AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer};
 
 use crate::broker::{FileStore, StoreError};
 use crate::web::Settings;
@@ -49,6 +53,8 @@ pub struct FileConfig {
     pub http: HttpConfig,
     /// What its broker keeps, and where.
     pub broker: BrokerConfig,
+    /// How ENet is spoken, and with whom.
+    pub enet: EnetConfig,
 }
 
 impl FileConfig {
@@ -176,6 +182,9 @@ pub struct PeerConfig {
     pub host: String,
     /// The port at which it listens.
     pub port: u16,
+    /// It is a node of KAI, which speaks ENet: the name under which it is held.
+    #[serde(default)]
+    pub kai: Option<Name>,
 }
 
 impl PeerConfig {
@@ -408,7 +417,7 @@ mod tests {
             ),
             (
                 r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
-                ["peers[0].x", "expected `host` or `port`", "peer.json"],
+                ["peers[0].x", "expected one of `host`, `port`", "peer.json"],
             ),
             (
                 r#"{"broker":{"history":[{"filter":"a/#/b"}]}}"#,

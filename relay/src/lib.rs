@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod enet;
 pub mod front;
 pub mod http;
 pub mod link;

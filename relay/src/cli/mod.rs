@@ -79,7 +79,7 @@ enum CliError {
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
+    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589, got `{0}`")]
     RelayUrl(String),
     #[error("cannot read {}: {source}", file.display())]
     Read {
@@ -120,14 +120,16 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
-    let peers = file.peers.iter().map(PeerConfig::url);
+    // Nodes of KAI have no mesh that one could join.
+    let peers = file.peers.iter().filter(|peer| peer.kai.is_none());
+    let peers = peers.map(PeerConfig::url);
     let texts = file.relays.iter().cloned().chain(peers);
     texts.map(|text| relay_url(&text)).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {
     let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
+    url.filter(|url| matches!(url.scheme(), "ws" | "wss" | "enet"))
         .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
 }
 
