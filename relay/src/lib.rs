@@ -5,6 +5,7 @@ pub mod access;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod enet;
 pub mod front;
 pub mod direct;
 pub mod http;

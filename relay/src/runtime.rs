@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
+use crate::enet;
 use crate::link::{Outbox, memory, websocket};
 
 /// Inputs that wait for the loop: links stop reading beyond.
@@ -40,6 +41,9 @@ pub struct Runtime {
     next_link: Arc<AtomicU64>,
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
+    /// By which it calls others by ENet.
+    pub(crate) enet: Arc<enet::Ports>,
+    stop: watch::Sender<bool>,
     finished: watch::Receiver<bool>,
     /// How long a call may take until the socket is there.
     pub(crate) dial_timeout: Duration,
@@ -93,6 +97,8 @@ impl Runtime {
             input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
             links: TaskTracker::new(),
+            enet: Arc::default(),
+            stop: watch::channel(false).0,
             finished,
             dial_timeout,
         };
@@ -103,12 +109,21 @@ impl Runtime {
             outboxes: HashMap::new(),
             start: Instant::now(),
         };
+        let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
-            the_loop.run(received).await;
+            tokio::select! {
+                () = the_loop.run(received) => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
             // Nobody may be waiting.
             let _ = done.send(true);
         });
         Ok((node, runtime))
+    }
+
+    /// Stops without a word: to others the node is gone.
+    pub(crate) fn vanish(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
@@ -283,6 +298,9 @@ async fn call_in_turn(runtime: Runtime, relays: Vec<(String, Above)>) {
 impl Above {
     async fn dial(&self, runtime: &Runtime, told: &str) -> Result<(), String> {
         match self {
+            Self::Far(url) if url.scheme() == "enet" => {
+                enet::link::dial(runtime, url, told).await
+            }
             Self::Far(url) => websocket::dial(runtime, url, told).await,
             Self::Here(above) => memory::dial(runtime, above).await,
         }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Code, Failure};
 use crate::id::{Kind, Name, NodeId};
 use crate::limits::{
-    DIAL_TIMEOUT, DIRECT_LINKS, DIRECT_LINKS_NATIVE, GONE_GRACE, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, KEEPALIVE,
-    OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
+    DIAL_TIMEOUT, DIRECT_LINKS, DIRECT_LINKS_NATIVE, GONE_GRACE, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT,
+    KEEPALIVE, OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 };
 
@@ -145,6 +145,7 @@ impl Config {
             direct_links: match kind {
                 Kind::Browser => DIRECT_LINKS,
                 Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
+                Kind::Enet => 0,
             },
             aliases: BTreeMap::new(),
             shows_log: true,

@@ -416,6 +416,47 @@ pub const HELD_NODES_MAX: usize = 4096;
 /// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
 pub const HELD_IDENTITIES_MAX: usize = 4096;
 
+/// Bytes that have come on a connection of ENet and that nobody has read; the connection ends beyond.
+pub const ENET_INBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that may be sent on a connection of ENet before the first of them are on their way.
+pub const ENET_ROOM_BYTES: usize = 256 * 1024;
+/// Datagrams that an ENet port takes before it is the turn of what is to leave.
+pub const ENET_DATAGRAMS_AT_ONCE: usize = 128;
+/// Connections of a port at once, unless it is told otherwise…
+pub const ENET_PEERS: usize = 1024;
+/// …and those of one address.
+pub const ENET_PEERS_PER_ADDRESS: usize = 256;
+/// Connections of ENet that wait to be heard; more are turned away.
+pub const ENET_BACKLOG_MAX: usize = 256;
+/// How long a call by ENet may take.
+pub const ENET_DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long who calls by ENet may be silent until it is taken for a program that waits to be spoken to.
+pub const ENET_SILENCE: Duration = Duration::from_secs(1);
+
+/// Levels of objects in one of KAI's: it writes nothing below.
+pub const KAI_DEPTH_MAX: usize = 10;
+/// Objects in one of KAI's.
+pub const KAI_ITEMS_MAX: usize = 65_536;
+/// Bytes of a message to or from a node of KAI.
+pub const KAI_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// What a node of KAI may have asked for, or been asked for, that is not answered.
+pub const KAI_PENDING_MAX: usize = 1024;
+/// Agents of a node of KAI that others have asked for.
+pub const KAI_AGENTS_MAX: usize = 1024;
+/// How long a node of KAI may take to answer.
+pub const KAI_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a message to or from a small program.
+pub const PROGRAM_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Agents and operations that a small program offers.
+pub const PROGRAM_OFFERS_MAX: usize = 256;
+/// Requests of a small program, subscriptions among them, that have not ended; and those of others to it.
+pub const PROGRAM_REQUESTS_MAX: usize = 1024;
+/// Bytes that wait to be said to a program of ENet.
+pub const PROGRAM_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a program may take to say who it is.
+pub const PROGRAM_HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);

@@ -124,8 +124,10 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
+    // Nodes of KAI have no mesh that one could join.
+    let peers = file.peers.iter().filter(|peer| peer.kai.is_none());
     let relays = file.relays.iter().map(|relay| Ok(relay.url().clone()));
-    let peers = file.peers.iter().map(|peer| relay_url(&peer.url()));
+    let peers = peers.map(|peer| relay_url(&peer.url()));
     relays.chain(peers).collect()
 }
 

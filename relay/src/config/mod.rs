@@ -2,6 +2,7 @@
 
 mod access;
 mod broker;
+mod enet;
 mod http;
 mod links;
 mod log;
@@ -22,6 +23,9 @@ use serde::Deserialize;
 
 pub use access::{AccessConfig, AddressLists, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
+pub use enet::{
+    AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
+};
 pub use http::{HttpConfig, NodePages};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
@@ -78,6 +82,9 @@ pub struct FileConfig {
     /// What its broker keeps, and where.
     #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,
+    /// How ENet is spoken, and with whom.
+    #[serde(deserialize_with = "values::group")]
+    pub enet: EnetConfig,
 }
 
 impl FileConfig {

@@ -2,10 +2,13 @@
 
 use std::str::FromStr;
 
+use peerage::Name;
 use peerage::node::without_secrets;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+
+use crate::config::values::NAME_PATTERN;
 
 /// A node to call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -15,6 +18,10 @@ pub struct PeerConfig {
     pub host: String,
     /// The port at which it listens.
     pub port: u16,
+    /// It is a node of KAI, which speaks ENet: the name under which it is held.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("pattern" = NAME_PATTERN))]
+    pub kai: Option<Name>,
 }
 
 impl PeerConfig {
@@ -31,7 +38,7 @@ impl PeerConfig {
 /// A relay's address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^wss?://[^/]"))]
+#[schemars(inline, extend("pattern" = "^(wss?|enet)://[^/]"))]
 pub struct RelayAddress(#[schemars(with = "String")] Url);
 
 impl RelayAddress {
@@ -46,8 +53,8 @@ impl FromStr for RelayAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).ok();
-        let known = url.filter(|url| matches!(url.scheme(), "ws" | "wss") && url.has_host());
-        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh";
+        let known = url.filter(|url| matches!(url.scheme(), "ws" | "wss" | "enet") && url.has_host());
+        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589";
         known
             .map(Self)
             .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))

@@ -113,7 +113,7 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
         ),
         (
             r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
-            ["peers[0].x", "expected `host` or `port`", "peer.json"],
+            ["peers[0].x", "expected one of `host`, `port`", "peer.json"],
         ),
         (
             r#"{"broker":{"history":[{"filter":"a/#/b"}]}}"#,
