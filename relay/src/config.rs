@@ -13,7 +13,9 @@ use peerage::service::broker::{Filter, Options, Rule};
 use peerage::{Config, Failure, Name};
 use serde::Deserialize;
 
-pub use enet::{AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer};
+pub use enet::{
+    AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
+};
 
 use crate::broker::{FileStore, StoreError};
 use crate::web::Settings;
@@ -190,7 +192,7 @@ pub struct PeerConfig {
 impl PeerConfig {
     /// The address of its mesh socket.
     pub fn url(&self) -> String {
-        let Self { host, port } = self;
+        let Self { host, port, .. } = self;
         match host.contains(':') {
             true => format!("ws://[{host}]:{port}/mesh"),
             false => format!("ws://{host}:{port}/mesh"),

@@ -135,6 +135,11 @@ impl Runtime {
         }
     }
 
+    /// The ports at which ENet is spoken here.
+    pub fn enet_ports(&self) -> Vec<enet::Port> {
+        self.enet.listening()
+    }
+
     pub(crate) fn new_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
     }

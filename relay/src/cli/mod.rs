@@ -1,6 +1,7 @@
 //! The command line: `peerage relay`, `peerage peer` and `peerage idl`.
 
 mod door;
+mod front;
 mod idl;
 mod log;
 mod peer;
@@ -73,13 +74,17 @@ enum CliError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Enet(#[from] crate::enet::PortError),
     #[error("cannot serve: {0}")]
     Serve(std::io::Error),
     #[error(transparent)]
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589, got `{0}`")]
+    #[error(
+        "expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589, got `{0}`"
+    )]
     RelayUrl(String),
     #[error("cannot read {}: {source}", file.display())]
     Read {
