@@ -145,6 +145,11 @@ impl Runtime {
         let _ = self.finished.clone().wait_for(|finished| *finished).await;
     }
 
+    /// The ports at which ENet is spoken here.
+    pub fn enet_ports(&self) -> Vec<enet::Port> {
+        self.enet.listening()
+    }
+
     pub(crate) fn new_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
     }

@@ -433,6 +433,11 @@ pub const ENET_DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long who calls by ENet may be silent until it is taken for a program that waits to be spoken to.
 pub const ENET_SILENCE: Duration = Duration::from_secs(1);
 
+/// Connections at once that others have with one server of ENet.
+pub const RAW_CONNECTIONS_MAX: usize = 1024;
+/// How long who opens a stream for one may take to say so.
+pub const RAW_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Levels of objects in one of KAI's: it writes nothing below.
 pub const KAI_DEPTH_MAX: usize = 10;
 /// Objects in one of KAI's.

@@ -2,6 +2,7 @@
 
 mod config;
 mod door;
+mod front;
 mod idl;
 mod log;
 mod peer;
@@ -77,6 +78,8 @@ enum CliError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Enet(#[from] crate::enet::PortError),
     #[error("cannot serve: {0}")]
     Serve(std::io::Error),
     #[error(transparent)]

@@ -9,7 +9,7 @@ use peerage::{Config, Time};
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
-use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls};
+use crate::cli::{Common, Door, Outcome, complain, front, name_of, relay_url, relay_urls};
 use crate::config::FileConfig;
 use crate::{JoinError, Node};
 
@@ -36,7 +36,8 @@ pub(super) async fn run(args: Args) -> Outcome {
     if relays.is_empty() {
         relays.push(relay_url(DEFAULT_RELAY)?);
     }
-    let door = match args.common.listen.or(file.address()) {
+    let listen = args.common.listen.or(file.address());
+    let door = match listen {
         Some(address) => Some(Door::open(address).await?),
         None => None,
     };
@@ -46,6 +47,9 @@ pub(super) async fn run(args: Args) -> Outcome {
     let interactive = file.interactive.unwrap_or(true);
     let broker = file.broker.options().map_err(JoinError::from)?;
     let node = Node::join_with(config, relays, broker).await?;
+    if let Some(enet) = front::open(&node, &file, listen)? {
+        complain(&format!("others may call enet://{enet}"));
+    }
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
         let serving = node.clone();

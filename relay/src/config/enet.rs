@@ -120,8 +120,8 @@ impl TryFrom<String> for AgentAddress {
     fn try_from(text: String) -> Result<Self, String> {
         let parts = text.split_once('/');
         let parts = parts.filter(|(node, agent)| !node.is_empty() && !agent.is_empty());
-        let (node, agent) =
-            parts.ok_or_else(|| format!("expected a node and an agent, `node/agent`, got `{text}`"))?;
+        let (node, agent) = parts
+            .ok_or_else(|| format!("expected a node and an agent, `node/agent`, got `{text}`"))?;
         Ok(Self {
             node: node.into(),
             agent: agent.into(),
@@ -206,7 +206,10 @@ mod tests {
         let config = parse(r#"{"agents":{"7":"screen-left/Calculator"}}"#).unwrap();
         assert_eq!(config.agents[&7].node, "screen-left");
         assert_eq!(config.agents[&7].agent, "Calculator");
-        for wrong in [r#"{"agents":{"7":"Calculator"}}"#, r#"{"agents":{"7":"/x"}}"#] {
+        for wrong in [
+            r#"{"agents":{"7":"Calculator"}}"#,
+            r#"{"agents":{"7":"/x"}}"#,
+        ] {
             let error = parse(wrong).unwrap_err().to_string();
             assert!(error.contains("expected a node and an agent"), "{error}");
         }

@@ -27,7 +27,7 @@ pub struct PeerConfig {
 impl PeerConfig {
     /// The address of its mesh socket.
     pub fn url(&self) -> String {
-        let Self { host, port } = self;
+        let Self { host, port, .. } = self;
         match host.contains(':') {
             true => format!("ws://[{host}]:{port}/mesh"),
             false => format!("ws://{host}:{port}/mesh"),

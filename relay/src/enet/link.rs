@@ -57,7 +57,10 @@ async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, String> {
 }
 
 async fn call(runtime: &Runtime, address: SocketAddr) -> Result<Peer, String> {
-    let port = runtime.enet.to(address).map_err(|error| error.to_string())?;
+    let port = runtime
+        .enet
+        .to(address)
+        .map_err(|error| error.to_string())?;
     let called = port.connect(address, CHANNELS, 0).await;
     let peer = called.map_err(|error| error.to_string())?;
     let greeted = peer.sender().send(RELIABLE, Bytes::from_static(GREETING));
@@ -116,7 +119,9 @@ async fn write(
     while let Some((letter, ready)) = inbox.next().await {
         match letter {
             Letter::Packet(packet) if need_not_arrive(&packet) => {
-                sender.send_packet(UNRELIABLE, Packet::unreliable(packet)).await?;
+                sender
+                    .send_packet(UNRELIABLE, Packet::unreliable(packet))
+                    .await?;
             }
             Letter::Packet(packet) => sender.send(RELIABLE, packet).await?,
             Letter::Close(failure) => return Ok(word(failure.code)),
@@ -131,7 +136,7 @@ async fn write(
 /// Whether all of a packet's frames are records that need not arrive.
 fn need_not_arrive(packet: &Bytes) -> bool {
     Frames::new(packet.clone()).all(|frame| match frame {
-        Ok(Frame::Record { payload, .. }) => payload.first() == Some(&UNRELIABLE_RECORD),
+        Ok((Frame::Record { payload, .. }, _)) => payload.first() == Some(&UNRELIABLE_RECORD),
         _ => false,
     })
 }

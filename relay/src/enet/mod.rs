@@ -5,7 +5,6 @@ mod peer;
 mod port;
 mod ports;
 
-pub(crate) use peer::{About, Gone, Peer, Sender};
-pub(crate) use port::{DialError, Hook, Port};
-pub use port::PortError;
+pub(crate) use peer::{Gone, Peer, Sender};
+pub use port::{Hook, Port, PortError};
 pub(crate) use ports::Ports;

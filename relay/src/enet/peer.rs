@@ -59,8 +59,6 @@ pub(super) enum Order {
     Send(PeerId, u8, Packet),
     /// End it after what was sent.
     Disconnect(PeerId, u32),
-    /// End it now.
-    Abandon(PeerId),
 }
 
 /// What comes to a connection.
@@ -183,18 +181,15 @@ impl Sender {
             return false;
         };
         room.forget();
-        self.orders.send(Order::Send(self.id, channel, packet)).is_ok()
+        self.orders
+            .send(Order::Send(self.id, channel, packet))
+            .is_ok()
     }
 
     /// Ends the connection after what was sent, with a word for the other side.
     pub(crate) fn disconnect(&self, data: u32) {
         // A port that is no more has ended it.
         let _ = self.orders.send(Order::Disconnect(self.id, data));
-    }
-
-    /// Ends the connection, whatever was sent.
-    pub(crate) fn abandon(&self) {
-        let _ = self.orders.send(Order::Abandon(self.id));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 
 /// A port that is open for as long as somebody has it, or a connection of it. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Port {
+pub struct Port {
     address: SocketAddr,
     orders: mpsc::UnboundedSender<Order>,
     hooks: Hooks,
@@ -34,7 +34,7 @@ pub(crate) struct Port {
 }
 
 /// Who sees datagrams before ENet does, and says whether they were for him.
-pub(crate) type Hook = Box<dyn Fn(&UdpSocket, SocketAddr, &[u8]) -> bool + Send + Sync>;
+pub type Hook = Box<dyn Fn(&UdpSocket, SocketAddr, &[u8]) -> bool + Send + Sync>;
 
 type Hooks = Arc<Mutex<Vec<Hook>>>;
 
@@ -110,7 +110,7 @@ impl Port {
     }
 
     /// Where it is, with the number that the system has chosen, if that was asked for.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -137,13 +137,13 @@ impl Port {
     }
 
     /// Lets somebody see datagrams before ENet does, after those who were let before.
-    pub(crate) fn hook(&self, hook: Hook) {
+    pub fn hook(&self, hook: Hook) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         hooks.push(hook);
     }
 
     /// Sends a datagram that is none of ENet's. One that cannot leave is lost.
-    pub(crate) fn send_datagram(&self, to: SocketAddr, datagram: &[u8]) {
+    pub fn send_datagram(&self, to: SocketAddr, datagram: &[u8]) {
         // As any datagram may be.
         let _ = self.socket.try_send_to(datagram, to);
     }
@@ -202,7 +202,8 @@ impl Loop {
                 },
                 () = sleep_until(wake) => self.host.handle_time(self.start.elapsed()),
             }
-            if until.is_some_and(|until| until <= Instant::now() || self.host.peers() == 0) {
+            let is_over = |until| until <= Instant::now() || self.peers.is_empty();
+            if until.is_some_and(is_over) {
                 return self.drain().await;
             }
         }
@@ -247,19 +248,20 @@ impl Loop {
     fn obey(&mut self, order: Order) {
         let now = self.start.elapsed();
         match order {
-            Order::Connect(call) => match self.host.connect(now, call.address, call.channels, call.data) {
-                Ok(id) => drop(self.calls.insert(id, call)),
-                // Who has called may have given up.
-                Err(_) => drop(call.answer.send(Err(DialError::Full))),
-            },
+            Order::Connect(call) => {
+                match self
+                    .host
+                    .connect(now, call.address, call.channels, call.data)
+                {
+                    Ok(id) => drop(self.calls.insert(id, call)),
+                    // Who has called may have given up.
+                    Err(_) => drop(call.answer.send(Err(DialError::Full))),
+                }
+            }
             Order::Send(id, channel, packet) => self.send(id, channel, packet),
             Order::Disconnect(id, data) => {
                 self.peers.remove(&id);
                 self.host.disconnect(id, data);
-            }
-            Order::Abandon(id) => {
-                self.peers.remove(&id);
-                self.host.disconnect_now(id, 0);
             }
         }
     }
@@ -352,8 +354,9 @@ impl Loop {
 
     /// Nobody has the port any longer.
     fn leave(&mut self) {
-        let ids: Vec<_> = self.peers.drain().map(|(id, _)| id).collect();
-        ids.into_iter().for_each(|id| self.host.disconnect(id, 0));
+        self.peers
+            .keys()
+            .for_each(|id| self.host.disconnect(*id, 0));
     }
 }
 

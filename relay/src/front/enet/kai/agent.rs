@@ -97,7 +97,10 @@ impl EventsAgent {
         let message = match method {
             "emit" => Message::Event {
                 name: args.argument_called(0, "name")?,
-                payload: args.argument_called::<Option<Blob>>(1, "payload")?.unwrap_or_default().0,
+                payload: args
+                    .argument_called::<Option<Blob>>(1, "payload")?
+                    .unwrap_or_default()
+                    .0,
             },
             "send" => {
                 let [object] = args.into_parts();

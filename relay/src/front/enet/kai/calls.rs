@@ -26,7 +26,13 @@ pub(super) fn call(shared: &Arc<Shared>, handle: i32, future: i32, method: &str,
 
 /// A property is asked for.
 pub(super) fn get(shared: &Arc<Shared>, handle: i32, future: i32, name: &str) {
-    ask(shared, handle, future, (Act::Get, name), Ok(Parcel::default()));
+    ask(
+        shared,
+        handle,
+        future,
+        (Act::Get, name),
+        Ok(Parcel::default()),
+    );
 }
 
 /// A property is set.
@@ -49,7 +55,10 @@ fn ask(
         let running = shared.begin()?;
         let proxy = shared.rpc.proxy(&target.node, &target.agent);
         // What is asked leaves in its order: before anything waits.
-        Ok((running, proxy.ask(act, name, args).within(KAI_ANSWER_TIMEOUT)))
+        Ok((
+            running,
+            proxy.ask(act, name, args).within(KAI_ANSWER_TIMEOUT),
+        ))
     });
     match begun {
         Ok((running, asking)) => drop(tokio::spawn(async move {

@@ -361,9 +361,17 @@ impl Writer {
         }
     }
 
-    fn list(&mut self, kind: i32, value: &Value, items: &[Item], depth: usize) -> Result<(), KaiError> {
+    fn list(
+        &mut self,
+        kind: i32,
+        value: &Value,
+        items: &[Item],
+        depth: usize,
+    ) -> Result<(), KaiError> {
         self.count(kind, items.len())?;
-        items.iter().try_for_each(|item| self.item(value, item, depth + 1))
+        items
+            .iter()
+            .try_for_each(|item| self.item(value, item, depth + 1))
     }
 
     fn count(&mut self, number: i32, count: usize) -> Result<(), KaiError> {

@@ -119,7 +119,11 @@ pub(super) fn run(shared: &Arc<Shared>, line: Line, is_answered: bool) {
     };
     tokio::spawn(async move {
         let shared = running.shared();
-        let ran = match shared.console.commands.start(&command, Some(KAI_ANSWER_TIMEOUT)) {
+        let ran = match shared
+            .console
+            .commands
+            .start(&command, Some(KAI_ANSWER_TIMEOUT))
+        {
             Ok(run) => run.outcome().await,
             Err(failure) => Err(failure),
         };

@@ -25,7 +25,9 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
             continue;
         };
         let reference = args.reference(&pointer).filter(|_| pointer.future);
-        let foreign = || peerage::error::Code::BadMessage.because(KaiError::Foreign("a reference").to_string());
+        let foreign = || {
+            peerage::error::Code::BadMessage.because(KaiError::Foreign("a reference").to_string())
+        };
         let reference = reference.ok_or_else(foreign)?.clone();
         let number = shared.new_number()?;
         let pair = vec![Item::Bool(false), i64::from(number).into()];

@@ -74,7 +74,9 @@ impl Session {
         });
         console::serve(commands, weak);
         let session = Self { held, shared };
-        session.shared.add(EVENTS, EventsAgent::new(&session.shared));
+        session
+            .shared
+            .add(EVENTS, EventsAgent::new(&session.shared));
         session
     }
 
@@ -218,7 +220,9 @@ impl Shared {
     fn find(self: &Arc<Self>, name: &str) {
         let offers = &self.config.offers;
         let named = offers.iter().find(|(_, known)| *known == name);
-        let handle = named.map(|(handle, _)| *handle).or_else(|| name.parse().ok());
+        let handle = named
+            .map(|(handle, _)| *handle)
+            .or_else(|| name.parse().ok());
         if let Some(handle) = handle.filter(|handle| *handle > 0) {
             self.add(name, KaiAgent::new(self, handle, name));
         }
@@ -237,7 +241,10 @@ impl Shared {
     /// Tells those who listen to the node's events.
     fn tell(&self, event: &str, detail: Parcel) {
         self.with(|state| {
-            let emitter = state.agents.get(EVENTS).map(|agent| agent.emitter().clone());
+            let emitter = state
+                .agents
+                .get(EVENTS)
+                .map(|agent| agent.emitter().clone());
             emitter.map(|emitter| (emitter, detail))
         })
         .map(|(emitter, detail)| emitter.tell(peerage::rpc::Act::Subscribe, event, detail))
@@ -311,7 +318,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.with(|state| state.running = state.running.saturating_sub(1));
+        self.0
+            .with(|state| state.running = state.running.saturating_sub(1));
     }
 }
 

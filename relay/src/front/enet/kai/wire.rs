@@ -162,11 +162,6 @@ impl Outcome {
 }
 
 impl Message {
-    /// Whether bytes begin as a message of KAI does.
-    pub(crate) fn is_likely(bytes: &[u8]) -> bool {
-        Self::decode(bytes).is_ok()
-    }
-
     /// Reads a message.
     ///
     /// # Errors
@@ -298,7 +293,10 @@ impl Message {
                 sender,
                 command,
                 result,
-            } => begin(number::RESULT).text(sender).text(command).text(result),
+            } => begin(number::RESULT)
+                .text(sender)
+                .text(command)
+                .text(result),
             Self::Broadcast(line) => line.write(number::BROADCAST),
             Self::Language { sender, language } => {
                 begin(number::LANGUAGE).text(sender).int(*language)

@@ -91,7 +91,8 @@ impl Line {
         if let Err(error) = subscription.begun().await {
             return self.end(Err(error)).await;
         }
-        self.say(say("result", [of(&self.id), Parcel::default()])).await;
+        self.say(say("result", [of(&self.id), Parcel::default()]))
+            .await;
         while let Some(next) = poll_fn(|cx| subscription.poll_parcel(cx)).await {
             match next {
                 Ok(parcel) => {
@@ -153,7 +154,8 @@ impl Line {
             Ok(subscription) => subscription,
             Err(failure) => return self.end(Err(failure.into())).await,
         };
-        self.say(say("result", [of(&self.id), Parcel::default()])).await;
+        self.say(say("result", [of(&self.id), Parcel::default()]))
+            .await;
         while let Some(item) = subscription.next().await {
             match item {
                 Ok(Item::Message(message)) => {

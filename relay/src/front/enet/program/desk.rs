@@ -175,7 +175,10 @@ struct Waiting {
 
 impl Waiting {
     fn stop(&self, stop: &Stop) {
-        self.tell(say("stop", [of(&self.id), of(stop.kind.as_str()), of(&stop.reason)]));
+        self.tell(say(
+            "stop",
+            [of(&self.id), of(stop.kind.as_str()), of(&stop.reason)],
+        ));
     }
 
     /// What was waited for is there.

@@ -47,7 +47,9 @@ pub(super) async fn run(front: Front, mut peer: Peer, first: First) {
 
 /// Holds a node for who has said hello.
 async fn welcome(front: &Front, first: First) -> Result<Held, Failure> {
-    let said = first.map(|(_, packet)| wire::read(&packet.bytes)).transpose()?;
+    let said = first
+        .map(|(_, packet)| wire::read(&packet.bytes))
+        .transpose()?;
     let Some(Said::Hello { version, name }) = said else {
         return Err(Code::BadMessage.because("expected `hello` first"));
     };
@@ -55,9 +57,10 @@ async fn welcome(front: &Front, first: First) -> Result<Held, Failure> {
         let message = format!("expected version {VERSION}, got {version}");
         return Err(Code::IncompatibleVersion.because(message));
     }
-    let name: Option<Name> = name.map(|name| name.parse()).transpose().map_err(
-        |error: peerage::id::NameError| Code::BadMessage.because(error.to_string()),
-    )?;
+    let name: Option<Name> = name
+        .map(|name| name.parse())
+        .transpose()
+        .map_err(|error: peerage::id::NameError| Code::BadMessage.because(error.to_string()))?;
     let held = front.0.holder.hold(Kind::Enet, name).await;
     held.map_err(|error| match error {
         JoinError::Failed(failure) => failure,

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::{PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX};
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
 use peerage::service::operation::StopKind;
-use peerage::Failure;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 

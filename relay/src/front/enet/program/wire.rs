@@ -124,7 +124,10 @@ pub(super) fn read(bytes: &Bytes) -> Result<Said, Failure> {
         Node::Map(entries) => entries.iter().map(|(_, item)| item.clone()).collect(),
         Node::Bytes(_) | Node::Typed(..) => Vec::new(),
     });
-    if items.chain([value.root().clone()]).any(|item| matches!(item, Item::Pointer(_))) {
+    if items
+        .chain([value.root().clone()])
+        .any(|item| matches!(item, Item::Pointer(_)))
+    {
         return Err(Code::BadMessage.because("expected no reference: a small program holds none"));
     }
     let [word, fields @ ..]: [Parcel; FIELDS + 1] = Parcel::new(value, Vec::new()).into_parts();
@@ -286,7 +289,9 @@ pub(super) fn failed(id: u32, error: &CallError) -> Result<Bytes, Failure> {
 
 fn too_large(got: usize) -> Failure {
     let most = PROGRAM_MESSAGE_BYTES_MAX;
-    Code::TooLarge.because(format!("expected at most {most} bytes in a message, got {got}"))
+    Code::TooLarge.because(format!(
+        "expected at most {most} bytes in a message, got {got}"
+    ))
 }
 
 #[cfg(test)]
