@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
-use crate::direct::Direct;
+use crate::direct::punch::Punch;
+use crate::direct::{self, Direct};
 use crate::http::Served;
 use crate::{JoinError, Runtime};
 
@@ -85,6 +86,8 @@ impl Node {
         let aliases = config.aliases.clone();
         let links = config.direct_links;
         let (node, runtime) = Runtime::start(config, relays.clone())?;
+        let near = direct::near(&relays);
+        let punch = Punch::new(node.clone(), runtime.clone(), near, links);
         let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
@@ -111,6 +114,7 @@ impl Node {
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
         tokio::spawn(direct.clone().run());
+        tokio::spawn(punch.run());
         let publishing = topics.clone();
         tokio::spawn(async move { broker.serve().await });
         tokio::spawn(async move { publishing.serve().await });

@@ -311,6 +311,18 @@ pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.
 pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
 
+/// Addresses that an invitation to a direct link may name.
+pub const PUNCH_PLACES_MAX: usize = 16;
+/// Bytes of such an invitation.
+pub const INVITATION_BYTES_MAX: usize = 2048;
+/// Direct links with native nodes that a native node makes at once.
+pub const PUNCHES_MAX: usize = 16;
+/// How long it may take until one of the two knows a way to the other.
+pub const PUNCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long there is no new try with a node to which no way was found: routers seldom change.
+pub const PUNCH_PAUSE: Duration = Duration::from_secs(120);
+/// How long a node waits to learn what routers make of its address.
+pub const STUN_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long a call of a relay may take until the socket is there.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first wait before a relay that was lost is called again; it doubles with each call in vain…
