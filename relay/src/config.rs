@@ -1,17 +1,19 @@
 //! The configuration file: JSON, with a clear word on what is wrong in it and where.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
+use ipnet::IpNet;
+use peerage::limits::{DIRECT_LINKS_NATIVE, RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use peerage::service::broker::{Filter, Options, Rule};
 use peerage::{Config, Failure};
 use serde::Deserialize;
 
 use crate::broker::{FileStore, StoreError};
+use crate::direct::Turn;
 use crate::web::Settings;
 
 /// Where KAI's nodes listen if they are told nothing else.
@@ -49,6 +51,8 @@ pub struct FileConfig {
     pub http: HttpConfig,
     /// What its broker keeps, and where.
     pub broker: BrokerConfig,
+    /// Its direct links with tabs, and its server for STUN and TURN.
+    pub webrtc: WebRtcConfig,
 }
 
 impl FileConfig {
@@ -56,8 +60,10 @@ impl FileConfig {
     #[must_use]
     pub fn applied_to(&self, config: Config) -> Config {
         let shows_log = self.log.remote.unwrap_or(config.shows_log);
+        let direct_links = self.webrtc.links.unwrap_or(config.direct_links);
         Config {
             shows_log,
+            direct_links: direct_links.min(DIRECT_LINKS_NATIVE),
             ..self.links.applied_to(config)
         }
     }
@@ -103,6 +109,61 @@ impl HttpConfig {
                 .map_or(default.head_timeout, Duration::from_millis),
             ..default
         }
+    }
+}
+
+/// Direct links with tabs, by WebRTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct WebRtcConfig {
+    /// Where its UDP socket is: with the address and the number of the port at which the node listens, unless
+    /// this is said. A node that does not listen has a socket when a tab asks for a link.
+    pub listen: Option<SocketAddr>,
+    /// The address at which others reach it, if that is another's, such as a router's.
+    pub public: Option<IpAddr>,
+    /// How many direct links with tabs there are at the most; 0 for none.
+    pub links: Option<usize>,
+    /// Its TURN server.
+    pub turn: TurnConfig,
+}
+
+/// A server for TURN. It needs a port, so a node that does not listen has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct TurnConfig {
+    /// Whether there is one, which there is unless this is `false`.
+    pub enabled: Option<bool>,
+    /// Networks of this machine or near it to which it leads nevertheless, such as `10.0.0.0/8`.
+    pub allow: Vec<Network>,
+    /// What passwords are made with, if they are to be good beyond a restart, or at more than one relay.
+    pub secret: Option<String>,
+    /// Bytes a second that one allocation carries in each direction.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl TurnConfig {
+    /// What the server is told.
+    pub fn settings(&self) -> Turn {
+        Turn {
+            off: self.enabled == Some(false),
+            allow: self.allow.iter().map(|network| network.0).collect(),
+            secret: self.secret.clone(),
+            bytes_per_second: self.bytes_per_second,
+        }
+    }
+}
+
+/// A network, by an address and the bits of it that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let expected = |_| format!("expected a network such as 10.0.0.0/8, got {text}");
+        text.parse().map(Self).map_err(expected)
     }
 }
 
@@ -324,6 +385,15 @@ mod tests {
             (settings.sandboxed, settings.head_timeout),
             (false, Duration::from_millis(5))
         );
+        let config = parse(
+            r#"{"webrtc":{"listen":"0.0.0.0:7","public":"192.0.2.1","links":0,
+            "turn":{"enabled":false,"allow":["10.0.0.0/8"],"secret":"s","bytesPerSecond":9}}}"#,
+        );
+        let config = config.unwrap();
+        assert_eq!(config.webrtc.listen, "0.0.0.0:7".parse().ok());
+        assert_eq!(config.applied_to(Config::new(Kind::Native)).direct_links, 0);
+        let turn = config.webrtc.turn.settings();
+        assert!(turn.off && turn.allow == ["10.0.0.0/8".parse().unwrap()]);
         let config = parse(r#"{"listenPort":7701}"#).unwrap();
         assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
     }
@@ -425,6 +495,10 @@ mod tests {
             (
                 r#"{"autoListen":"yes"}"#,
                 ["autoListen", "expected a boolean", "peer.json"],
+            ),
+            (
+                r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
+                ["webrtc.turn.allow[0]", "expected a network", "got ten"],
             ),
             (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
             ("{", ["peer.json", "EOF", "line 1"]),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
 use crate::config::FileConfig;
@@ -37,6 +38,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     config.aliases = file.commands.clone();
     let broker = file.broker.options().map_err(JoinError::from)?;
     let node = Node::launch_with(config, relays, broker)?;
+    listen_for_tabs(&node, &file, Some(address))?;
     say(&format!("Peerage is at http://{address}/"));
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();

@@ -61,7 +61,10 @@ impl Machine {
     /// Two nodes that are linked in the tree take that link, or their direct one, as one of them is quicker.
     pub(super) fn weigh_ways(&mut self, peer: NodeId) {
         let neighbour = self.is_neighbour(peer);
-        let session = self.peers.get(&peer).and_then(|state| state.session.as_ref());
+        let session = self
+            .peers
+            .get(&peer)
+            .and_then(|state| state.session.as_ref());
         let Some((session, (direct, relayed))) =
             session.and_then(|session| Some((session, session.paths.both()?)))
         else {

@@ -92,7 +92,10 @@ pub async fn ask(node: &Node, relay: NodeId) -> Result<Server, Failure> {
     };
     let answer = answer?.unwrap_or_default();
     if answer.len() > ICE_BYTES_MAX {
-        let words = format!("expected at most {ICE_BYTES_MAX} bytes, got {}", answer.len());
+        let words = format!(
+            "expected at most {ICE_BYTES_MAX} bytes, got {}",
+            answer.len()
+        );
         return Err(Code::TooLarge.because(words));
     }
     Ok(from_cbor(&answer, "a STUN server")?)

@@ -335,7 +335,10 @@ fn two_neighbours_take_the_quicker_of_their_links_and_lose_nothing_when_it_goes(
     let direct = net.direct(1, 0);
     net.advance(100);
     // There and back take 20 ms by the one, and no time by the other.
-    assert_eq!((way(&net, 1, relay), way(&net, 0, a)), (direct, net.links[&direct].1));
+    assert_eq!(
+        (way(&net, 1, relay), way(&net, 0, a)),
+        (direct, net.links[&direct].1)
+    );
     assert_eq!(net.path(1, relay), PathKind::Direct);
 
     net.slow.remove(&tree);

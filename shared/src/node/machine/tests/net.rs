@@ -126,8 +126,10 @@ impl Net {
 
     /// What was under way for long enough is here.
     fn arrive(&mut self) {
-        let (here, others): (VecDeque<_>, VecDeque<_>) =
-            self.under_way.drain(..).partition(|(at, ..)| *at <= self.now);
+        let (here, others): (VecDeque<_>, VecDeque<_>) = self
+            .under_way
+            .drain(..)
+            .partition(|(at, ..)| *at <= self.now);
         self.under_way = others;
         for (_, link, packet) in here {
             if let Some((far, far_link)) = self.links.get(&link) {
