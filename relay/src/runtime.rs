@@ -303,9 +303,7 @@ async fn call_in_turn(runtime: Runtime, relays: Vec<(String, Above)>) {
 impl Above {
     async fn dial(&self, runtime: &Runtime, told: &str) -> Result<(), String> {
         match self {
-            Self::Far(url) if url.scheme() == "enet" => {
-                enet::link::dial(runtime, url, told).await
-            }
+            Self::Far(url) if url.scheme() == "enet" => enet::link::dial(runtime, url, told).await,
             Self::Far(url) => websocket::dial(runtime, url, told).await,
             Self::Here(above) => memory::dial(runtime, above).await,
         }

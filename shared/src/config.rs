@@ -32,6 +32,8 @@ pub struct Config {
     pub resume_window_bytes: usize,
     /// How many direct links that tabs take part in it has at the most; 0 for none, which hides its addresses.
     pub direct_links: usize,
+    /// Whether a tab's direct links are by the relay's TURN server only, which hides its addresses as well.
+    pub turn_only: bool,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
     /// Whether other nodes may read its log. Nothing secret is in it.
@@ -147,6 +149,7 @@ impl Config {
                 Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
                 Kind::Enet => 0,
             },
+            turn_only: false,
             aliases: BTreeMap::new(),
             shows_log: true,
             timeouts: Timeouts::default(),

@@ -31,6 +31,8 @@ pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 /// A client of HTTP that is not ours.
 pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
+/// Clients of STUN and TURN that are not ours.
+pub(crate) const COTURN: Need = Need::Package("coturn", &["turnutils_uclient"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, BROWSER, CBOR2, CLIPPY, COTURN, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -17,7 +17,17 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
+const E2E_NEEDS: [Need; 9] = [
+    Need::WasmTarget,
+    BROWSER,
+    DRIVER,
+    IP,
+    NFT,
+    CBOR2,
+    NPM,
+    CURL,
+    COTURN,
+];
 
 const GROUPS: [Group; 8] = [
     Group {
@@ -276,6 +286,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_pages",
         "--test",
         "web_suite",
+        "--test",
+        "webrtc",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

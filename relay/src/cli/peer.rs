@@ -6,6 +6,7 @@ use peerage::id::Kind;
 use peerage::service::command::{Status, parse_duration};
 use peerage::{Config, Time};
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
@@ -50,6 +51,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     if let Some(enet) = front::open(&node, &file, listen)? {
         complain(&format!("others may call enet://{enet}"));
     }
+    listen_for_tabs(&node, &file, door.as_ref().map(|door| door.address))?;
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
         let serving = node.clone();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Common, Door, Outcome, front, name_of, relay_urls, say};
 use crate::config::FileConfig;
@@ -38,6 +39,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let broker = file.broker.options().map_err(JoinError::from)?;
     let node = Node::launch_with(config, relays, broker)?;
     let enet = front::open(&node, &file, Some(asked))?;
+    listen_for_tabs(&node, &file, Some(address))?;
     say(&format!("Peerage is at http://{address}/"));
     if let Some(enet) = enet {
         say(&format!("ENet is at enet://{enet}"));

@@ -53,8 +53,10 @@ impl FromStr for RelayAddress {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).ok();
-        let known = url.filter(|url| matches!(url.scheme(), "ws" | "wss" | "enet") && url.has_host());
-        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589";
+        let known =
+            url.filter(|url| matches!(url.scheme(), "ws" | "wss" | "enet") && url.has_host());
+        let expected =
+            "expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589";
         known
             .map(Self)
             .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))

@@ -158,7 +158,11 @@ impl Direct {
 
     fn forget(&self, peer: NodeId, serial: u64) {
         let mut links = self.links();
-        if links.attempts.get(&peer).is_some_and(|own| own.serial == serial) {
+        if links
+            .attempts
+            .get(&peer)
+            .is_some_and(|own| own.serial == serial)
+        {
             links.attempts.remove(&peer);
             links.degree.ended(peer);
         }
@@ -229,15 +233,25 @@ mod tests {
     #[test]
     fn a_node_of_relays_on_this_machine_is_reached_here_only() {
         for (relays, address) in [
-            (&["ws://127.0.0.1:1/mesh", "ws://localhost/mesh"][..], "127.0.0.1"),
+            (
+                &["ws://127.0.0.1:1/mesh", "ws://localhost/mesh"][..],
+                "127.0.0.1",
+            ),
             (&["ws://[::1]:1/mesh"], "::1"),
-            (&["ws://127.0.0.1:1/mesh", "ws://192.0.2.1:1/mesh"], "0.0.0.0"),
+            (
+                &["ws://127.0.0.1:1/mesh", "ws://192.0.2.1:1/mesh"],
+                "0.0.0.0",
+            ),
             (&["ws://a.example/mesh"], "0.0.0.0"),
             (&["ws://[2001:db8::1]/mesh"], "::"),
             (&[], "127.0.0.1"),
         ] {
             let urls = Vec::from_iter(relays.iter().map(|url| url.parse().unwrap()));
-            assert_eq!(near(&urls), address.parse::<IpAddr>().unwrap(), "{relays:?}");
+            assert_eq!(
+                near(&urls),
+                address.parse::<IpAddr>().unwrap(),
+                "{relays:?}"
+            );
         }
     }
 }

@@ -126,7 +126,10 @@ mod tests {
             Some((UNIX + 3600, node.to_string().as_str()))
         );
         assert_eq!(secret.password(&credential.name), credential.password);
-        assert_ne!(Secret::new(b"t").password(&credential.name), credential.password);
+        assert_ne!(
+            Secret::new(b"t").password(&credential.name),
+            credential.password
+        );
         assert_ne!(secret.password("1:x"), credential.password);
         for bad in ["", "x", "x:y", "-1:y"] {
             assert_eq!(read(bad), None, "{bad}");

@@ -59,7 +59,11 @@ impl Fence {
 
     /// Whether an allocation may lead there.
     pub(crate) fn allows(&self, ip: IpAddr) -> bool {
-        let closed = || self.closed.iter().any(|net| net.contains(&ip.to_canonical()));
+        let closed = || {
+            self.closed
+                .iter()
+                .any(|net| net.contains(&ip.to_canonical()))
+        };
         self.opens(ip) || !closed()
     }
 
@@ -82,22 +86,53 @@ mod tests {
         let fence = Fence::new(Vec::new());
         assert_eq!(fence.closed.len(), CLOSED.len());
         for ip in [
-            "0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.255",
-            "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.168.1.1", "198.18.0.1",
-            "224.0.0.251", "239.255.255.250", "255.255.255.255", "::", "::1", "::127.0.0.1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fc00::1",
-            "fd12::1", "fe80::1", "ff02::1", "2001:db8::1", "2001::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.255.255.255",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.251",
+            "239.255.255.250",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
         ] {
             assert!(!allows(&fence, ip), "{ip}");
         }
-        for ip in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "::ffff:8.8.8.8", "2606:4700::1"] {
+        for ip in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "::ffff:8.8.8.8",
+            "2606:4700::1",
+        ] {
             assert!(allows(&fence, ip), "{ip}");
         }
     }
 
     #[test]
     fn a_configuration_opens_what_it_names() {
-        let fence = Fence::new(vec!["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let fence = Fence::new(vec![
+            "10.1.0.0/16".parse().unwrap(),
+            "::1/128".parse().unwrap(),
+        ]);
         for (ip, open) in [
             ("10.1.2.3", true),
             ("::ffff:10.1.2.3", true),

@@ -3,17 +3,16 @@
 use std::net::SocketAddr;
 
 use stun_types::attribute::{
-    Attribute,
-    AttributeFromRaw, AttributeStaticType, AttributeType, ErrorCode, Nonce, Realm, Username,
-    XorMappedAddress,
+    Attribute, AttributeFromRaw, AttributeStaticType, AttributeType, ErrorCode, Nonce, Realm,
+    Username, XorMappedAddress,
 };
 use stun_types::message::{
     BINDING, IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageIntegrityCredentials,
     MessageWrite, MessageWriteExt, MessageWriteVec,
 };
 use turn_types::attribute::{
-    ChannelNumber, Data, Lifetime, RequestedAddressFamily, RequestedTransport, XorPeerAddress,
-    XorRelayedAddress,
+    ChannelNumber, Data, EvenPort, Lifetime, RequestedAddressFamily, RequestedTransport,
+    XorPeerAddress, XorRelayedAddress,
 };
 use turn_types::channel::ChannelData;
 use turn_types::message::DATA;
@@ -22,7 +21,7 @@ use turn_types::message::DATA;
 pub(super) const REALM: &str = "peerage";
 
 /// Attributes that requests may have and that must be understood.
-const KNOWN: [AttributeType; 12] = [
+const KNOWN: [AttributeType; 13] = [
     Username::TYPE,
     Realm::TYPE,
     Nonce::TYPE,
@@ -31,6 +30,7 @@ const KNOWN: [AttributeType; 12] = [
     XorMappedAddress::TYPE,
     ChannelNumber::TYPE,
     Data::TYPE,
+    EvenPort::TYPE,
     Lifetime::TYPE,
     RequestedAddressFamily::TYPE,
     RequestedTransport::TYPE,
@@ -38,6 +38,8 @@ const KNOWN: [AttributeType; 12] = [
 ];
 /// Attributes of one message; more are no message of anybody who means well.
 const ATTRIBUTES_MAX: usize = 64;
+/// So many of what is not understood are told: they are told to strangers too.
+const UNKNOWN_TOLD: usize = 4;
 
 /// Whose a datagram is (RFC 7983).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,19 +129,21 @@ impl<'a> Request<'a> {
         let all = self.0.iter_attributes().map(|(_, raw)| raw);
         let peers = all.filter(|raw| raw.get_type() == XorPeerAddress::TYPE);
         let peers = peers.filter_map(|raw| XorPeerAddress::from_raw(raw).ok());
-        peers.map(|peer| canonical(peer.addr(transaction))).collect()
+        peers
+            .map(|peer| canonical(peer.addr(transaction)))
+            .collect()
     }
 
-    /// Whether it has something that it must not have for us not to understand it.
-    pub(super) fn unknown(&self) -> Option<Vec<u8>> {
+    /// What it has that must be understood and is not.
+    pub(super) fn unknown(&self) -> Vec<AttributeType> {
         let all = self.0.iter_attributes().map(|(_, raw)| raw.get_type());
         let unknown = all.filter(|kind| kind.comprehension_required() && !KNOWN.contains(kind));
-        let unknown = Vec::from_iter(unknown.take(4));
-        if unknown.is_empty() {
-            return None;
-        }
-        let answer = Message::unknown_attributes(&self.0, &unknown, MessageWriteVec::new());
-        Some(answer.finish())
+        unknown.take(UNKNOWN_TOLD).collect()
+    }
+
+    /// A refusal of a request for what is not understood in it.
+    pub(super) fn not_understood(&self, unknown: &[AttributeType]) -> Vec<u8> {
+        Message::unknown_attributes(&self.0, unknown, MessageWriteVec::new()).finish()
     }
 
     /// Whether it was signed with the password of its name.
@@ -156,7 +160,10 @@ impl<'a> Request<'a> {
     /// By which address the client is seen.
     pub(super) fn mapped(&self, seen: SocketAddr) -> Vec<u8> {
         let mut answer = Message::builder_success(&self.0, MessageWriteVec::new());
-        add(&mut answer, &XorMappedAddress::new(seen, self.0.transaction_id()));
+        add(
+            &mut answer,
+            &XorMappedAddress::new(seen, self.0.transaction_id()),
+        );
         answer.finish()
     }
 
@@ -217,7 +224,8 @@ impl<'a> Request<'a> {
 
 /// What a peer sent, told without a channel.
 pub(super) fn data_from(peer: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut told = Message::builder_indication(DATA, MessageWriteVec::with_capacity(bytes.len() + 48));
+    let mut told =
+        Message::builder_indication(DATA, MessageWriteVec::with_capacity(bytes.len() + 48));
     let transaction = told.transaction_id();
     add(&mut told, &XorPeerAddress::new(peer, transaction));
     add(&mut told, &Data::new(bytes));

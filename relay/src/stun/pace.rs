@@ -83,7 +83,10 @@ mod tests {
         assert!(bucket.take(10, later) && !bucket.take(1, later));
         let much_later = start + Duration::from_secs(1000);
         assert!(bucket.take(100, much_later) && !bucket.take(1, much_later));
-        assert!(!bucket.take(1, start), "time that runs backwards is no time");
+        assert!(
+            !bucket.take(1, start),
+            "time that runs backwards is no time"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use stun_types::AddressFamily;
 use stun_types::attribute::{AttributeStaticType, ErrorCode, MessageIntegrity, Username};
 use stun_types::attribute::{MessageIntegritySha256, Nonce as NonceAttribute};
 use turn_types::attribute::{
-    ChannelNumber, Data, Lifetime, RequestedAddressFamily, RequestedTransport,
+    ChannelNumber, Data, EvenPort, Lifetime, RequestedAddressFamily, RequestedTransport,
 };
 use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SEND};
 
@@ -22,6 +22,8 @@ use crate::stun::{AllocationId, Client, FromPeer, Now, Outside, Settings};
 
 /// UDP, as a protocol of IP.
 const UDP: u8 = 17;
+/// Ports that are bound until one has an even number.
+const OPENED_MAX: usize = 16;
 /// How often it is looked which allocations have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -96,7 +98,9 @@ impl Stun {
         if request.0.has_method(SEND) {
             return self.send(client, &request, now.instant, outside);
         }
-        if request.0.has_class(stun_types::message::MessageClass::Request)
+        if request
+            .0
+            .has_class(stun_types::message::MessageClass::Request)
             && let Some(answer) = self.answer(client, &request, now, outside)
         {
             outside.answer(client, answer);
@@ -123,8 +127,9 @@ impl Stun {
         if !known && !self.askers.admit(client.from.ip(), now.instant) {
             return None;
         }
-        if let Some(unknown) = request.unknown() {
-            return Some(unknown);
+        let unknown = request.unknown();
+        if !unknown.is_empty() {
+            return Some(request.not_understood(&unknown));
         }
         if request.is_binding() {
             return Some(request.mapped(client.from));
@@ -165,7 +170,10 @@ impl Stun {
         let unauthorised = || challenge(ErrorCode::UNAUTHORIZED);
         let (until, user) = read(name.username()).ok_or_else(unauthorised)?;
         // Who has an allocation keeps it beyond the credential, for as long as any may last.
-        let has_one = self.allocations.get(&client).is_some_and(|own| own.user == user);
+        let has_one = self
+            .allocations
+            .get(&client)
+            .is_some_and(|own| own.user == user);
         if until < now.unix && !has_one {
             return Err(unauthorised());
         }
@@ -206,11 +214,11 @@ impl Stun {
         if self.allocations.len() >= TURN_ALLOCATIONS_MAX {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
-        let id = self.next;
-        self.next += 1;
-        let bound = outside.open(id, client.at.ip());
-        let bound = bound.map_err(|_| ErrorCode::INSUFFICIENT_CAPACITY)?;
-        let public = self.settings.public.filter(|ip| ip.is_ipv4() == bound.is_ipv4());
+        let (id, bound) = self.open(*client, request, outside)?;
+        let public = self
+            .settings
+            .public
+            .filter(|ip| ip.is_ipv4() == bound.is_ipv4());
         let relayed = SocketAddr::new(public.unwrap_or(bound.ip()), bound.port());
         let whose = (user.clone(), transaction);
         let pace = self.settings.bytes_per_second;
@@ -222,6 +230,28 @@ impl Stun {
         self.relayed.insert(relayed, id);
         self.own.extend([relayed.ip(), bound.ip()]);
         Ok(request.allocated(relayed, client.from, lifetime, signed))
+    }
+
+    /// Binds a port, of an even number if that is asked for.
+    fn open(
+        &mut self,
+        client: Client,
+        request: &Request<'_>,
+        outside: &mut impl Outside,
+    ) -> Result<(AllocationId, SocketAddr), u16> {
+        let even = request.get::<EvenPort>();
+        // The next one for later is not kept.
+        let wanted = even.as_ref().is_none_or(|even| !even.requested());
+        for _ in 0..if wanted { OPENED_MAX } else { 0 } {
+            let id = self.next;
+            self.next += 1;
+            match outside.open(id, client.at.ip()) {
+                Ok(bound) if even.is_none() || bound.port() % 2 == 0 => return Ok((id, bound)),
+                Ok(_) => outside.close(id),
+                Err(_) => break,
+            }
+        }
+        Err(ErrorCode::INSUFFICIENT_CAPACITY)
     }
 
     /// An allocation is a port for UDP, of the family by which the client has come.
@@ -311,7 +341,7 @@ impl Stun {
         outside: &mut impl Outside,
     ) {
         // An attribute that must be understood and is not, such as one that forbids fragments.
-        if request.unknown().is_some() {
+        if !request.unknown().is_empty() {
             return;
         }
         if let (&[peer], Some(data)) = (&request.peers()[..], request.get::<Data<'_>>()) {

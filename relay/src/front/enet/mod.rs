@@ -124,7 +124,7 @@ impl Front {
             Dialect::Link => {
                 let address = peer.about.address.to_string();
                 link::run(self.0.runtime.clone(), Origin::Accepted, peer, address).await;
-            },
+            }
             Dialect::Program => program::run(self.clone(), peer, first).await,
             Dialect::Kai => kai::run(self.clone(), peer, first).await,
             Dialect::Raw => raw::run(self.clone(), peer, first).await,

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
+use peerage::Failure;
 use peerage::NodeId;
 use peerage::error::Code;
 use peerage::limits::{PACKET_BYTES_MAX, WEBRTC_BUFFER_BYTES_MAX, WEBRTC_BUFFER_BYTES_READY};
 use peerage::link::LinkId;
-use peerage::Failure;
-use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::change::SdpOffer;
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -202,7 +202,10 @@ fn without_candidates(description: &str) -> String {
 /// The candidates of a description.
 pub(super) fn candidates_of(description: &str) -> impl Iterator<Item = &str> {
     let lines = description.lines();
-    lines.filter_map(|line| line.strip_prefix("a=").filter(|line| line.starts_with("candidate:")))
+    lines.filter_map(|line| {
+        line.strip_prefix("a=")
+            .filter(|line| line.starts_with("candidate:"))
+    })
 }
 
 fn unreadable<E>(_: E) -> Failure {

@@ -41,8 +41,11 @@ pub(crate) struct Datagram<'a> {
 impl Socket {
     /// Binds an address; that of all interfaces takes IPv4 as well as IPv6 if it is the latter's.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket =
-            socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = socket2::Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
         if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
             socket.set_only_v6(false)?;
         }
@@ -156,8 +159,13 @@ mod tests {
             panic!("{datagrams:?}")
         };
         assert_eq!(datagram.bytes, b"question");
-        assert_eq!((datagram.from, datagram.at), (caller.local_addr().unwrap(), at));
-        server.send(datagram.at.ip(), datagram.from, b"answer").await;
+        assert_eq!(
+            (datagram.from, datagram.at),
+            (caller.local_addr().unwrap(), at)
+        );
+        server
+            .send(datagram.at.ip(), datagram.from, b"answer")
+            .await;
         let mut buffer = [0; 20];
         let (len, from) = caller.recv_from(&mut buffer).await.unwrap();
         assert_eq!((&buffer[..len], from), (&b"answer"[..], at));
