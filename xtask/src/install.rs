@@ -31,6 +31,8 @@ pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 /// A client of HTTP that is not ours.
 pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
+/// Clients of STUN and TURN that are not ours.
+pub(crate) const COTURN: Need = Need::Package("coturn", &["turnutils_uclient"]);
 
 /// A DNS-SD tool that knows nothing of us, with its daemon and their bus; and a DNS server.
 pub(crate) const AVAHI: Need = Need::Package("avahi-daemon", &["avahi-daemon"]);
