@@ -107,8 +107,9 @@ impl Runtime {
         let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = the_loop.run(received) => {}
+                biased;
                 _ = stopped.wait_for(|stopped| *stopped) => {}
+                () = the_loop.run(received) => {}
             }
             // Nobody may be waiting.
             let _ = done.send(true);
@@ -121,10 +122,15 @@ impl Runtime {
         self.stop.send_replace(true);
     }
 
-    /// Waits until the node has left and its neighbours have had its last words, or take too long.
-    pub async fn finished(&self) {
+    /// Waits until the node has left.
+    pub(crate) async fn over(&self) {
         // An error means that the loop is no more, which is the same.
         let _ = self.finished.clone().wait_for(|finished| *finished).await;
+    }
+
+    /// Waits until the node has left and its neighbours have had its last words, or take too long.
+    pub async fn finished(&self) {
+        self.over().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(

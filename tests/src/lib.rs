@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+pub mod c;
 mod node;
 mod process;
 mod raw;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CLIPPY, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, BROWSER, CBOR2, CC, CLIPPY, CURL, DRIVER, IP, LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -17,7 +17,18 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
+const E2E_NEEDS: [Need; 10] = [
+    Need::WasmTarget,
+    BROWSER,
+    DRIVER,
+    IP,
+    NFT,
+    CBOR2,
+    NPM,
+    CURL,
+    CC,
+    LIBENET,
+];
 
 const GROUPS: [Group; 8] = [
     Group {
@@ -192,6 +203,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet_links",
     ];
     processes(ws, "test", &tests)
 }
@@ -274,6 +287,12 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_pages",
         "--test",
         "web_suite",
+        "--test",
+        "enet_programs",
+        "--test",
+        "enet_kai",
+        "--test",
+        "enet_raw",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")
