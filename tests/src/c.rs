@@ -78,9 +78,10 @@ impl Running {
             let said = self.said();
             said.into_iter().find(|line| line.contains(words))
         };
-        until(&format!("it says {words}; it said {:?}", self.said()), async || {
-            found().is_some()
-        })
+        until(
+            &format!("it says {words}; it said {:?}", self.said()),
+            async || found().is_some(),
+        )
         .await;
         found().unwrap()
     }

@@ -70,8 +70,18 @@ async fn a_node_of_kai_and_a_tab_use_each_others_calculators() {
     let ran = tab.run("1+2 @old").await;
     assert_eq!(ran["output"], "3", "{ran}");
     kai.until_said("command from tab: 1+2").await;
-    asked(&mut kai, "command calc 2+3 @tab", "result from old of calc 2+3 @tab: 5").await;
-    asked(&mut kai, "command @tab calc 3+4", "result from old of @tab calc 3+4: 7").await;
+    asked(
+        &mut kai,
+        "command calc 2+3 @tab",
+        "result from old of calc 2+3 @tab: 5",
+    )
+    .await;
+    asked(
+        &mut kai,
+        "command @tab calc 3+4",
+        "result from old of @tab calc 3+4: 7",
+    )
+    .await;
 }
 
 async fn a_tab_uses_kai(tab: &Tab) {
@@ -95,17 +105,48 @@ async fn a_tab_uses_kai(tab: &Tab) {
         assert_eq!(given(tab, body).await, result, "{body}");
     }
     for (body, code, message) in [
-        ("return await peerage.proxy('old', '7').Fail()", "refused", "it cannot be"),
-        ("return await peerage.proxy('old', '7').Nothing()", "unknown-method", "Unknown agent"),
-        ("return await peerage.proxy('old', '8').Add(1, 2)", "unknown-method", "Unknown agent"),
-        ("return await peerage.proxy('old', '7').get('Nothing')", "unknown-method", "Unknown property"),
-        ("return await peerage.proxy('old', 'nobody').Add(1, 2)", "unknown-name", "nobody"),
-        ("return await peerage.proxy('old', '7').Add(peerage.byReference({}))", "bad-message", "a reference"),
-        ("return await peerage.proxy('old', '7').with({ timeoutMs: 300 }).Silent()", "timed-out", ""),
+        (
+            "return await peerage.proxy('old', '7').Fail()",
+            "refused",
+            "it cannot be",
+        ),
+        (
+            "return await peerage.proxy('old', '7').Nothing()",
+            "unknown-method",
+            "Unknown agent",
+        ),
+        (
+            "return await peerage.proxy('old', '8').Add(1, 2)",
+            "unknown-method",
+            "Unknown agent",
+        ),
+        (
+            "return await peerage.proxy('old', '7').get('Nothing')",
+            "unknown-method",
+            "Unknown property",
+        ),
+        (
+            "return await peerage.proxy('old', 'nobody').Add(1, 2)",
+            "unknown-name",
+            "nobody",
+        ),
+        (
+            "return await peerage.proxy('old', '7').Add(peerage.byReference({}))",
+            "bad-message",
+            "a reference",
+        ),
+        (
+            "return await peerage.proxy('old', '7').with({ timeoutMs: 300 }).Silent()",
+            "timed-out",
+            "",
+        ),
     ] {
         let failed = given(tab, body).await;
         assert_eq!(failed["code"], code, "{body}: {failed}");
-        assert!(failed["message"].as_str().unwrap().contains(message), "{failed}");
+        assert!(
+            failed["message"].as_str().unwrap().contains(message),
+            "{failed}"
+        );
     }
 }
 
@@ -115,12 +156,21 @@ async fn kai_uses_a_tab(kai: &mut Running) {
         (r#"call 5 2 join "a" "b""#, r#"response 2 6 "" "ab""#),
         ("call 5 3 nothing", r#"response 3 6 "" null"#),
         ("call 5 4 refuse 7", r#"response 4 4 "7" null"#),
-        ("call 5 5 unknown", r#"response 5 4 "Unknown agent or method" null"#),
-        ("call 6 6 add 1 2", r#"response 6 4 "Unknown agent or method" null"#),
+        (
+            "call 5 5 unknown",
+            r#"response 5 4 "Unknown agent or method" null"#,
+        ),
+        (
+            "call 6 6 add 1 2",
+            r#"response 6 4 "Unknown agent or method" null"#,
+        ),
         ("get 5 7 total", r#"response 7 6 "" 3"#),
         ("set 5 8 total 12", r#"response 8 6 "" null"#),
         ("get 5 9 total", r#"response 9 6 "" 12"#),
-        ("get 5 10 unknown", r#"response 10 4 "Unknown property" null"#),
+        (
+            "get 5 10 unknown",
+            r#"response 10 4 "Unknown property" null"#,
+        ),
         // A value that is there already is an argument like any other.
         ("call 5 11 add !40 2", r#"response 11 6 "" 42"#),
     ] {
@@ -129,7 +179,11 @@ async fn kai_uses_a_tab(kai: &mut Running) {
     // One that is to come keeps its call waiting, and nothing else.
     kai.type_line("call 5 12 later ?77 1");
     asked(kai, "call 5 13 add 1 1", r#"response 13 6 "" 2"#).await;
-    assert!(!kai.said().iter().any(|line| line.starts_with("response 12")));
+    assert!(
+        !kai.said()
+            .iter()
+            .any(|line| line.starts_with("response 12"))
+    );
     asked(kai, "resolve 77 41", r#"response 12 6 "" 42"#).await;
     // Who wants no answer gets none.
     kai.type_line("call 5 0 add 20 3");
@@ -148,7 +202,11 @@ async fn events_and_objects_go_both_ways(tab: &Tab, kai: &mut Running) {
     kai.type_line(r#"object "for all""#);
     tab.until("return JSON.stringify(heard) === JSON.stringify(['the door', 'for all'])")
         .await;
-    given(tab, "await peerage.proxy('old', 'kai').emit('Hello', new TextEncoder().encode('you'))").await;
+    given(
+        tab,
+        "await peerage.proxy('old', 'kai').emit('Hello', new TextEncoder().encode('you'))",
+    )
+    .await;
     kai.until_said("event Hello you").await;
     given(tab, "await peerage.proxy('old', 'kai').send([1, 'two'])").await;
     kai.until_said(r#"object [1 "two"]"#).await;
@@ -162,7 +220,12 @@ async fn a_stranger_runs_nothing_and_what_is_hostile_is_refused() {
     let mut kai = peer.run(&["connect", "127.0.0.1", &port]);
     relay.until_here("kai-127.0.0.1", true).await;
     asked(&mut kai, "command calc 1+2", "not allowed").await;
-    asked(&mut kai, "call 1 1 anything", r#"response 1 4 "Unknown agent or method""#).await;
+    asked(
+        &mut kai,
+        "call 1 1 anything",
+        r#"response 1 4 "Unknown agent or method""#,
+    )
+    .await;
     let node = join(&relay, "node").await;
     for hostile in [
         "82ffffff7f",
@@ -177,7 +240,11 @@ async fn a_stranger_runs_nothing_and_what_is_hostile_is_refused() {
         kai.type_line(&format!("hex {hostile}"));
     }
     // It is as it was.
-    let sum: i64 = node.proxy("kai-127.0.0.1", "7").call("Add", &(1, 2)).await.unwrap();
+    let sum: i64 = node
+        .proxy("kai-127.0.0.1", "7")
+        .call("Add", &(1, 2))
+        .await
+        .unwrap();
     assert_eq!(sum, 3);
     // Who may not come is told so.
     let mut closed = relay_with(&json!({ "allow": ["10.0.0.0/8"] }));
@@ -197,13 +264,26 @@ async fn more_than_32_nodes_of_kai_are_there_at_once() {
     let node = join(&relay, "node").await;
     let is_kai = |name: &str| name.starts_with("kai-127.0.0.1");
     until("all are here", async || {
-        node.peers().iter().filter(|peer| is_kai(peer.name.as_str())).count() == NODES
+        node.peers()
+            .iter()
+            .filter(|peer| is_kai(peer.name.as_str()))
+            .count()
+            == NODES
     })
     .await;
-    let calls = node.peers().into_iter().filter(|peer| is_kai(peer.name.as_str()));
+    let calls = node
+        .peers()
+        .into_iter()
+        .filter(|peer| is_kai(peer.name.as_str()));
     let calls: Vec<_> = calls
         .enumerate()
-        .map(|(n, peer)| (n, node.proxy(peer.name.as_str(), "7").call::<usize>("Add", &(n, 1))))
+        .map(|(n, peer)| {
+            (
+                n,
+                node.proxy(peer.name.as_str(), "7")
+                    .call::<usize>("Add", &(n, 1)),
+            )
+        })
         .collect();
     assert_eq!(calls.len(), NODES);
     for (n, call) in calls {
@@ -226,7 +306,10 @@ async fn a_node_of_kai_that_listens_is_called_and_called_again() {
     let proxy = node.proxy("listener", "7");
     assert_eq!(proxy.call::<i64>("Add", &(20, 1)).await, Ok(21));
     let failed = proxy.call::<i64>("Fail", &()).await;
-    assert_eq!(failed, Err(CallError::Thrown(Thrown::new("Error", "it cannot be"))));
+    assert_eq!(
+        failed,
+        Err(CallError::Thrown(Thrown::new("Error", "it cannot be")))
+    );
     // It is killed while somebody waits.
     let waiting = proxy.call::<i64>("Silent", &());
     kai.kill();

@@ -46,15 +46,31 @@ async fn a_sensor_in_c_is_used_from_a_tab() {
     tab.until("return peerage.peers().some(p => p.name === 'boiler' && p.kind === 'enet')")
         .await;
     // It is called, with and without arguments, and what it throws has its type and message.
-    let read = given(&tab, "return await peerage.proxy('boiler', 'Sensor').read()").await;
-    assert!(read.as_f64().is_some_and(|celsius| (10.0..40.0).contains(&celsius)), "{read}");
+    let read = given(
+        &tab,
+        "return await peerage.proxy('boiler', 'Sensor').read()",
+    )
+    .await;
+    assert!(
+        read.as_f64()
+            .is_some_and(|celsius| (10.0..40.0).contains(&celsius)),
+        "{read}"
+    );
     let scaled = "const sensor = peerage.proxy('boiler', 'Sensor');
         return [await sensor.scaled(0), await sensor.scaled(-2) < 0, await sensor.scaled(0.5) > 1]";
     assert_eq!(given(&tab, scaled).await, json!([0, true, true]));
-    let failed = given(&tab, "return await peerage.proxy('boiler', 'Sensor').fail()").await;
+    let failed = given(
+        &tab,
+        "return await peerage.proxy('boiler', 'Sensor').fail()",
+    )
+    .await;
     assert_eq!(failed["name"], "SensorError");
     assert_eq!(failed["message"], "the sensor is broken");
-    let failed = given(&tab, "return await peerage.proxy('boiler', 'Sensor').nothing()").await;
+    let failed = given(
+        &tab,
+        "return await peerage.proxy('boiler', 'Sensor').nothing()",
+    )
+    .await;
     assert_eq!(failed["code"], "unknown-method");
     // What it measures is seen: as a property, an event, and a topic.
     let seen = "const sensor = peerage.proxy('boiler', 'Sensor'), seen = [[], [], []];
@@ -72,10 +88,15 @@ async fn a_sensor_in_c_is_used_from_a_tab() {
         .await;
     boiler.kill();
     assert_eq!(given(&tab, "return await waits").await, "gone");
-    tab.until("return !peerage.peers().some(p => p.name === 'boiler')").await;
+    tab.until("return !peerage.peers().some(p => p.name === 'boiler')")
+        .await;
     // Who comes back is who it was.
     let again = sensor(&mut relay, &program, &port, "boiler").await;
-    let read = given(&tab, "return await peerage.proxy('boiler', 'Sensor').read() > 10").await;
+    let read = given(
+        &tab,
+        "return await peerage.proxy('boiler', 'Sensor').read() > 10",
+    )
+    .await;
     assert_eq!(read, true);
     drop(again);
 }
@@ -84,12 +105,18 @@ async fn an_operation_has_progress_and_is_cancelled(tab: &Tab) {
     let calibrate = "const op = peerage.start('boiler', 'calibrate', 5), seen = [];
         for await (const p of op.progress) seen.push([p.fraction, p.note]);
         return [await op.result, seen.at(-1), seen.every(([f], i) => !i || f >= seen[i - 1][0])]";
-    assert_eq!(given(tab, calibrate).await, json!([0.5, [0.8, "heating"], true]));
+    assert_eq!(
+        given(tab, calibrate).await,
+        json!([0.5, [0.8, "heating"], true])
+    );
     let cancel = "const op = peerage.start('boiler', 'calibrate', 900);
         for await (const p of op.progress) { op.cancel('enough'); break }
         return await op.result";
     let cancelled = given(tab, cancel).await;
-    assert_eq!((&cancelled["end"], &cancelled["reason"]), (&json!("cancel"), &json!("enough")));
+    assert_eq!(
+        (&cancelled["end"], &cancelled["reason"]),
+        (&json!("cancel"), &json!("enough"))
+    );
 }
 
 #[tokio::test]
@@ -99,14 +126,21 @@ async fn programs_call_each_other_through_the_mesh_and_bad_ones_are_refused() {
     let program = C::build(SENSOR);
     let mut bad = program.run(&["127.0.0.1", &port, "no name"]);
     assert_eq!(bad.ended().await, 1);
-    assert!(bad.until_said("bad-message").await.contains("expected a name"));
+    assert!(
+        bad.until_said("bad-message")
+            .await
+            .contains("expected a name")
+    );
     // Two who want the same name are told apart.
     let _one = sensor(&mut relay, &program, &port, "boiler").await;
     let two = program.run(&["127.0.0.1", &port, "boiler"]);
     two.until_said("boiler-2 is in the mesh").await;
     let node = join(&relay, "native").await;
     let peers = node.peers();
-    assert_eq!(peers.iter().filter(|peer| peer.kind == Kind::Enet).count(), 2);
+    assert_eq!(
+        peers.iter().filter(|peer| peer.kind == Kind::Enet).count(),
+        2
+    );
     for name in ["boiler", "boiler-2"] {
         let celsius: f64 = node.proxy(name, "Sensor").call("read", &()).await.unwrap();
         assert!(celsius > 10.0);
@@ -119,7 +153,8 @@ async fn programs_call_each_other_through_the_mesh_and_bad_ones_are_refused() {
 
 #[tokio::test]
 async fn who_is_not_let_in_is_told_so_at_once() {
-    let config = json!({ "enet": { "listen": "127.0.0.1:0", "programs": { "allow": ["10.0.0.0/8"] } } });
+    let config =
+        json!({ "enet": { "listen": "127.0.0.1:0", "programs": { "allow": ["10.0.0.0/8"] } } });
     let mut relay = Relay::configured(&config);
     let port = port_of(&mut relay);
     let mut stranger = C::build(SENSOR).run(&["127.0.0.1", &port, "stranger"]);

@@ -71,19 +71,29 @@ async fn a_chat_server_is_reached_from_tabs() {
     let said = ["guest 0: hello", "guest 1: häuser"];
     let talked = given(&tab, talk).await;
     let mut heard = talked.as_array().unwrap().clone();
-    assert_eq!(heard[..4], [json!(2), json!(came), json!(came), json!(came)]);
+    assert_eq!(
+        heard[..4],
+        [json!(2), json!(came), json!(came), json!(came)]
+    );
     heard[4..].sort_by_key(Value::to_string);
-    assert_eq!(heard[4..], [said[0], said[0], said[1], said[1]].map(|text| json!(text)));
+    assert_eq!(
+        heard[4..],
+        [said[0], said[0], said[1], said[1]].map(|text| json!(text))
+    );
     server.until_said("guest 0 comes with 5").await;
     packets_travel_as_they_are_sent(&tab, &server).await;
     // Large ones arrive whole.
-    let large = "await one.say('x'.repeat(300000), 1); const back = await one.hear(); return back.length";
+    let large =
+        "await one.say('x'.repeat(300000), 1); const back = await one.hear(); return back.length";
     assert_eq!(given(&tab, large).await, 300_000);
     // Each end tells the other why.
     given(&tab, "await one.leave(42)").await;
     server.until_said("guest 0 leaves with 42").await;
     server.type_line("bye");
-    assert_eq!(given(&tab, "return [await two.hear(), await two.hear()]").await, json!([[2, 0, 0, 0, 99], null]));
+    assert_eq!(
+        given(&tab, "return [await two.hear(), await two.hear()]").await,
+        json!([[2, 0, 0, 0, 99], null])
+    );
     let refused = "const three = await call(13); return await three.hear()";
     assert_eq!(given(&tab, refused).await, json!([2, 0, 0, 0, 7]));
     mistakes_are_told(&tab).await;
@@ -145,8 +155,14 @@ async fn a_client_of_enet_is_carried_to_a_node() {
     assert_eq!((hello[0], &hello[5..]), (0, &[2, 0, 0, 0, 17][..]));
     let number = hello.slice(1..5);
     client.type_line("hello");
-    assert_eq!(stream.recv().await.unwrap().unwrap(), &b"\x01\x00\x00hello"[..]);
-    stream.send(Bytes::from_static(b"\x01\x00\x00welcome")).await.unwrap();
+    assert_eq!(
+        stream.recv().await.unwrap().unwrap(),
+        &b"\x01\x00\x00hello"[..]
+    );
+    stream
+        .send(Bytes::from_static(b"\x01\x00\x00welcome"))
+        .await
+        .unwrap();
     client.until_said("on channel 0: welcome").await;
     let lossy = loop {
         client.type_line("~quick");
@@ -156,10 +172,15 @@ async fn a_client_of_enet_is_carried_to_a_node() {
         }
     };
     assert_eq!(lossy, [&number[..], b"\x01\x01quick"].concat());
-    datagrams.send([&number[..], b"\x01\x02back"].concat().into()).unwrap();
+    datagrams
+        .send([&number[..], b"\x01\x02back"].concat().into())
+        .unwrap();
     client.until_said("on channel 1: back").await;
     // Whoever ends it tells why.
-    stream.send(Bytes::from_static(&[2, 0, 0, 0, 77])).await.unwrap();
+    stream
+        .send(Bytes::from_static(&[2, 0, 0, 0, 77]))
+        .await
+        .unwrap();
     client.until_said("disconnected with 77").await;
     let mut client = program.run(&["127.0.0.1", port, "0"]);
     let stream = listener.accept().await.unwrap();
@@ -175,5 +196,7 @@ async fn without_a_node_for_it_a_client_is_turned_away() {
     let enet = relay.enet();
     let (_, port) = enet.rsplit_once(':').unwrap();
     let client = C::build("tests/enet/chat_client.c").run(&["127.0.0.1", port, "0"]);
-    client.until_said(&format!("disconnected with {}", 0x5045_0002)).await;
+    client
+        .until_said(&format!("disconnected with {}", 0x5045_0002))
+        .await;
 }

@@ -69,7 +69,8 @@ impl Program {
     async fn say_first(&mut self, message: &impl Serialize) {
         let parcel = Parcel::of(message).unwrap();
         let body = encode(parcel.value(), Form::Natural);
-        self.say_bytes([b"\xd9\xd9\xf7", &body[..]].concat().into()).await;
+        self.say_bytes([b"\xd9\xd9\xf7", &body[..]].concat().into())
+            .await;
     }
 
     async fn say_bytes(&mut self, bytes: Bytes) {
@@ -114,7 +115,9 @@ async fn who_says_no_hello_is_refused_with_a_reason() {
         assert_eq!(program.refused().await, code, "{first}");
     }
     let mut program = stage.call().await;
-    program.say_bytes(Bytes::from_static(b"\xd9\xd9\xf7\x9f")).await;
+    program
+        .say_bytes(Bytes::from_static(b"\xd9\xd9\xf7\x9f"))
+        .await;
     assert_eq!(program.refused().await, "bad-message");
     assert_eq!(stage.front.0.holder.count(), 0);
 }
@@ -135,7 +138,12 @@ async fn what_cannot_be_understood_ends_a_program_and_its_node() {
         assert_eq!(program.refused().await, code, "{said}");
     }
     let mut events = stage.relay.events();
-    while stage.relay.peers().iter().any(|peer| peer.kind == Kind::Enet) {
+    while stage
+        .relay
+        .peers()
+        .iter()
+        .any(|peer| peer.kind == Kind::Enet)
+    {
         events.next().await;
     }
 }
@@ -144,19 +152,36 @@ async fn what_cannot_be_understood_ends_a_program_and_its_node() {
 async fn programs_use_each_others_agents() {
     let stage = Stage::new(json!({})).await;
     let (mut a, mut b) = (stage.program("a").await, stage.program("b").await);
-    let offered = a.ask(&("offer", 1, "Lamp", ["toggle"], ["on"], ["changed"])).await;
+    let offered = a
+        .ask(&("offer", 1, "Lamp", ["toggle"], ["on"], ["changed"]))
+        .await;
     assert_eq!(offered, [json!("result"), json!(1), Value::Null]);
     let twice = a.ask(&("offer", 2, "Lamp", ["toggle"])).await;
     assert_eq!(twice[..3], [json!("fail"), json!(2), json!("refused")]);
     a.say(&("property", "Lamp", "on", false)).await;
-    assert_eq!(b.ask(&("get", 5, "a", "Lamp", "on")).await, [json!("result"), json!(5), json!(false)]);
-    assert_eq!(b.ask(&("watch", 6, "a", "Lamp", "on")).await[..2], [json!("result"), json!(6)]);
+    assert_eq!(
+        b.ask(&("get", 5, "a", "Lamp", "on")).await,
+        [json!("result"), json!(5), json!(false)]
+    );
+    assert_eq!(
+        b.ask(&("watch", 6, "a", "Lamp", "on")).await[..2],
+        [json!("result"), json!(6)]
+    );
     assert_eq!(b.hear().await[..3], [json!("next"), json!(6), json!(false)]);
-    assert_eq!(b.ask(&("listen", 7, "a", "Lamp", "changed")).await[..2], [json!("result"), json!(7)]);
+    assert_eq!(
+        b.ask(&("listen", 7, "a", "Lamp", "changed")).await[..2],
+        [json!("result"), json!(7)]
+    );
     // It is called, and answers; by whom, it is told.
     b.say(&("call", 8, "a", "Lamp", "toggle", ["now"])).await;
     let called = a.hear().await;
-    assert_eq!((&called[0], &called[2..5]), (&json!("call"), &[json!("Lamp"), json!("toggle"), json!(["now"])][..]));
+    assert_eq!(
+        (&called[0], &called[2..5]),
+        (
+            &json!("call"),
+            &[json!("Lamp"), json!("toggle"), json!(["now"])][..]
+        )
+    );
     let b_id = stage.relay.resolve("b").await.unwrap().unwrap();
     assert_eq!(called[5], b_id.to_string());
     a.say(&("property", "Lamp", "on", true)).await;
@@ -171,9 +196,18 @@ async fn programs_use_each_others_agents() {
     b.say(&("set", 9, "a", "Lamp", "on", 3)).await;
     let set = a.hear().await;
     assert_eq!(set[2..5], [json!("Lamp"), json!("on"), json!(3)]);
-    a.say(&("throw", &set[1], "TypeError", "expected yes or no")).await;
+    a.say(&("throw", &set[1], "TypeError", "expected yes or no"))
+        .await;
     let thrown = b.hear().await;
-    assert_eq!(thrown, [json!("fail"), json!(9), json!("TypeError"), json!("expected yes or no")]);
+    assert_eq!(
+        thrown,
+        [
+            json!("fail"),
+            json!(9),
+            json!("TypeError"),
+            json!("expected yes or no")
+        ]
+    );
     // Who gives up says so, and it is told.
     b.say(&("call", 10, "a", "Lamp", "toggle")).await;
     let called = a.hear().await;
@@ -181,24 +215,34 @@ async fn programs_use_each_others_agents() {
     b.say(&("cancel", 10)).await;
     assert_eq!(a.hear().await, [json!("cancelled"), called[1].clone()]);
     for (asked, code) in [
-        (json!(["call", 11, "nobody", "Lamp", "toggle"]), "unknown-name"),
+        (
+            json!(["call", 11, "nobody", "Lamp", "toggle"]),
+            "unknown-name",
+        ),
         (json!(["call", 12, "a", "Nobody", "toggle"]), "unknown-name"),
-        (json!(["call", 13, "a", "Lamp", "nothing"]), "unknown-method"),
+        (
+            json!(["call", 13, "a", "Lamp", "nothing"]),
+            "unknown-method",
+        ),
         (json!(["get", 14, "a", "Lamp", "nothing"]), "unknown-method"),
         (json!(["publish", 15, "#", 1]), "bad-message"),
         (json!(["subscribe", 16, "#/a"]), "bad-message"),
     ] {
         let answer = b.ask(&asked).await;
-        assert_eq!(answer[..3], [json!("fail"), asked[1].clone(), json!(code)], "{asked}");
+        assert_eq!(
+            answer[..3],
+            [json!("fail"), asked[1].clone(), json!(code)],
+            "{asked}"
+        );
     }
     // The lamp goes, and whoever listens learns it.
     drop(a);
     let mut ended = vec![b.hear().await, b.hear().await];
     ended.sort_by_key(|message| message[1].as_u64());
-    assert_eq!(ended.iter().map(|m| (&m[0], &m[1])).collect::<Vec<_>>(), [
-        (&json!("fail"), &json!(6)),
-        (&json!("fail"), &json!(7)),
-    ]);
+    assert_eq!(
+        ended.iter().map(|m| (&m[0], &m[1])).collect::<Vec<_>>(),
+        [(&json!("fail"), &json!(6)), (&json!("fail"), &json!(7)),]
+    );
 }
 
 #[tokio::test]
@@ -207,10 +251,20 @@ async fn programs_publish_and_subscribe() {
     let (mut a, mut b) = (stage.program("a").await, stage.program("b").await);
     let begun = a.ask(&("subscribe", 1, "cups/#")).await;
     assert_eq!(begun[..2], [json!("result"), json!(1)]);
-    let published = b.ask(&("publish", 2, "cups/left", json!({ "ml": 250 }), true)).await;
+    let published = b
+        .ask(&("publish", 2, "cups/left", json!({ "ml": 250 }), true))
+        .await;
     assert_eq!(published[..2], [json!("result"), json!(2)]);
     let message = a.hear().await;
-    assert_eq!(message[..4], [json!("message"), json!(1), json!("cups/left"), json!({ "ml": 250 })]);
+    assert_eq!(
+        message[..4],
+        [
+            json!("message"),
+            json!(1),
+            json!("cups/left"),
+            json!({ "ml": 250 })
+        ]
+    );
     assert_eq!(message[5], false);
     // It is retained for who comes later.
     let mut late = stage.program("late").await;
@@ -222,21 +276,47 @@ async fn programs_publish_and_subscribe() {
 async fn operations_go_both_ways_and_are_stopped() {
     let stage = Stage::new(json!({})).await;
     let (mut a, mut b) = (stage.program("a").await, stage.program("b").await);
-    assert_eq!(a.ask(&("operation", 1, "pour")).await[..2], [json!("result"), json!(1)]);
+    assert_eq!(
+        a.ask(&("operation", 1, "pour")).await[..2],
+        [json!("result"), json!(1)]
+    );
     b.say(&("start", 2, "a", "pour", 250)).await;
     let begun = a.hear().await;
-    assert_eq!((&begun[0], &begun[2..4]), (&json!("begin"), &[json!("pour"), json!(250)][..]));
+    assert_eq!(
+        (&begun[0], &begun[2..4]),
+        (&json!("begin"), &[json!("pour"), json!(250)][..])
+    );
     a.say(&("progress", &begun[1], 0.5, 100, "pouring")).await;
-    assert_eq!(b.hear().await[..5], [json!("progress"), json!(2), json!(0.5), json!(100), json!("pouring")]);
+    assert_eq!(
+        b.hear().await[..5],
+        [
+            json!("progress"),
+            json!(2),
+            json!(0.5),
+            json!(100),
+            json!("pouring")
+        ]
+    );
     a.say(&("return", &begun[1], "done")).await;
     assert_eq!(b.hear().await, [json!("result"), json!(2), json!("done")]);
     b.say(&("start", 3, "a", "pour", 1)).await;
     let begun = a.hear().await;
     b.say(&("stop", 3, "cancel", "enough")).await;
     let stop = a.hear().await;
-    assert_eq!(stop, [json!("stop"), begun[1].clone(), json!("cancel"), json!("enough")]);
+    assert_eq!(
+        stop,
+        [
+            json!("stop"),
+            begun[1].clone(),
+            json!("cancel"),
+            json!("enough")
+        ]
+    );
     a.say(&("throw", &begun[1], "cancel", "enough")).await;
-    assert_eq!(b.hear().await[..4], [json!("fail"), json!(3), json!("cancel"), json!("enough")]);
+    assert_eq!(
+        b.hear().await[..4],
+        [json!("fail"), json!(3), json!("cancel"), json!("enough")]
+    );
     // One that fails tells why; one whose program goes is lost.
     let failing = stage.relay.start("a", "pour", &1, Options::default());
     let begun = a.hear().await;
@@ -260,7 +340,10 @@ async fn a_program_has_limits_and_so_have_those_who_ask_it() {
         assert_eq!(offered[0], "result");
     }
     let beyond = a.ask(&("offer", 9999, "B")).await;
-    assert_eq!(beyond[..3], [json!("fail"), json!(9999), json!("overloaded")]);
+    assert_eq!(
+        beyond[..3],
+        [json!("fail"), json!(9999), json!("overloaded")]
+    );
     // More calls than a program may have unanswered.
     let proxy = stage.relay.proxy("a", "A0");
     let mut calls: Vec<_> = (0..=PROGRAM_REQUESTS_MAX)
@@ -284,9 +367,15 @@ async fn a_program_has_limits_and_so_have_those_who_ask_it() {
     while answers.len() <= PROGRAM_REQUESTS_MAX {
         answers.push(c.hear().await);
     }
-    let failed: Vec<_> = answers.iter().filter(|answer| answer[0] == "fail").collect();
+    let failed: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer[0] == "fail")
+        .collect();
     assert_eq!(failed.len(), 1);
-    assert_eq!(failed[0][1..3], [json!(PROGRAM_REQUESTS_MAX), json!("overloaded")]);
+    assert_eq!(
+        failed[0][1..3],
+        [json!(PROGRAM_REQUESTS_MAX), json!("overloaded")]
+    );
     // A number that is in use is a mistake.
     c.say(&("subscribe", 0, "a/b")).await;
     assert_eq!(c.refused().await, "bad-message");

@@ -19,12 +19,16 @@ struct Vector {
 
 fn vectors(only: Option<&str>) -> Vec<(String, Vec<u8>)> {
     let all: Vec<Vector> = serde_json::from_str(VECTORS).unwrap();
-    let wanted = all.into_iter().filter(|vector| vector.only.as_deref() == only);
+    let wanted = all
+        .into_iter()
+        .filter(|vector| vector.only.as_deref() == only);
     let bytes = |hex: &str| -> Vec<u8> {
         let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         (0..hex.len()).step_by(2).map(digits).collect()
     };
-    wanted.map(|vector| (vector.name, bytes(&vector.hex))).collect()
+    wanted
+        .map(|vector| (vector.name, bytes(&vector.hex)))
+        .collect()
 }
 
 fn value(of: &impl Serialize) -> Value {
@@ -70,9 +74,11 @@ fn meant(name: &str) -> Message {
             payload: Bytes::from_static(&[1, 2]),
         },
         "response" => response(Outcome::Returned, "", value(&3)),
-        "response without a value" => {
-            response(Outcome::BadRequest, "Unknown agent or method", Value::default())
-        }
+        "response without a value" => response(
+            Outcome::BadRequest,
+            "Unknown agent or method",
+            Value::default(),
+        ),
         "get" => Message::Get {
             handle: 7,
             future: 3,
@@ -108,7 +114,16 @@ fn meant(name: &str) -> Message {
             let (map, set) = ([("a", 1)].into_iter(), [7].into_iter());
             let map: std::collections::BTreeMap<_, _> = map.collect();
             let bytes = Blob(Bytes::from_static(&[1, 2]));
-            Message::Object(value(&((), true, -5, 0.5, "ä", map, Set(set.collect()), bytes)))
+            Message::Object(value(&(
+                (),
+                true,
+                -5,
+                0.5,
+                "ä",
+                map,
+                Set(set.collect()),
+                bytes,
+            )))
         }
         other => panic!("no vector is called {other}"),
     }
@@ -150,7 +165,10 @@ fn what_older_nodes_say_and_other_types_are_read() {
                     panic!("{value:?}")
                 };
                 assert_eq!(items.len(), 11);
-                assert_eq!(items[..3], [Item::Undefined, Item::Unsigned(8), Item::Float(2.5)]);
+                assert_eq!(
+                    items[..3],
+                    [Item::Undefined, Item::Unsigned(8), Item::Float(2.5)]
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -179,7 +197,11 @@ fn what_is_hostile_is_refused_by_name() {
     let huge = vec![0x82; KAI_MESSAGE_BYTES_MAX + 1];
     assert_eq!(Message::decode(&huge), Err(KaiError::Large));
     // Each null takes four bytes: as many objects as one likes.
-    let nulls = [&28i32.to_le_bytes()[..], &(KAI_ITEMS_MAX as i32).to_le_bytes()].concat();
+    let nulls = [
+        &28i32.to_le_bytes()[..],
+        &(KAI_ITEMS_MAX as i32).to_le_bytes(),
+    ]
+    .concat();
     let nulls = [nulls, vec![0; 4 * (KAI_ITEMS_MAX + 1)]].concat();
     assert_eq!(decode(&nulls), Err(KaiError::Many));
 }
