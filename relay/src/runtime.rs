@@ -113,8 +113,9 @@ impl Runtime {
         let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = the_loop.run(received) => {}
+                biased;
                 _ = stopped.wait_for(|stopped| *stopped) => {}
+                () = the_loop.run(received) => {}
             }
             // Nobody may be waiting.
             let _ = done.send(true);

@@ -486,6 +486,9 @@ pub const RAW_CONNECTIONS_MAX: usize = 1024;
 /// How long who opens a stream for one may take to say so.
 pub const RAW_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a client's last words may take before its node leaves.
+pub const RAW_LINGER: Duration = Duration::from_secs(5);
+
 /// Levels of objects in one of KAI's: it writes nothing below.
 pub const KAI_DEPTH_MAX: usize = 10;
 /// Objects in one of KAI's.

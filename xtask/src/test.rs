@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
-    NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
+    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -18,7 +18,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 9] = [
+const E2E_NEEDS: [Need; 11] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -28,6 +28,8 @@ const E2E_NEEDS: [Need; 9] = [
     NPM,
     CURL,
     COTURN,
+    CC,
+    LIBENET,
 ];
 
 const GROUPS: [Group; 9] = [
@@ -210,6 +212,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet_links",
     ];
     processes(ws, "test", &tests)
 }
@@ -301,6 +305,12 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_suite",
         "--test",
         "webrtc",
+        "--test",
+        "enet_programs",
+        "--test",
+        "enet_kai",
+        "--test",
+        "enet_raw",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -205,6 +205,11 @@ impl Held {
     /// Its program has gone without a word, and so does it: others learn that it is gone, not that it left.
     pub fn vanish(self) {
         self.runtime.vanish();
+        tokio::spawn(async move {
+            // Otherwise its runtime might say good-bye for it.
+            self.runtime.finished().await;
+            drop(self);
+        });
     }
 }
 
