@@ -1,5 +1,10 @@
 //! Nodes that find each other, on networks of their own (`peerage_tests::lan`).
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
 use std::fs::File;
 use std::process::Command;
 
