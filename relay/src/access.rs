@@ -11,6 +11,13 @@ use peerage::{Code, Failure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
+impl Network {
+    /// The addresses.
+    pub fn net(self) -> IpNet {
+        self.0
+    }
+}
+
 impl FromStr for Network {
     type Err = String;
 

@@ -5,13 +5,16 @@ pub mod access;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod direct;
 pub mod discovery;
+pub mod enet;
 pub mod front;
 pub mod http;
 pub mod link;
 pub mod log;
 mod node;
 pub mod runtime;
+mod stun;
 pub mod web;
 
 use peerage::Failure;

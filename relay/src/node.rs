@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::direct::punch::Punch;
+use crate::direct::{self, Direct};
 use crate::discovery::{self, Discovery};
 use crate::http::Served;
 use crate::{JoinError, Runtime};
@@ -34,6 +36,7 @@ pub struct Node {
     http: Http,
     topics: Topics,
     runtime: Runtime,
+    direct: Direct,
 }
 
 impl Node {
@@ -104,7 +107,11 @@ impl Node {
         discovery: Discovery,
     ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
-        let (node, runtime) = Runtime::start(config, relays, discovery.clone())?;
+        let links = config.direct_links;
+        let near = direct::near(&relays);
+        let (node, runtime) = Runtime::start(config, relays.clone(), discovery.clone())?;
+        let punch = Punch::new(node.clone(), runtime.clone(), near, links);
+        let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
         let broker = Broker::new(node.clone(), options).map_err(|failure| {
@@ -130,6 +137,8 @@ impl Node {
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
+        tokio::spawn(direct.clone().run());
+        tokio::spawn(punch.run());
         let publishing = topics.clone();
         tokio::spawn(async move { broker.serve().await });
         tokio::spawn(async move { publishing.serve().await });
@@ -141,6 +150,7 @@ impl Node {
             http,
             topics,
             runtime,
+            direct,
         })
     }
 
@@ -225,6 +235,11 @@ impl Node {
     /// Whom it finds without being told of them, and how it is found.
     pub fn discovery(&self) -> &Discovery {
         &self.runtime.discovery
+    }
+
+    /// Its direct links with tabs.
+    pub fn direct(&self) -> &Direct {
+        &self.direct
     }
 
     /// What runs the node.

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::JoinError;
 use crate::discovery::Discovery;
+use crate::enet;
 use crate::link::Outbox;
 use crate::link::dial::{Above, call_in_turn};
 
@@ -41,6 +42,9 @@ pub struct Runtime {
     next_link: Arc<AtomicU64>,
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
+    /// By which it calls others by ENet.
+    pub(crate) enet: Arc<enet::Ports>,
+    stop: watch::Sender<bool>,
     finished: watch::Receiver<bool>,
     /// How long a call may take until the socket is there.
     pub(crate) dial_timeout: Duration,
@@ -92,6 +96,8 @@ impl Runtime {
             input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
             links: TaskTracker::new(),
+            enet: Arc::default(),
+            stop: watch::channel(false).0,
             finished,
             dial_timeout,
             discovery,
@@ -104,18 +110,27 @@ impl Runtime {
             claims: HashMap::new(),
             start: Instant::now(),
         };
+        let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
-            the_loop.run(received).await;
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+                () = the_loop.run(received) => {}
+            }
             // Nobody may be waiting.
             let _ = done.send(true);
         });
         Ok((node, runtime))
     }
 
+    /// Stops without a word: to others the node is gone.
+    pub(crate) fn vanish(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
-        // An error means that the loop is no more, which is the same.
-        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+        self.left().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(
@@ -124,6 +139,17 @@ impl Runtime {
                 "links take too long to close"
             );
         }
+    }
+
+    /// Waits until the node has left.
+    pub(crate) async fn left(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+    }
+
+    /// The ports at which ENet is spoken here.
+    pub fn enet_ports(&self) -> Vec<enet::Port> {
+        self.enet.listening()
     }
 
     pub(crate) fn new_link(&self) -> LinkId {
@@ -258,8 +284,7 @@ impl Loop {
                 tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
             Err(reason) => {
-                let told = without_secrets(address);
-                let now = self.start.elapsed();
+                let (now, told) = (self.start.elapsed(), without_secrets(address));
                 self.driver
                     .handle(now, Input::CallFailed(told, reason.clone()));
                 self.driver.handle(now, Input::DialFailed(reason));
@@ -276,6 +301,7 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
+/// What nobody else can guess.
 pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Code, Failure};
 use crate::id::{Kind, Name, NodeId};
 use crate::limits::{
-    DIAL_TIMEOUT, DIRECT_LINKS, GONE_GRACE, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, KEEPALIVE,
-    OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
+    DIAL_TIMEOUT, DIRECT_LINKS, DIRECT_LINKS_NATIVE, GONE_GRACE, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT,
+    KEEPALIVE, OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 };
 
@@ -30,8 +30,10 @@ pub struct Config {
     /// [`RESUME_WINDOW_BYTES_MIN`](crate::limits::RESUME_WINDOW_BYTES_MIN) to
     /// [`UNACKNOWLEDGED_BYTES_MAX`]; beyond, `send` waits.
     pub resume_window_bytes: usize,
-    /// How many direct links to tabs it has at the most; 0 for none, which hides its addresses.
+    /// How many direct links that tabs take part in it has at the most; 0 for none, which hides its addresses.
     pub direct_links: usize,
+    /// Whether a tab's direct links are by the relay's TURN server only, which hides its addresses as well.
+    pub turn_only: bool,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
     /// Whether other nodes may read its log. Nothing secret is in it.
@@ -142,7 +144,12 @@ impl Config {
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,
             resume_window_bytes: UNACKNOWLEDGED_BYTES_MAX,
-            direct_links: DIRECT_LINKS,
+            direct_links: match kind {
+                Kind::Browser => DIRECT_LINKS,
+                Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
+                Kind::Enet => 0,
+            },
+            turn_only: false,
             aliases: BTreeMap::new(),
             shows_log: true,
             timeouts: Timeouts::default(),

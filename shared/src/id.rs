@@ -119,7 +119,8 @@ impl fmt::Debug for Identity {
 
 /// The name of a node within its zone: 1 to 63 ASCII letters, digits, `-`, `_` and `.`, beginning
 /// with a letter or digit. A text that could be read as a [`NodeId`] is no name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 /// Text that is no name.
@@ -176,6 +177,14 @@ impl FromStr for Name {
         } else {
             Err(NameError(text.chars().take(NAME_CHARS_MAX + 1).collect()))
         }
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+pub mod c;
 pub mod lan;
 mod node;
 mod process;

@@ -260,7 +260,11 @@ impl Node {
         let slot = config.name.as_ref().map_or("", Name::as_str);
         let identity::Held { secret, release } = identity::obtain(slot).await?;
         let clock = Clock::new()?;
-        let direct_links = config.direct_links;
+        let direct_how = direct::How {
+            links_max: config.direct_links,
+            turn_only: config.turn_only,
+            relay: relay.to_owned(),
+        };
         let identity = Identity::from_secret(&secret);
         let (node, driver) = Driver::new(config, identity, random()?, clock.now());
         let inputs = Inputs::new(driver, clock, relay.to_owned());
@@ -304,7 +308,7 @@ impl Node {
         let publishing = this.topics.clone();
         spawn_local(async move { broker.serve().await });
         spawn_local(async move { publishing.serve().await });
-        spawn_local(direct::run(node, this.inputs.clone(), direct_links));
+        spawn_local(direct::run(node, this.inputs.clone(), direct_how));
         spawn_local(this.clone().tell_events());
         this.tell_log();
         Ok(this)

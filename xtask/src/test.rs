@@ -2,8 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CLIPPY, CURL, DBUS, DNSMASQ, DRIVER, IP, NFT, NPM,
-    Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
+    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -18,7 +18,19 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
+const E2E_NEEDS: [Need; 11] = [
+    Need::WasmTarget,
+    BROWSER,
+    DRIVER,
+    IP,
+    NFT,
+    CBOR2,
+    NPM,
+    CURL,
+    COTURN,
+    CC,
+    LIBENET,
+];
 
 const GROUPS: [Group; 9] = [
     Group {
@@ -179,6 +191,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "commands",
         "--test",
+        "connections",
+        "--test",
         "chain",
         "--test",
         "hostile",
@@ -198,6 +212,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet_links",
     ];
     processes(ws, "test", &tests)
 }
@@ -287,6 +303,14 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_pages",
         "--test",
         "web_suite",
+        "--test",
+        "webrtc",
+        "--test",
+        "enet_programs",
+        "--test",
+        "enet_kai",
+        "--test",
+        "enet_raw",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

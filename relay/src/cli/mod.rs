@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod door;
+mod front;
 mod idl;
 mod log;
 mod peer;
@@ -83,6 +84,8 @@ enum CliError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Enet(#[from] crate::enet::PortError),
     #[error("cannot serve: {0}")]
     Serve(std::io::Error),
     #[error(transparent)]
@@ -134,8 +137,10 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
+    // Nodes of KAI have no mesh that one could join.
+    let peers = file.peers.iter().filter(|peer| peer.kai.is_none());
     let relays = file.relays.iter().map(|relay| Ok(relay.url().clone()));
-    let peers = file.peers.iter().map(|peer| relay_url(&peer.url()));
+    let peers = peers.map(|peer| relay_url(&peer.url()));
     relays.chain(peers).collect()
 }
 
@@ -147,14 +152,12 @@ fn relay_url(text: &str) -> Result<Url, CliError> {
 }
 
 /// Announces the node where it lets others in, and looks for others while this is held, if the file says so.
-fn discover(node: &Node, door: Option<SocketAddr>) -> Option<Browsing> {
+fn discover(node: &Node, web: Option<SocketAddr>, enet: Option<SocketAddr>) -> Option<Browsing> {
     let discovery = node.discovery();
-    let ways = door.map(|at| Way {
-        scheme: "ws",
-        at,
-        path: "/mesh",
-    });
-    discovery.announce(node.deref().clone(), ways.into_iter().collect());
+    let way = |scheme, path| move |at| Way { scheme, at, path };
+    let ways = web.map(way("ws", "/mesh"));
+    let ways = ways.into_iter().chain(enet.map(way("enet", "")));
+    discovery.announce(node.deref().clone(), ways.collect());
     discovery.settings().browse.then(|| discovery.browse())
 }
 

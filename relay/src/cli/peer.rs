@@ -6,11 +6,12 @@ use peerage::id::Kind;
 use peerage::service::command::{Status, parse_duration};
 use peerage::{Config, Time};
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
 use crate::cli::{
-    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, name_of, relay_url, relay_urls,
+    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, front, name_of, relay_url, relay_urls,
 };
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
@@ -40,7 +41,8 @@ pub(super) async fn run(args: Args) -> Outcome {
         relays.push(relay_url(DEFAULT_RELAY)?);
         relays.push(relay_url(DISCOVER_ANY)?);
     }
-    let door = match args.common.listen.or(file.address()) {
+    let listen = args.common.listen.or(file.address());
+    let door = match listen {
         Some(address) => Some(Door::open(address).await?),
         None => None,
     };
@@ -52,7 +54,13 @@ pub(super) async fn run(args: Args) -> Outcome {
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_discovering(config, relays, broker, discovery)?;
     let node = node.joined().await?;
-    let _browsing = discover(&node, door.as_ref().map(|door| door.address));
+    let enet = front::open(&node, &file, listen)?;
+    if let Some(enet) = enet {
+        complain(&format!("others may call enet://{enet}"));
+    }
+    let web = door.as_ref().map(|door| door.address);
+    listen_for_tabs(&node, &file, web)?;
+    let _browsing = discover(&node, web, enet);
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
         let serving = node.clone();

@@ -82,6 +82,13 @@ impl<T> TryFrom<Vec<T>> for List<T> {
 #[schemars(inline, extend("pattern" = ADDRESS_PATTERN))]
 pub struct AddressText(#[schemars(with = "String")] Network);
 
+impl AddressText {
+    /// Which.
+    pub fn network(self) -> Network {
+        self.0
+    }
+}
+
 impl TryFrom<String> for AddressText {
     type Error = String;
 

@@ -3,6 +3,7 @@
 mod access;
 mod broker;
 mod discovery;
+mod enet;
 mod http;
 mod links;
 mod log;
@@ -12,18 +13,23 @@ mod schema;
 mod tests;
 mod timeouts;
 mod values;
+mod webrtc;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use peerage::Config;
+use peerage::limits::DIRECT_LINKS_NATIVE;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use access::{AccessConfig, AddressLists, NodeLists};
+pub use access::{AccessConfig, AddressLists, AddressText, List, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
 pub use discovery::DiscoveryConfig;
+pub use enet::{
+    AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
+};
 pub use http::{HttpConfig, NodePages};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
@@ -31,6 +37,7 @@ pub use peers::{PeerConfig, RelayAddress};
 pub use schema::schema;
 pub use timeouts::TimeoutsConfig;
 pub use values::Whole;
+pub use webrtc::{TurnConfig, WebRtcConfig};
 
 /// Where KAI's nodes listen if they are told nothing else.
 const DEFAULT_PORT: u16 = 14590;
@@ -83,6 +90,12 @@ pub struct FileConfig {
     /// How it finds others, and is found.
     #[serde(deserialize_with = "values::group")]
     pub discovery: DiscoveryConfig,
+    /// How ENet is spoken, and with whom.
+    #[serde(deserialize_with = "values::group")]
+    pub enet: EnetConfig,
+    /// Its direct links, and its server for STUN and TURN.
+    #[serde(deserialize_with = "values::group")]
+    pub webrtc: WebRtcConfig,
 }
 
 impl FileConfig {
@@ -91,8 +104,10 @@ impl FileConfig {
     pub fn applied_to(&self, config: Config) -> Config {
         let shows_log = self.log.remote.unwrap_or(config.shows_log);
         let config = self.timeouts.applied_to(self.links.applied_to(config));
+        let direct_links = self.webrtc.links.unwrap_or(config.direct_links);
         Config {
             shows_log,
+            direct_links: direct_links.min(DIRECT_LINKS_NATIVE),
             ..self.access.applied_to(config)
         }
     }

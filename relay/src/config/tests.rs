@@ -29,6 +29,15 @@ fn a_file_may_say_all_or_nothing() {
         (settings.sandboxed, settings.head_timeout),
         (false, Duration::from_millis(5))
     );
+    let config = parse(
+        r#"{"webrtc":{"listen":"0.0.0.0:7","public":"192.0.2.1","links":0,
+            "turn":{"enabled":false,"allow":["10.0.0.0/8"],"secret":"s","bytesPerSecond":9}}}"#,
+    );
+    let config = config.unwrap();
+    assert_eq!(config.webrtc.listen, "0.0.0.0:7".parse().ok());
+    assert_eq!(config.applied_to(Config::new(Kind::Native)).direct_links, 0);
+    let turn = config.webrtc.turn.settings();
+    assert!(turn.off && turn.allow == ["10.0.0.0/8".parse().unwrap()]);
     let config = parse(r#"{"listenPort":7701}"#).unwrap();
     assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
 }
@@ -113,7 +122,7 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
         ),
         (
             r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
-            ["peers[0].x", "expected `host` or `port`", "peer.json"],
+            ["peers[0].x", "expected one of `host`, `port`", "peer.json"],
         ),
         (
             r#"{"broker":{"history":[{"filter":"a/#/b"}]}}"#,
@@ -130,6 +139,10 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
         (
             r#"{"autoListen":"yes"}"#,
             ["autoListen", "expected a boolean", "peer.json"],
+        ),
+        (
+            r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
+            ["webrtc.turn.allow[0]", "a network such as", "got `ten`"],
         ),
         (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
         ("{", ["peer.json", "EOF", "line 1"]),

@@ -45,6 +45,7 @@ struct Known {
 /// A node that is held, with what its program may use. It leaves when this is dropped.
 pub struct Held {
     node: Node,
+    runtime: Runtime,
     rpc: Rpc,
     operations: Operations,
     topics: Topics,
@@ -82,8 +83,8 @@ impl Holder {
         // The journal is the process's, and tells of others.
         config.shows_log = false;
         let above = vec![Above::Here(self.0.above.clone())];
-        let (node, _) = Runtime::start_as(identity, config, above, Discovery::default())?;
-        let held = Held::new(node, place)?;
+        let (node, runtime) = Runtime::start_as(identity, config, above, Discovery::default())?;
+        let held = Held::new(node, runtime, place)?;
         held.online(false).await.map_err(JoinError::Failed)?;
         Ok(held)
     }
@@ -165,7 +166,7 @@ impl Drop for Place {
 }
 
 impl Held {
-    fn new(node: Node, place: Place) -> Result<Self, JoinError> {
+    fn new(node: Node, runtime: Runtime, place: Place) -> Result<Self, JoinError> {
         let failed = JoinError::Failed;
         let broker = Broker::new(node.clone(), Options::default()).map_err(failed)?;
         // It is nobody's broker: to listen again and stop is to say so.
@@ -178,6 +179,7 @@ impl Held {
         tokio::spawn(async move { publishing.serve().await });
         Ok(Self {
             node,
+            runtime,
             rpc,
             operations,
             topics,
@@ -198,6 +200,16 @@ impl Held {
     /// The topics of the zone.
     pub fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// Its program has gone without a word, and so does it: others learn that it is gone, not that it left.
+    pub fn vanish(self) {
+        self.runtime.vanish();
+        tokio::spawn(async move {
+            // Otherwise its runtime might say good-bye for it.
+            self.runtime.finished().await;
+            drop(self);
+        });
     }
 }
 

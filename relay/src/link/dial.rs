@@ -5,6 +5,7 @@ use std::fmt;
 use peerage::node::Input;
 use url::Url;
 
+use crate::enet;
 use crate::link::{address, memory, websocket};
 use crate::runtime::{Runtime, Told};
 
@@ -75,7 +76,11 @@ async fn call(runtime: &Runtime, relay: &Url, reasons: &mut Vec<String>) -> bool
         runtime
             .tell(Told::Input(Input::Calling(told.clone())))
             .await;
-        match websocket::dial(runtime, &url).await {
+        let called = match url.scheme() {
+            "enet" => enet::link::dial(runtime, &url).await,
+            _ => websocket::dial(runtime, &url).await,
+        };
+        match called {
             Ok(()) => return true,
             Err(reason) => failed(runtime, reasons, told, reason).await,
         }

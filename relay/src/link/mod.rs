@@ -6,6 +6,7 @@ pub(crate) mod memory;
 mod pipe;
 mod stream;
 mod tls;
+pub(crate) mod webrtc;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use futures_util::StreamExt;
 use peerage::Failure;
 
 /// The schemes of addresses that a node can call.
-pub(crate) const SCHEMES: [&str; 2] = ["ws", "wss"];
+pub(crate) const SCHEMES: [&str; 3] = ["ws", "wss", "enet"];
 
 /// Packets handed to a link's task before the link counts as busy.
 const PACKETS_BUSY: usize = 8;

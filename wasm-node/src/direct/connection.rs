@@ -12,9 +12,9 @@ use peerage::service::signal::{Decision, Negotiation, Signal};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidateInit,
-    RtcIceConnectionState, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState,
-    RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType,
+    RtcIceCandidateInit, RtcIceConnectionState, RtcPeerConnection, RtcPeerConnectionIceEvent,
+    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
 };
 
 use crate::driver::{BUFFERED_BYTES_READY, Inputs, Socket};
@@ -45,8 +45,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(own: NodeId, peer: NodeId, ours: Stream) -> Result<Self, JsValue> {
-        let connection = RtcPeerConnection::new()?;
+    pub(super) fn new(
+        own: NodeId,
+        peer: NodeId,
+        ours: Stream,
+        servers: &RtcConfiguration,
+    ) -> Result<Self, JsValue> {
+        let connection = RtcPeerConnection::new_with_configuration(servers)?;
         let init = RtcDataChannelInit::new();
         init.set_negotiated(true);
         init.set_id(CHANNEL_ID);

@@ -304,11 +304,15 @@ impl Machine {
             return;
         };
         link.hear_pong(self.now);
-        if let Phase::Probing(peer) = link.phase {
-            link.phase = Phase::Up(peer);
-            event!(CONNECTION, DEBUG, self.id, link = id.0, peer = %peer.short(), "direct link up");
-            self.connected(id);
-            self.direct_up(peer, id);
+        match link.phase {
+            Phase::Probing(peer) => {
+                link.phase = Phase::Up(peer);
+                event!(CONNECTION, DEBUG, self.id, link = id.0, peer = %peer.short(), "direct link up");
+                self.connected(id);
+                self.direct_up(peer, id);
+            }
+            Phase::Up(peer) => self.weigh_ways(peer),
+            _ => {}
         }
     }
 

@@ -78,6 +78,11 @@ impl Rpc {
             "a call comes"
         );
         let value = object::decode(rest).map_err(bad_value)?;
+        if let (Target::Agent(name, _), Some(find)) = (&request.target, self.0.finder.get())
+            && !self.with(|state| state.names.contains_key(*name))
+        {
+            find(name);
+        }
         let (found, args) = self.with(|state| {
             let connection = state.connection(key)?;
             if connection.running.contains_key(&id) || connection.answered.contains_key(&id) {
