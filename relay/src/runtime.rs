@@ -2,7 +2,6 @@
 //! says is done.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,18 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Action, Driver, Input, Node};
-use peerage::{Config, Identity};
+use peerage::node::{Action, Driver, Input, Node, without_secrets};
+use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
+use crate::discovery::Discovery;
 use crate::enet;
-use crate::link::{Outbox, memory, websocket};
+use crate::link::Outbox;
+use crate::link::dial::{Above, call_in_turn};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -44,15 +46,10 @@ pub struct Runtime {
     pub(crate) enet: Arc<enet::Ports>,
     stop: watch::Sender<bool>,
     finished: watch::Receiver<bool>,
-}
-
-/// Whom a node calls.
-#[derive(Clone)]
-pub(crate) enum Above {
-    /// A relay, at its address.
-    Far(Url),
-    /// A node of this process.
-    Here(Runtime),
+    /// How long a call may take until the socket is there.
+    pub(crate) dial_timeout: Duration,
+    /// What is found for addresses that stand for whoever is there.
+    pub(crate) discovery: Discovery,
 }
 
 /// What the loop is told.
@@ -61,6 +58,8 @@ pub(crate) enum Told {
     Input(Input),
     /// A link, with the way to send on it.
     Link(LinkId, Origin, Outbox),
+    /// Who must be at the other end of a link, and the address that says so.
+    Claim(LinkId, NodeId, Url),
 }
 
 impl Runtime {
@@ -69,13 +68,14 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(
+        config: Config,
+        relays: Vec<Url>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
         let identity = Identity::from_secret(&random()?);
-        Self::start_as(
-            identity,
-            config,
-            relays.into_iter().map(Above::Far).collect(),
-        )
+        let relays = relays.into_iter().map(Above::Far).collect();
+        Self::start_as(identity, config, relays, discovery)
     }
 
     /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
@@ -83,8 +83,11 @@ impl Runtime {
         identity: Identity,
         mut config: Config,
         relays: Vec<Above>,
+        discovery: Discovery,
     ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
+        discovery.belongs_to(identity.id());
+        let dial_timeout = config.timeouts.dial;
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -96,12 +99,15 @@ impl Runtime {
             enet: Arc::default(),
             stop: watch::channel(false).0,
             finished,
+            dial_timeout,
+            discovery,
         };
         let the_loop = Loop {
             driver,
             relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
+            claims: HashMap::new(),
             start: Instant::now(),
         };
         let mut stopped = runtime.stop.subscribe();
@@ -122,15 +128,9 @@ impl Runtime {
         self.stop.send_replace(true);
     }
 
-    /// Waits until the node has left.
-    pub(crate) async fn over(&self) {
-        // An error means that the loop is no more, which is the same.
-        let _ = self.finished.clone().wait_for(|finished| *finished).await;
-    }
-
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
-        self.over().await;
+        self.left().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(
@@ -139,6 +139,12 @@ impl Runtime {
                 "links take too long to close"
             );
         }
+    }
+
+    /// Waits until the node has left.
+    pub(crate) async fn left(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
     }
 
     /// The ports at which ENet is spoken here.
@@ -174,6 +180,8 @@ struct Loop {
     relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
+    /// The addresses that say who must be at the other end.
+    claims: HashMap<LinkId, (NodeId, Url)>,
     start: Instant,
 }
 
@@ -206,7 +214,10 @@ impl Loop {
         match told {
             Told::Input(input) => {
                 match &input {
-                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::LinkDown(link, _) => {
+                        self.outboxes.remove(link);
+                        self.claims.remove(link);
+                    }
                     Input::Packet(_, packet) => {
                         let room = &self.runtime.input_room;
                         room.add_permits(packet.len().min(INPUT_BYTES_MAX));
@@ -219,6 +230,10 @@ impl Loop {
                 self.outboxes.insert(link, outbox);
                 self.driver.handle(now, Input::LinkUp(link, origin));
             }
+            Told::Claim(link, node, address) => {
+                self.claims.insert(link, (node, address));
+                self.driver.handle(now, Input::Expect(link, node));
+            }
         }
     }
 
@@ -226,6 +241,7 @@ impl Loop {
     fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Dial => self.dial(),
+            Action::DialAt(address) => self.dial_at(&address),
             Action::Send(link, packet) => {
                 if self
                     .outboxes
@@ -237,6 +253,12 @@ impl Loop {
                 }
             }
             Action::Close(link, failure) => {
+                if let Some((node, address)) = self.claims.remove(&link)
+                    && failure.code == Code::Unauthorised
+                    && failure.peer == Some(node.to_string())
+                {
+                    self.runtime.discovery.disbelieve(&address);
+                }
                 if let Some(outbox) = self.outboxes.remove(&link) {
                     outbox.close(failure);
                 }
@@ -247,48 +269,28 @@ impl Loop {
     }
 
     fn dial(&mut self) {
-        let runtime = self.runtime.clone();
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(async move {
-            let mut reasons = Vec::new();
-            for above in relays {
-                match above.dial(&runtime).await {
-                    Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{above}: {reason}")),
-                }
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+    }
+
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&mut self, address: &str) {
+        match Above::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| !known.is_at(&relay));
+                self.relays.insert(0, relay.clone());
+                self.relays.truncate(ADDRESSES_MAX);
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
-            let reason = reasons.join("; ");
-            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-        });
-    }
-}
-
-impl Above {
-    async fn dial(&self, runtime: &Runtime) -> Result<(), String> {
-        match self {
-            Self::Far(url) if url.scheme() == "enet" => enet::link::dial(runtime, url).await,
-            Self::Far(url) => websocket::dial(runtime, url).await,
-            Self::Here(above) => memory::dial(runtime, above).await,
+            Err(reason) => {
+                let (now, told) = (self.start.elapsed(), without_secrets(address));
+                self.driver
+                    .handle(now, Input::CallFailed(told, reason.clone()));
+                self.driver.handle(now, Input::DialFailed(reason));
+            }
         }
     }
-}
-
-impl fmt::Display for Above {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Far(url) => without_secrets(url.clone()).fmt(f),
-            Self::Here(_) => f.write_str("this process"),
-        }
-    }
-}
-
-/// An address as it may be told: a password or a token in it may not.
-fn without_secrets(mut url: Url) -> Url {
-    // An address without a host has no password either.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url
 }
 
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
@@ -299,19 +301,9 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
+/// What nobody else can guess.
 pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_is_secret_in_it() {
-        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
-        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
-    }
 }

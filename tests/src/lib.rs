@@ -9,6 +9,7 @@
 
 mod browser;
 pub mod c;
+pub mod lan;
 mod node;
 mod process;
 mod raw;

@@ -33,6 +33,14 @@ pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 /// A client of HTTP that is not ours.
 pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
+/// Clients of STUN and TURN that are not ours.
+pub(crate) const COTURN: Need = Need::Package("coturn", &["turnutils_uclient"]);
+
+/// A DNS-SD tool that knows nothing of us, with its daemon and their bus; and a DNS server.
+pub(crate) const AVAHI: Need = Need::Package("avahi-daemon", &["avahi-daemon"]);
+pub(crate) const AVAHI_BROWSE: Need = Need::Package("avahi-utils", &["avahi-browse"]);
+pub(crate) const DBUS: Need = Need::Package("dbus-daemon", &["dbus-daemon"]);
+pub(crate) const DNSMASQ: Need = Need::Package("dnsmasq-base", &["dnsmasq"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CC, CLIPPY, CURL, DRIVER, IP, LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
+    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -17,7 +18,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 10] = [
+const E2E_NEEDS: [Need; 11] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -26,11 +27,12 @@ const E2E_NEEDS: [Need; 10] = [
     CBOR2,
     NPM,
     CURL,
+    COTURN,
     CC,
     LIBENET,
 ];
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -55,6 +57,11 @@ const GROUPS: [Group; 8] = [
         name: "native",
         needs: &[SCRIPT, CURL],
         run: native,
+    },
+    Group {
+        name: "lan",
+        needs: &[IP, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        run: lan,
     },
     Group {
         name: "autobahn",
@@ -184,6 +191,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "commands",
         "--test",
+        "connections",
+        "--test",
         "chain",
         "--test",
         "hostile",
@@ -206,6 +215,13 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "enet_links",
     ];
+    processes(ws, "test", &tests)
+}
+
+/// Nodes on networks of their own, which the tests make.
+fn lan(ws: &Workspace) -> Result<(), Error> {
+    let isolated = isolate::cargo_option("cfg(all())", None)?;
+    let tests = ["--test", "discovery", &isolated, "--", "--test-threads=1"];
     processes(ws, "test", &tests)
 }
 
@@ -287,6 +303,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_pages",
         "--test",
         "web_suite",
+        "--test",
+        "webrtc",
         "--test",
         "enet_programs",
         "--test",

@@ -7,16 +7,20 @@ use std::time::Duration;
 use ipnet::IpNet;
 use peerage::Name;
 use peerage::limits::{ENET_PEERS, ENET_PEERS_PER_ADDRESS, ENET_SILENCE};
+use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::config::values::{self, NAME_PATTERN, NETWORK_PATTERN, SOCKET_PATTERN};
 
 /// The number of the UDP port at which ENet is spoken unless another is said.
 pub const ENET_PORT: u16 = 14589;
 
 /// How ENet is spoken, and with whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct EnetConfig {
     /// Where it is spoken, address and UDP port.
+    #[schemars(with = "Option<String>", extend("pattern" = SOCKET_PATTERN))]
     pub listen: Option<SocketAddr>,
     /// Whether each datagram has a checksum, here and at everybody who is called or calls.
     pub checksum: bool,
@@ -29,20 +33,25 @@ pub struct EnetConfig {
     /// Milliseconds that who calls may be silent until it is taken for a program that waits to be spoken to.
     pub silent_ms: Option<u64>,
     /// Small programs, which say what they are.
+    #[serde(deserialize_with = "values::group")]
     pub programs: ProgramsConfig,
     /// Nodes of KAI.
+    #[serde(deserialize_with = "values::group")]
     pub kai: KaiConfig,
     /// Anything else that speaks ENet.
+    #[serde(deserialize_with = "values::group")]
     pub raw: RawConfig,
 }
 
 /// From where programs may come.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Allowed(Vec<IpNet>);
+pub struct Allowed(
+    #[schemars(with = "Vec<String>", inner(regex(pattern = NETWORK_PATTERN)))] Vec<IpNet>,
+);
 
 /// Small programs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ProgramsConfig {
     /// From where they may come.
@@ -50,12 +59,13 @@ pub struct ProgramsConfig {
 }
 
 /// Nodes of KAI.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct KaiConfig {
     /// From where they may come.
     pub allow: Allowed,
     /// Under which names they are held, by address, with or without a port.
+    #[schemars(with = "BTreeMap<String, String>")]
     pub names: BTreeMap<String, Name>,
     /// The agents that they may use: by handle, the node's name and the agent's.
     pub agents: BTreeMap<i32, AgentAddress>,
@@ -66,24 +76,27 @@ pub struct KaiConfig {
 }
 
 /// Anything else that speaks ENet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct RawConfig {
     /// From where they may come, if there is a node for them.
     pub allow: Allowed,
     /// The node to which those are handed who come.
+    #[schemars(with = "Option<String>", extend("pattern" = NAME_PATTERN))]
     pub target: Option<Name>,
     /// Servers that can be reached as nodes.
     pub servers: Vec<RawServer>,
 }
 
 /// A server that can be reached as a node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RawServer {
     /// The node's name.
+    #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
     pub name: Name,
     /// The server's address.
+    #[schemars(with = "String", extend("pattern" = SOCKET_PATTERN))]
     pub address: SocketAddr,
     /// How many channels a connection has, 2 unless it is said.
     #[serde(default = "RawServer::usual_channels")]
@@ -91,8 +104,9 @@ pub struct RawServer {
 }
 
 /// An agent at a node, as `node/agent`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("pattern" = "^[^/]+/.+$"))]
 pub struct AgentAddress {
     /// The node's name.
     pub node: String,

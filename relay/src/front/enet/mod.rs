@@ -127,7 +127,8 @@ impl Front {
         let conversation: BoxFuture<'_, ()> = match dialect {
             // It has last words of its own.
             Dialect::Link => {
-                let link = link::run(runtime.clone(), Origin::Accepted, peer);
+                let address = peer.about.address.to_string();
+                let link = link::run(runtime.clone(), Origin::Accepted, peer, address);
                 return runtime.links.track_future(link).await;
             }
             Dialect::Program => Box::pin(program::run(self.clone(), peer, first)),
@@ -135,7 +136,7 @@ impl Front {
             Dialect::Raw => Box::pin(raw::run(self.clone(), peer, first)),
         };
         // With the node its programs are left, too: a connection that is dropped is ended.
-        let over = runtime.over();
+        let over = runtime.left();
         let conversing = async move { drop(select(conversation, pin!(over)).await) };
         runtime.links.track_future(conversing).await;
     }

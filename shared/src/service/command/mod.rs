@@ -18,6 +18,7 @@ mod complete;
 mod deadline;
 mod job;
 mod line;
+mod links;
 mod log;
 mod outcome;
 mod output;
@@ -124,6 +125,7 @@ impl Commands {
             registry: Arc::new(Mutex::new(registry)),
         };
         builtin::register(&commands);
+        links::register(&commands);
         log::register(&commands, Journal::of_process());
         commands
     }
