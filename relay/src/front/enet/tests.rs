@@ -1,5 +1,7 @@
 //! Small programs as they should be, and as they should not.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use peerage::limits::{PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX};
 use peerage::object::{Blob, Form, encode};
@@ -21,7 +23,7 @@ struct Stage {
     relay: Node,
     front: Front,
     port: Port,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
 }
 
 /// A program, as a test plays it.
@@ -29,15 +31,19 @@ struct Program(Peer);
 
 impl Stage {
     async fn new(config: Value) -> Self {
+        Self::at("127.0.0.1:0", config).await
+    }
+
+    async fn at(address: &str, config: Value) -> Self {
         let config: EnetConfig = serde_json::from_value(config).unwrap();
         let named = Config::new(Kind::Relay).named("relay".parse().unwrap());
         let relay = Node::launch(named, Vec::new()).unwrap();
         relay.online(true).await.unwrap();
         let holder = Holder::new(relay.runtime().clone());
         let front = Front::new(relay.runtime().clone(), holder, config);
-        let address = front.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = front.listen(address.parse().unwrap()).unwrap();
         let quiet = peerage_enet::Config::default();
-        let any = "127.0.0.1:0".parse().unwrap();
+        let any = SocketAddr::new(address.ip(), 0);
         let port = Port::open(any, quiet, mpsc::channel(1).0).unwrap();
         Self {
             relay,
@@ -98,6 +104,22 @@ impl Program {
         assert!(self.0.recv().await.is_err());
         last[1].as_str().unwrap().to_owned()
     }
+}
+
+#[tokio::test]
+async fn programs_come_over_ipv6_too() {
+    let stage = Stage::at("[::1]:0", json!({})).await;
+    let mut program = stage.program("six").await;
+    let offered = program.ask(&("offer", 1, "A", ["b"])).await;
+    assert_eq!(offered[0], "result");
+}
+
+#[tokio::test]
+async fn with_the_node_its_programs_are_left() {
+    let stage = Stage::new(json!({})).await;
+    let mut program = stage.program("a").await;
+    stage.relay.close().await;
+    assert!(program.0.recv().await.is_err());
 }
 
 #[tokio::test]
