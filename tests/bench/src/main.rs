@@ -119,6 +119,10 @@ impl Bench {
         if self.wants("http") {
             results.insert("http".into(), web::measure(&self.relay, self.rounds).await?);
         }
+        if self.wants("tab native") {
+            let found = tabs::native::measure("tab native", self.rounds).await?;
+            results.insert("tab native".into(), found);
+        }
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);
         }
