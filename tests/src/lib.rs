@@ -8,6 +8,8 @@
 )]
 
 mod browser;
+pub mod c;
+pub mod lan;
 mod node;
 mod process;
 mod raw;

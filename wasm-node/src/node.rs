@@ -24,7 +24,7 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
-use crate::{direct, identity, log, options, scripts, streams};
+use crate::{connections, direct, identity, log, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -32,7 +32,7 @@ export interface JoinOptions { relay: string; name?: string; insist?: boolean;
   directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
-export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet"; path: "direct" | "relayed"; rtt?: number }
 export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
@@ -229,8 +229,8 @@ impl Node {
         Ok(streams::datagrams(node, target, protocol)?.unchecked_into())
     }
 
-    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `state` or `log`; the news is in the event's
-    /// `detail`, of a `log` event a `LogDetail`.
+    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state` or `log`; the news is in the event's
+    /// `detail`, of a `log` event a `LogDetail`, of a `connection` event a `ConnectionDetail`.
     #[wasm_bindgen(js_name = addEventListener)]
     pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
         self.target.add_event_listener_with_callback(kind, listener)
@@ -386,6 +386,9 @@ impl Node {
                     let detail = peer_object(&peer);
                     set(&detail, "reason", &failure.code.as_str().into());
                     self.dispatch("peerleave", &detail);
+                }
+                Event::Connection(event) => {
+                    self.dispatch("connection", &connections::event_object(&event));
                 }
                 Event::State(state) => {
                     self.dispatch("state", &object(&[("state", state.as_str().into())]));

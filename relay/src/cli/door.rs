@@ -66,7 +66,9 @@ impl Door {
             origins,
             nodes: config.http.settings(),
         };
-        let served = web::serve(self.listener, web::router(web), stop).await;
+        let addresses = config.access.addresses();
+        let routes = web::router(web);
+        let served = web::serve_some(self.listener, addresses, routes, stop).await;
         served.map_err(CliError::Serve)
     }
 }

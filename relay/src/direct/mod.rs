@@ -4,6 +4,7 @@
 
 mod attempt;
 mod ice;
+pub(crate) mod punch;
 
 use std::collections::HashMap;
 use std::io;
@@ -238,7 +239,7 @@ impl Direct {
 }
 
 /// Where a node that calls these relays is reached: on this machine if they are all here, else anywhere.
-fn near(relays: &[Url]) -> IpAddr {
+pub(crate) fn near(relays: &[Url]) -> IpAddr {
     let is_here = |url: &Url| match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

@@ -7,7 +7,7 @@ use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Input, Stream};
+use peerage::node::{Input, Medium, Stream};
 use peerage::service::signal::{Decision, Negotiation, Signal};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -93,6 +93,7 @@ impl Connection {
     /// The channel is a link of the node from now on.
     pub(super) fn link_to(&mut self, inputs: &Inputs, peer: NodeId) -> LinkId {
         let id = inputs.add(Socket::Channel(self.channel.clone()), Origin::Direct(peer));
+        inputs.tell(Input::Place(id, Medium::WebRtc, None));
         let ready = inputs.clone();
         self.channel
             .set_buffered_amount_low_threshold(BUFFERED_BYTES_READY);

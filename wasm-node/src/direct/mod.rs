@@ -56,6 +56,11 @@ pub(crate) async fn run(node: Node, inputs: Inputs, how: How) {
             Event::PeerJoin(peer) => directory.greet(peer.id, peer.kind),
             Event::SessionUp(id) if directory.tabs().contains(&id) => directory.ask(id),
             Event::SessionDown(id, _) => directory.forget(id),
+            Event::Connection(told) => {
+                if let Some(peer) = told.ended_by_hand() {
+                    directory.pause(peer);
+                }
+            }
             Event::State(State::Closed) => return directory.peers.borrow_mut().clear(),
             _ => {}
         }

@@ -1,6 +1,9 @@
 //! Machines that talk to each other in memory.
 
+mod access;
 mod calls;
+mod connections;
+mod expected;
 mod net;
 mod strangers;
 

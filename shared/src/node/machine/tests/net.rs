@@ -168,6 +168,7 @@ impl Net {
                     .unwrap()
                     .handle_dial_failed(self.now, "refused");
             }
+            Output::DialAt(address) => self.call(n, &address),
             Output::Send(link, packet) if self.slow.contains_key(&link) => {
                 self.under_way
                     .push_back((self.now + self.slow[&link], link, packet));
@@ -191,6 +192,25 @@ impl Net {
                 self.cut(link);
             }
             Output::Event(event) => self.events.entry(n).or_default().push(event),
+        }
+    }
+
+    /// Calls the machine of a number, by an address such as `net://3`.
+    fn call(&mut self, n: usize, address: &str) {
+        let now = self.now;
+        self.at(n).handle_calling(now, address);
+        let number = address.strip_prefix("net://").and_then(|n| n.parse().ok());
+        match number.filter(|number| self.nodes.contains_key(number)) {
+            Some(number) => {
+                let link = self.link((n, Origin::Dialled), (number, Origin::Accepted));
+                let at = self.at(n);
+                at.handle_place(now, link, Medium::WebSocket, Some(address));
+            }
+            None => {
+                self.at(n)
+                    .handle_call_failed(now, address, "nobody is there");
+                self.at(n).handle_dial_failed(now, "nobody is there");
+            }
         }
     }
 
