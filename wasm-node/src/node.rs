@@ -263,7 +263,6 @@ impl Node {
         let direct_how = direct::How {
             links_max: config.direct_links,
             turn_only: config.turn_only,
-            relay: relay.to_owned(),
         };
         let identity = Identity::from_secret(&secret);
         let (node, driver) = Driver::new(config, identity, random()?, clock.now());

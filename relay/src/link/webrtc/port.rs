@@ -13,7 +13,7 @@ use peerage::error::Code;
 use peerage::limits::{CANDIDATES_MAX, DIRECT_LINKS_NATIVE, WEBRTC_SOURCES_MAX};
 use peerage::link::Origin;
 use peerage::log::CONNECTION;
-use peerage::node::Input;
+use peerage::node::{Input, Medium};
 use peerage::{Failure, NodeId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
@@ -340,8 +340,11 @@ impl Port {
         let link = self.runtime.new_link();
         peer.link = Some(link);
         let _ = peer.tell.send(Told::Open);
-        let link = runtime::Told::Link(link, Origin::Direct(peer.node), outbox);
-        self.runtime.tell(link).await;
+        let from = peer.sources.last().map(SocketAddr::to_string);
+        let up = runtime::Told::Link(link, Origin::Direct(peer.node), outbox);
+        let place = Input::Place(link, Medium::WebRtc, from);
+        self.runtime.tell(up).await;
+        self.runtime.tell(runtime::Told::Input(place)).await;
         self.wait(id, inbox);
     }
 
