@@ -9,6 +9,7 @@
 
 mod browser;
 pub mod lan;
+pub mod nat;
 mod node;
 mod process;
 mod raw;
