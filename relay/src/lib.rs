@@ -6,6 +6,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod direct;
+pub mod discovery;
 pub mod enet;
 pub mod front;
 pub mod http;

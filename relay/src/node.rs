@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::direct::punch::Punch;
 use crate::direct::{self, Direct};
+use crate::discovery::{self, Discovery};
 use crate::http::Served;
 use crate::{JoinError, Runtime};
 
@@ -57,6 +58,15 @@ impl Node {
         options: broker::Options,
     ) -> Result<Self, JoinError> {
         let node = Self::launch_with(config, relays, options)?;
+        node.joined().await
+    }
+
+    /// The node once it is online, or why it is not at the first try.
+    ///
+    /// # Errors
+    /// As [`Node::join`].
+    pub async fn joined(self) -> Result<Self, JoinError> {
+        let node = self;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -83,10 +93,23 @@ impl Node {
         relays: Vec<Url>,
         options: broker::Options,
     ) -> Result<Self, JoinError> {
+        Self::launch_discovering(config, relays, options, Discovery::default())
+    }
+
+    /// As [`Node::launch_with`], with a discovery that is told how to go about it.
+    ///
+    /// # Errors
+    /// As [`Node::launch_with`].
+    pub fn launch_discovering(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+        discovery: Discovery,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let links = config.direct_links;
-        let (node, runtime) = Runtime::start(config, relays.clone())?;
         let near = direct::near(&relays);
+        let (node, runtime) = Runtime::start(config, relays.clone(), discovery.clone())?;
         let punch = Punch::new(node.clone(), runtime.clone(), near, links);
         let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);
@@ -97,6 +120,7 @@ impl Node {
         })?;
         let topics = Topics::new(broker.clone());
         broker::register(&commands, &topics);
+        discovery::command::register(&commands, discovery);
         let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));
         let rpc = Rpc::new(node);
         let lanes = commands.share_lanes(&rpc);
@@ -208,6 +232,11 @@ impl Node {
         self.topics.subscribe(filter, Subscribe::default()).await
     }
 
+    /// Whom it finds without being told of them, and how it is found.
+    pub fn discovery(&self) -> &Discovery {
+        &self.runtime.discovery
+    }
+
     /// Its direct links with tabs.
     pub fn direct(&self) -> &Direct {
         &self.direct
@@ -264,6 +293,7 @@ impl Node {
 
     /// Leaves, and waits until the neighbours know.
     pub async fn close(&self) {
+        self.discovery().close().await;
         self.commands.node().close();
         self.runtime.finished().await;
     }

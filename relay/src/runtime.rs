@@ -2,7 +2,6 @@
 //! says is done.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,15 +13,17 @@ use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
 use peerage::node::{Action, Driver, Input, Node, without_secrets};
-use peerage::{Config, Identity};
+use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
+use crate::discovery::Discovery;
 use crate::enet;
-use crate::link::{Outbox, memory, websocket};
+use crate::link::Outbox;
+use crate::link::dial::{Above, call_in_turn};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -47,15 +48,8 @@ pub struct Runtime {
     finished: watch::Receiver<bool>,
     /// How long a call may take until the socket is there.
     pub(crate) dial_timeout: Duration,
-}
-
-/// Whom a node calls.
-#[derive(Clone)]
-pub(crate) enum Above {
-    /// A relay, at its address.
-    Far(Url),
-    /// A node of this process.
-    Here(Runtime),
+    /// What is found for addresses that stand for whoever is there.
+    pub(crate) discovery: Discovery,
 }
 
 /// What the loop is told.
@@ -64,6 +58,8 @@ pub(crate) enum Told {
     Input(Input),
     /// A link, with the way to send on it.
     Link(LinkId, Origin, Outbox),
+    /// Who must be at the other end of a link, and the address that says so.
+    Claim(LinkId, NodeId, Url),
 }
 
 impl Runtime {
@@ -72,13 +68,14 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
+    pub fn start(
+        config: Config,
+        relays: Vec<Url>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
         let identity = Identity::from_secret(&random()?);
-        Self::start_as(
-            identity,
-            config,
-            relays.into_iter().map(Above::Far).collect(),
-        )
+        let relays = relays.into_iter().map(Above::Far).collect();
+        Self::start_as(identity, config, relays, discovery)
     }
 
     /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
@@ -86,8 +83,10 @@ impl Runtime {
         identity: Identity,
         mut config: Config,
         relays: Vec<Above>,
+        discovery: Discovery,
     ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
+        discovery.belongs_to(identity.id());
         let dial_timeout = config.timeouts.dial;
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -101,19 +100,22 @@ impl Runtime {
             stop: watch::channel(false).0,
             finished,
             dial_timeout,
+            discovery,
         };
         let the_loop = Loop {
             driver,
             relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
+            claims: HashMap::new(),
             start: Instant::now(),
         };
         let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = the_loop.run(received) => {}
+                biased;
                 _ = stopped.wait_for(|stopped| *stopped) => {}
+                () = the_loop.run(received) => {}
             }
             // Nobody may be waiting.
             let _ = done.send(true);
@@ -178,6 +180,8 @@ struct Loop {
     relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
+    /// The addresses that say who must be at the other end.
+    claims: HashMap<LinkId, (NodeId, Url)>,
     start: Instant,
 }
 
@@ -210,7 +214,10 @@ impl Loop {
         match told {
             Told::Input(input) => {
                 match &input {
-                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::LinkDown(link, _) => {
+                        self.outboxes.remove(link);
+                        self.claims.remove(link);
+                    }
                     Input::Packet(_, packet) => {
                         let room = &self.runtime.input_room;
                         room.add_permits(packet.len().min(INPUT_BYTES_MAX));
@@ -222,6 +229,10 @@ impl Loop {
             Told::Link(link, origin, outbox) => {
                 self.outboxes.insert(link, outbox);
                 self.driver.handle(now, Input::LinkUp(link, origin));
+            }
+            Told::Claim(link, node, address) => {
+                self.claims.insert(link, (node, address));
+                self.driver.handle(now, Input::Expect(link, node));
             }
         }
     }
@@ -242,6 +253,12 @@ impl Loop {
                 }
             }
             Action::Close(link, failure) => {
+                if let Some((node, address)) = self.claims.remove(&link)
+                    && failure.code == Code::Unauthorised
+                    && failure.peer == Some(node.to_string())
+                {
+                    self.runtime.discovery.disbelieve(&address);
+                }
                 if let Some(outbox) = self.outboxes.remove(&link) {
                     outbox.close(failure);
                 }
@@ -254,67 +271,24 @@ impl Loop {
     fn dial(&mut self) {
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        let named = relays.into_iter().map(|above| (above.to_string(), above));
-        tokio::spawn(call_in_turn(self.runtime.clone(), named.collect()));
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
     }
 
     /// Calls a relay that was named just now, and before the others from now on.
     fn dial_at(&mut self, address: &str) {
-        let told = without_secrets(address);
-        match Url::parse(address) {
-            Ok(url) => {
-                let is_it = |above: &Above| matches!(above, Above::Far(known) if *known == url);
-                self.relays.retain(|above| !is_it(above));
-                self.relays.insert(0, Above::Far(url.clone()));
+        match Above::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| !known.is_at(&relay));
+                self.relays.insert(0, relay.clone());
                 self.relays.truncate(ADDRESSES_MAX);
-                let named = vec![(told, Above::Far(url))];
-                tokio::spawn(call_in_turn(self.runtime.clone(), named));
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
             }
-            Err(error) => {
-                let (now, reason) = (self.start.elapsed(), error.to_string());
+            Err(reason) => {
+                let (now, told) = (self.start.elapsed(), without_secrets(address));
                 self.driver
                     .handle(now, Input::CallFailed(told, reason.clone()));
                 self.driver.handle(now, Input::DialFailed(reason));
             }
-        }
-    }
-}
-
-/// Calls these until one answers. Each has its address as it is told.
-async fn call_in_turn(runtime: Runtime, relays: Vec<(String, Above)>) {
-    let mut reasons = Vec::new();
-    for (told, above) in relays {
-        // A node of this process is no address.
-        if let Above::Far(_) = above {
-            let calling = Input::Calling(told.clone());
-            runtime.tell(Told::Input(calling)).await;
-        }
-        let Err(reason) = above.dial(&runtime, &told).await else {
-            return;
-        };
-        reasons.push(format!("{told}: {reason}"));
-        let failed = Input::CallFailed(told, reason);
-        runtime.tell(Told::Input(failed)).await;
-    }
-    let reason = reasons.join("; ");
-    runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-}
-
-impl Above {
-    async fn dial(&self, runtime: &Runtime, told: &str) -> Result<(), String> {
-        match self {
-            Self::Far(url) if url.scheme() == "enet" => enet::link::dial(runtime, url, told).await,
-            Self::Far(url) => websocket::dial(runtime, url, told).await,
-            Self::Here(above) => memory::dial(runtime, above).await,
-        }
-    }
-}
-
-impl fmt::Display for Above {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Far(url) => f.write_str(&without_secrets(url.as_str())),
-            Self::Here(_) => f.write_str("this process"),
         }
     }
 }

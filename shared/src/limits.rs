@@ -338,6 +338,42 @@ pub const CLOSING_LINKS_MAX: usize = 1024;
 pub const CLOSING_MAX: Duration = Duration::from_secs(30);
 /// Bytes of an address, as it is told.
 pub const ADDRESS_BYTES_MAX: usize = 255;
+/// How often in a row a node calls the next relay at once when another node is there than the one that it called.
+pub const IMPOSTORS_MAX: usize = 4;
+/// Bytes of a datagram that announces a node on the local network, or asks who is there. A question is as long, whatever
+/// is in it, so that nobody gets more by a forged sender than he pays.
+pub const ANNOUNCEMENT_BYTES_MAX: usize = 512;
+/// Ways in that an announcement may name.
+pub const ANNOUNCED_DOORS_MAX: usize = 4;
+/// How often a node announces itself on the local network.
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long an announcement counts: two may be lost.
+pub const ANNOUNCEMENT_KEPT: Duration = Duration::from_secs(16);
+/// Questions of others on the local network that a node answers in a second.
+pub const DISCOVERY_ANSWERS_MAX: usize = 32;
+/// Datagrams of others on the local network that a node reads in a second; more are thrown away.
+pub const DISCOVERY_DATAGRAMS_MAX: usize = 2048;
+/// Nodes that discovery knows of at once; newcomers are not noted beyond.
+pub const DISCOVERED_MAX: usize = 512;
+/// Those that one sender has told of.
+pub const DISCOVERED_PER_SENDER_MAX: usize = 16;
+/// Ways in of a node that are noted.
+pub const DISCOVERED_ADDRESSES_MAX: usize = 8;
+/// News of discovery that wait for one who follows it; the oldest are dropped beyond.
+pub const DISCOVERY_NEWS_MAX: usize = 1024;
+/// How long a node that looks for others waits for the first of them…
+pub const DISCOVERY_PATIENCE: Duration = Duration::from_secs(2);
+/// …and then for those who answer a little later.
+pub const DISCOVERY_COMPANY: Duration = Duration::from_millis(200);
+/// How long a domain's records count at the least, and at the most, whatever they say themselves.
+pub const DNS_KEPT_MIN: Duration = Duration::from_secs(1);
+/// See [`DNS_KEPT_MIN`].
+pub const DNS_KEPT_MAX: Duration = Duration::from_secs(3600);
+/// How long an answer about a domain is awaited.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records of a domain that are followed.
+pub const DNS_RECORDS_MAX: usize = 16;
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.
@@ -449,6 +485,9 @@ pub const ENET_SILENCE: Duration = Duration::from_secs(1);
 pub const RAW_CONNECTIONS_MAX: usize = 1024;
 /// How long who opens a stream for one may take to say so.
 pub const RAW_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client's last words may take before its node leaves.
+pub const RAW_LINGER: Duration = Duration::from_secs(5);
 
 /// Levels of objects in one of KAI's: it writes nothing below.
 pub const KAI_DEPTH_MAX: usize = 10;

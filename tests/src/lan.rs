@@ -69,10 +69,18 @@ impl Host {
     /// # Panics
     /// If it fails.
     pub fn run(&self, line: &str) -> String {
+        String::from_utf8(self.output(line)).unwrap()
+    }
+
+    /// As [`Host::run`], of a line that prints any bytes.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn output(&self, line: &str) -> Vec<u8> {
         let output = self.shell(line).output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {complaint}");
-        String::from_utf8(output.stdout).unwrap()
+        output.stdout
     }
 
     /// A line of the shell that goes on here until it is done, or what this returns is dropped.
@@ -162,7 +170,10 @@ impl Lan {
         for address in addresses {
             host.run(&format!("ip addr add {address} dev {interface}"));
         }
-        host.run(&format!("ip link set {interface} up"));
+        // The system takes a moment to see that the cable is in.
+        host.run(&format!(
+            "ip link set {interface} up; for n in $(seq 200); do ip -6 addr show dev {interface} | grep -q fe80 && exit; sleep 0.02; done; exit 1"
+        ));
     }
 
     /// Takes the cable off that was the `nth` to be joined, with the host's interface.

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+pub mod c;
 pub mod lan;
 pub mod nat;
 mod node;

@@ -195,7 +195,13 @@ impl Ran {
     /// Runs the program to its end.
     pub async fn of(args: &[&str]) -> Self {
         let mut command = Command::new(program());
-        command.args(args).env("PEERAGE_LOG", LOG);
+        command.args(args);
+        Self::of_command(command).await
+    }
+
+    /// Runs a command to its end.
+    pub async fn of_command(mut command: Command) -> Self {
+        command.env("PEERAGE_LOG", LOG);
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
         let output = ran.unwrap().unwrap();
         Self {

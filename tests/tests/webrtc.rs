@@ -267,7 +267,7 @@ async fn coturns_clients_find_a_server_for_stun_and_turn() {
     }
     let said = client(name, "wrong", &["-y"]);
     assert!(said.contains("Cannot complete Allocation"), "{said}");
-    let said = client(name, password, &["-e", "127.0.0.1", "-v"]);
+    let said = client(name, password, &["-e", "127.0.0.2", "-v"]);
     assert!(said.contains("403"), "{said}");
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Need {
     Module(&'static str, &'static str),
     /// A Debian package, by the programs any of which will do.
     Package(&'static str, &'static [&'static str]),
+    /// A Debian package, by a file that it brings.
+    File(&'static str, &'static str),
 }
 
 pub(crate) const RUSTFMT: Need = Need::Component("rustfmt", "cargo-fmt");
@@ -34,11 +36,20 @@ pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
 /// Clients of STUN and TURN that are not ours.
 pub(crate) const COTURN: Need = Need::Package("coturn", &["turnutils_uclient"]);
 
+/// A DNS-SD tool that knows nothing of us, with its daemon and their bus; and a DNS server.
+pub(crate) const AVAHI: Need = Need::Package("avahi-daemon", &["avahi-daemon"]);
+pub(crate) const AVAHI_BROWSE: Need = Need::Package("avahi-utils", &["avahi-browse"]);
+pub(crate) const DBUS: Need = Need::Package("dbus-daemon", &["dbus-daemon"]);
+pub(crate) const DNSMASQ: Need = Need::Package("dnsmasq-base", &["dnsmasq"]);
+
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
 pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
+/// The stock library of ENet, and a compiler for programs with it.
+pub(crate) const LIBENET: Need = Need::File("libenet-dev", "/usr/include/enet/enet.h");
+pub(crate) const CC: Need = Need::Package("gcc", &["cc"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -50,8 +61,11 @@ pub(crate) fn install<'a>(needs: impl Iterator<Item = &'a Need>) -> Result<(), E
         match need {
             Need::WasmTarget => rustup(&["target", "add", WASM])?,
             Need::Component(name, _) => rustup(&["component", "add", name])?,
-            Need::Package(name, _) | Need::Module(name, _) if packages.contains(name) => {}
-            Need::Package(name, _) | Need::Module(name, _) => packages.push(name),
+            Need::Package(name, _) | Need::Module(name, _) | Need::File(name, _) => {
+                if !packages.contains(name) {
+                    packages.push(name);
+                }
+            }
         }
     }
     let Some(first) = packages.first() else {
@@ -77,6 +91,7 @@ fn is_there(need: &Need) -> bool {
         Need::Module(_, module) => {
             output_of("/usr/bin/python3", &["-c", &format!("import {module}")]).is_some()
         }
+        Need::File(_, file) => Path::new(file).exists(),
         Need::Package(_, programs) => programs.iter().any(|program| which(program).is_some()),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CLIPPY, COTURN, CURL, DRIVER, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
+    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -17,7 +18,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 9] = [
+const E2E_NEEDS: [Need; 11] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -27,9 +28,11 @@ const E2E_NEEDS: [Need; 9] = [
     NPM,
     CURL,
     COTURN,
+    CC,
+    LIBENET,
 ];
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -54,6 +57,11 @@ const GROUPS: [Group; 8] = [
         name: "native",
         needs: &[SCRIPT, CURL],
         run: native,
+    },
+    Group {
+        name: "lan",
+        needs: &[IP, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        run: lan,
     },
     Group {
         name: "autobahn",
@@ -204,7 +212,16 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet_links",
     ];
+    processes(ws, "test", &tests)
+}
+
+/// Nodes on networks of their own, which the tests make.
+fn lan(ws: &Workspace) -> Result<(), Error> {
+    let isolated = isolate::cargo_option("cfg(all())", None)?;
+    let tests = ["--test", "discovery", &isolated, "--", "--test-threads=1"];
     processes(ws, "test", &tests)
 }
 
@@ -288,6 +305,12 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_suite",
         "--test",
         "webrtc",
+        "--test",
+        "enet_programs",
+        "--test",
+        "enet_kai",
+        "--test",
+        "enet_raw",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

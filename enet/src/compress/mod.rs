@@ -173,3 +173,55 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    fn input(kind: u32, len: usize) -> Vec<u8> {
+        let mut x = 1_u32;
+        (0..len)
+            .map(|i| {
+                x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                match kind {
+                    0 => (1 + i * 31 + (i >> 8)) as u8,
+                    1 => 0,
+                    2 => (x >> 24) as u8,
+                    3 => ((x >> 24) % 7 * 3) as u8,
+                    _ => ((x >> 24) & (x >> 16) & (x >> 8)) as u8,
+                }
+            })
+            .collect()
+    }
+    #[test]
+    fn gold() {
+        let text = std::fs::read_to_string("/tmp/gold/vectors.txt").unwrap();
+        for line in text.lines() {
+            let mut w = line.split(' ');
+            let kind = w.next().unwrap().parse().unwrap();
+            let len: usize = w.next().unwrap().parse().unwrap();
+            let hex = w.next().unwrap();
+            let data = input(kind, len);
+            let mut out = Vec::new();
+            let ok = RangeCoder::default().compress(&data, &mut out, 16384);
+            let mine: String = out.iter().map(|b| format!("{b:02x}")).collect();
+            let same = mine
+                .bytes()
+                .zip(hex.bytes())
+                .take_while(|(a, b)| a == b)
+                .count()
+                / 2;
+            let gold: Vec<u8> = (0..hex.len() / 2)
+                .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+                .collect();
+            let mut back = Vec::new();
+            let un = RangeCoder::default().decompress(&gold, &mut back, 8192);
+            let bsame = back.iter().zip(&data).take_while(|(a, b)| a == b).count();
+            println!(
+                "{kind} {len}: {ok} {} of {} same {same}; back {un} {} same {bsame}",
+                mine.len() / 2,
+                hex.len() / 2,
+                back.len()
+            );
+        }
+    }
+}

@@ -5,6 +5,8 @@
     reason = "each test uses some of it; it fails by panicking"
 )]
 
+pub(crate) mod raw;
+
 use peerage_enet::{Config, Event, Host, PeerId, Time};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
-//! The command line: `peerage relay`, `peerage peer`, `peerage config` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage check`, `peerage config` and `peerage idl`.
 
+mod check;
 mod config;
 mod door;
 mod front;
@@ -13,6 +14,7 @@ mod stop;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,8 +23,9 @@ use door::Door;
 use peerage::Name;
 use url::Url;
 
-use crate::JoinError;
 use crate::config::{ConfigError, FileConfig, RelayAddress};
+use crate::discovery::{Browsing, Way};
+use crate::{JoinError, Node};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -41,6 +44,8 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Try every way to reach others, or one of them, and tell which of them works.
+    Check(check::Args),
     /// Check a configuration file, or write what one may say.
     Config(config::Args),
     /// Write the interfaces of a Tau file as Rust or as TypeScript.
@@ -61,6 +66,7 @@ async fn run(args: Args) -> Outcome {
     match args.task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Check(args) => check::run(args).await,
         Task::Config(args) => config::run(&args),
         Task::Idl(args) => idl::run(&args),
     }
@@ -99,6 +105,9 @@ enum CliError {
     Terminal(#[from] rustyline::error::ReadlineError),
 }
 
+/// The relay that is called if none is said: one on this machine.
+const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
+
 type Outcome = Result<ExitCode, CliError>;
 
 /// Options that every node has.
@@ -113,7 +122,8 @@ struct Common {
     /// Where to listen for others; nothing beyond loopback unless you say so.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A relay to call; several times for others to turn to when it is lost.
+    /// A relay to call, or `discover:` for any on the local network, `dns:example.org` for those of a domain; several times
+    /// for others to turn to when it is lost.
     #[arg(long, value_name = "URL")]
     relay: Vec<String>,
 }
@@ -139,6 +149,16 @@ fn relay_url(text: &str) -> Result<Url, CliError> {
     address
         .map(|address| address.url().clone())
         .map_err(CliError::RelayUrl)
+}
+
+/// Announces the node where it lets others in, and looks for others while this is held, if the file says so.
+fn discover(node: &Node, web: Option<SocketAddr>, enet: Option<SocketAddr>) -> Option<Browsing> {
+    let discovery = node.discovery();
+    let way = |scheme, path| move |at| Way { scheme, at, path };
+    let ways = web.map(way("ws", "/mesh"));
+    let ways = ways.into_iter().chain(enet.map(way("enet", "")));
+    discovery.announce(node.deref().clone(), ways.collect());
+    discovery.settings().browse.then(|| discovery.browse())
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

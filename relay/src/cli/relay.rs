@@ -8,8 +8,9 @@ use peerage::id::Kind;
 
 use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
-use crate::cli::{CliError, Common, Door, Outcome, front, name_of, relay_urls, say};
+use crate::cli::{CliError, Common, Door, Outcome, discover, front, name_of, relay_urls, say};
 use crate::config::FileConfig;
+use crate::discovery::Discovery;
 use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -37,9 +38,11 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut config = config.named(name);
     config.aliases = file.commands.clone();
     let broker = file.broker.options().map_err(JoinError::from)?;
-    let node = Node::launch_with(config, relays, broker)?;
+    let discovery = Discovery::new(file.discovery.settings());
+    let node = Node::launch_discovering(config, relays, broker, discovery)?;
     let enet = front::open(&node, &file, Some(asked))?;
     listen_for_tabs(&node, &file, Some(address))?;
+    let _browsing = discover(&node, Some(address), enet);
     say(&format!("Peerage is at http://{address}/"));
     if let Some(enet) = enet {
         say(&format!("ENet is at enet://{enet}"));

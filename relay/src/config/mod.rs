@@ -2,6 +2,7 @@
 
 mod access;
 mod broker;
+mod discovery;
 mod enet;
 mod http;
 mod links;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 
 pub use access::{AccessConfig, AddressLists, AddressText, List, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
+pub use discovery::DiscoveryConfig;
 pub use enet::{
     AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
 };
@@ -58,8 +60,8 @@ pub struct FileConfig {
     pub auto_listen: Option<bool>,
     /// Whether a peer has a prompt. One that has none serves others until it is told to end.
     pub interactive: Option<bool>,
-    /// The relays that it calls, by their `ws:` or `wss:` addresses: the next one when it has lost the last. A relay
-    /// that calls none is the primary of its zone.
+    /// The relays that it calls, by their `ws:` or `wss:` addresses, or `discover:` for any on the local network,
+    /// `dns:example.org` for those of a domain: the next one when it has lost the last. A relay that calls none is the primary of its zone.
     pub relays: Vec<RelayAddress>,
     /// More nodes that it calls, by host and port.
     pub peers: Vec<PeerConfig>,
@@ -85,6 +87,9 @@ pub struct FileConfig {
     /// What its broker keeps, and where.
     #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,
+    /// How it finds others, and is found.
+    #[serde(deserialize_with = "values::group")]
+    pub discovery: DiscoveryConfig,
     /// How ENet is spoken, and with whom.
     #[serde(deserialize_with = "values::group")]
     pub enet: EnetConfig,

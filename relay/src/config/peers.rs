@@ -9,6 +9,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::values::NAME_PATTERN;
+use crate::discovery::{DISCOVER, DNS};
+use crate::link::address;
 
 /// A node to call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -38,7 +40,7 @@ impl PeerConfig {
 /// A relay's address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^(wss?|enet)://[^/]"))]
+#[schemars(inline, extend("pattern" = "^((wss?|enet)://[^/]|discover:|dns:[^/])"))]
 pub struct RelayAddress(#[schemars(with = "String")] Url);
 
 impl RelayAddress {
@@ -52,13 +54,17 @@ impl FromStr for RelayAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).ok();
-        let known =
-            url.filter(|url| matches!(url.scheme(), "ws" | "wss" | "enet") && url.has_host());
-        let expected =
-            "expected a relay's address such as ws://127.0.0.1:7700/mesh or enet://127.0.0.1:14589";
+        let url = address::parse(text).map_err(|error| error.to_string())?;
+        let known = match url.scheme() {
+            "ws" | "wss" | "enet" => url.has_host(),
+            DISCOVER => true,
+            DNS => !url.path().is_empty(),
+            _ => false,
+        };
+        let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh, enet://127.0.0.1:14589, \
+             discover: or dns:example.org";
         known
-            .map(Self)
+            .then(|| Self(url))
             .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))
     }
 }

@@ -5,15 +5,17 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
+use peerage::NodeId;
 use peerage::error::Code;
 use peerage::link::frame::Packet as Frames;
 use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::{Input, Medium};
 use peerage_enet::{Packet, Reason};
-use url::{Host, Url};
+use tokio::time::timeout;
+use url::Url;
 
 use crate::enet::{Gone, Peer, Sender};
-use crate::link::{Inbox, Letter, outbox};
+use crate::link::{Inbox, Letter, address, outbox};
 use crate::runtime::{Runtime, Told};
 
 /// What a node says first that calls another.
@@ -26,34 +28,26 @@ const CHANNELS: u8 = 2;
 /// How the payload of a record begins that need not arrive.
 const UNRELIABLE_RECORD: u8 = 5;
 
-/// Calls a node at an `enet:` address, which is told as `told`, and runs the link in a task.
-pub(crate) async fn dial(runtime: &Runtime, url: &Url, told: &str) -> Result<(), String> {
+/// Calls a node at an `enet:` address, and runs the link in a task.
+pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
+    let in_words = |error: std::io::Error| error.to_string();
+    let expected = address::node(url).map_err(|error| error.to_string())?;
     let mut reason = String::from("it has no address");
-    for address in addresses(url).await? {
-        match call(runtime, address).await {
+    for at in address::resolve(url).await.map_err(in_words)? {
+        let called = timeout(runtime.dial_timeout, call(runtime, at)).await;
+        let late = |_| format!("no answer within {:?}", runtime.dial_timeout);
+        match called.map_err(late).and_then(|called| called) {
             Ok(peer) => {
-                let link = run(runtime.clone(), Origin::Dialled, peer, told.to_owned());
-                runtime.links.spawn(link);
+                let claim = expected.map(|node| (node, url.clone()));
+                let (runtime, told) = (runtime.clone(), address::show(url));
+                let links = runtime.links.clone();
+                links.spawn(run_claimed(runtime, Origin::Dialled, peer, told, claim));
                 return Ok(());
             }
             Err(why) => reason = why,
         }
     }
     Err(reason)
-}
-
-async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, String> {
-    let port = url.port().ok_or("expected a port")?;
-    Ok(match url.host() {
-        Some(Host::Ipv4(ip)) => vec![(ip, port).into()],
-        Some(Host::Ipv6(ip)) => vec![(ip, port).into()],
-        // Of a scheme that is not the web's, an address in figures is a name.
-        Some(Host::Domain(name)) => {
-            let found = tokio::net::lookup_host((name, port)).await;
-            found.map_err(|error| error.to_string())?.collect()
-        }
-        None => Vec::new(),
-    })
 }
 
 async fn call(runtime: &Runtime, address: SocketAddr) -> Result<Peer, String> {
@@ -69,7 +63,18 @@ async fn call(runtime: &Runtime, address: SocketAddr) -> Result<Peer, String> {
 }
 
 /// Runs a link until it ends.
-pub(crate) async fn run(runtime: Runtime, origin: Origin, mut peer: Peer, address: String) {
+pub(crate) async fn run(runtime: Runtime, origin: Origin, peer: Peer, address: String) {
+    run_claimed(runtime, origin, peer, address, None).await;
+}
+
+/// As [`run`]; `claim` is who must be at the other end, and the address that says so.
+async fn run_claimed(
+    runtime: Runtime,
+    origin: Origin,
+    mut peer: Peer,
+    address: String,
+    claim: Option<(NodeId, Url)>,
+) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
     if !runtime.tell(Told::Link(id, origin, outbox)).await {
@@ -77,6 +82,9 @@ pub(crate) async fn run(runtime: Runtime, origin: Origin, mut peer: Peer, addres
     }
     let place = Input::Place(id, Medium::Enet, Some(address));
     runtime.tell(Told::Input(place)).await;
+    if let Some((node, url)) = claim {
+        runtime.tell(Told::Claim(id, node, url)).await;
+    }
     let sender = peer.sender().clone();
     let closed = {
         let writing = pin!(write(&runtime, id, &sender, inbox));

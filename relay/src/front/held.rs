@@ -13,7 +13,9 @@ use peerage::service::operation::Operations;
 use peerage::{Config, Identity, Kind, Name, Node};
 
 use crate::JoinError;
-use crate::runtime::{Above, Runtime, random};
+use crate::discovery::Discovery;
+use crate::link::dial::Above;
+use crate::runtime::{Runtime, random};
 
 /// Who holds nodes in a process. Clones are the same.
 #[derive(Clone)]
@@ -81,7 +83,7 @@ impl Holder {
         // The journal is the process's, and tells of others.
         config.shows_log = false;
         let above = vec![Above::Here(self.0.above.clone())];
-        let (node, runtime) = Runtime::start_as(identity, config, above)?;
+        let (node, runtime) = Runtime::start_as(identity, config, above, Discovery::default())?;
         let held = Held::new(node, runtime, place)?;
         held.online(false).await.map_err(JoinError::Failed)?;
         Ok(held)
@@ -203,6 +205,11 @@ impl Held {
     /// Its program has gone without a word, and so does it: others learn that it is gone, not that it left.
     pub fn vanish(self) {
         self.runtime.vanish();
+        tokio::spawn(async move {
+            // Otherwise its runtime might say good-bye for it.
+            self.runtime.finished().await;
+            drop(self);
+        });
     }
 }
 

@@ -12,8 +12,8 @@ use peerage::limits::{
 use crate::stun::pace::Bucket;
 use crate::stun::{AllocationId, Client};
 
-/// The numbers that channels have.
-const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4FFF;
+/// The numbers that channels have: those of RFC 8656 end at 0x4FFF, and older clients have those of RFC 5766.
+const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
 
 /// One allocation.
 #[derive(Debug)]

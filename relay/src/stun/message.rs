@@ -59,7 +59,8 @@ impl<'a> For<'a> {
         match bytes {
             [0..=3, ..] => Self::of_message(bytes),
             [20..=63, ..] => Self::Known,
-            [64..=79, ..] => Self::Server,
+            // The second half of them is for clients of RFC 5766.
+            [64..=127, ..] => Self::Server,
             _ => Self::Nobody,
         }
     }

@@ -429,7 +429,7 @@ fn a_channel_stands_for_one_peer() {
     let mut stage = Stage::new();
     let (asker, _) = stage.allocated(1, A);
     assert_eq!(stage.bind(&asker, 0x3FFF, PEER), Some(400));
-    assert_eq!(stage.bind(&asker, 0x5000, PEER), Some(400));
+    assert_eq!(stage.bind(&asker, 0x8000, PEER), Some(400));
     assert_eq!(stage.bind(&asker, 0x4001, PEER), None);
     assert_eq!(stage.bind(&asker, 0x4001, PEER), None, "again");
     assert_eq!(stage.bind(&asker, 0x4001, "9.9.9.9:53"), Some(400));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::Time;
 use crate::config::Config;
-use crate::id::Identity;
+use crate::id::{Identity, NodeId};
 use crate::link::{LinkId, Origin};
 use crate::node::connection::Medium;
 use crate::node::events::State;
@@ -23,6 +23,8 @@ pub struct Driver(Arc<Shared>);
 pub enum Input {
     /// A link has come to be.
     LinkUp(LinkId, Origin),
+    /// Whoever is at the other end of a link that this node has made must be this node.
+    Expect(LinkId, NodeId),
     /// The relay could not be called, and why.
     DialFailed(String),
     /// A packet came.
@@ -70,6 +72,7 @@ impl Driver {
         let machine = &mut inner.machine;
         match input {
             Input::LinkUp(id, origin) => machine.handle_link_up(now, id, origin),
+            Input::Expect(id, node) => machine.handle_expect(id, node),
             Input::DialFailed(reason) => machine.handle_dial_failed(now, &reason),
             Input::Packet(id, packet) => machine.handle_packet(now, id, packet),
             Input::Writable(id, writable) => machine.handle_writable(now, id, writable),

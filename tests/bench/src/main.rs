@@ -12,6 +12,7 @@ mod calls;
 mod client;
 mod codec;
 mod crowd;
+mod enet;
 mod forwarder;
 mod load;
 mod mqtt;
@@ -56,6 +57,8 @@ enum Task {
     },
     /// Be the floor that others are measured against.
     Forwarder { address: SocketAddr },
+    /// Be the echo of ENet that libenet's is measured against.
+    EnetEcho { address: SocketAddr },
     /// Be the back end of requests by HTTP, also as a node on this relay.
     Backend { address: SocketAddr, relay: String },
 }
@@ -64,6 +67,7 @@ enum Task {
 async fn main() -> Result<(), Failed> {
     match Args::parse().task {
         Task::Forwarder { address } => Ok(forwarder::run(address).await?),
+        Task::EnetEcho { address } => enet::echo(address).await,
         Task::Backend { address, relay } => web::serve(address, &relay).await,
         Task::Run {
             relay,
@@ -118,6 +122,9 @@ impl Bench {
         }
         if self.wants("http") {
             results.insert("http".into(), web::measure(&self.relay, self.rounds).await?);
+        }
+        if self.wants("enet") {
+            results.insert("enet".into(), enet::measure(self.rounds).await?);
         }
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);

@@ -1,6 +1,7 @@
 //! What a fuzzer feeds. `cargo xtask fuzz` looks for new inputs, guided by coverage; the corpus that it has
 //! found is committed, and replayed on each test run. A target that returns has found nothing amiss.
 
+mod enet;
 mod session;
 
 use std::collections::BTreeMap;
@@ -20,13 +21,14 @@ use peerage::stream::frame::StreamFrame;
 use peerage::wire::{Reader, put_varint};
 use peerage::{Config, Identity, Kind, Time};
 
+pub use enet::enet;
 pub use session::session;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("varint", varint),
     ("link", link),
     ("greeting", greeting),
@@ -35,6 +37,7 @@ pub const TARGETS: [Target; 8] = [
     ("text", text),
     ("session", session),
     ("object", object),
+    ("enet", enet),
 ];
 
 /// An integer that is read is written the same way.

@@ -5,12 +5,16 @@ mod kai;
 mod out;
 mod program;
 mod raw;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, select};
 use peerage::limits::ENET_BACKLOG_MAX;
 use peerage::link::Origin;
 use peerage::log::CONNECTION;
@@ -64,8 +68,7 @@ impl Front {
         let front = self.clone();
         tokio::spawn(async move {
             while let Some(peer) = accepted.recv().await {
-                let links = front.0.runtime.links.clone();
-                links.spawn(front.clone().greet(peer));
+                tokio::spawn(front.clone().greet(peer));
             }
         });
         Ok(address)
@@ -86,19 +89,19 @@ impl Front {
 
     /// Finds out what has come.
     async fn greet(self, mut peer: Peer) {
-        let address = peer.about.address;
-        if self.0.config.kai.name_of(address).is_some() {
-            return self.hand(Dialect::Kai, peer, None).await;
-        }
         let first = match timeout(self.0.config.silence(), peer.recv()).await {
             Ok(Ok(first)) => Some(first),
             // It is gone already.
             Ok(Err(Gone { .. })) => return,
             Err(_) => None,
         };
-        let dialect = first.as_ref().map_or(Dialect::Raw, |(channel, packet)| {
-            Dialect::of(*channel, &packet.bytes)
-        });
+        // A node of KAI may wait to be called.
+        let is_kai = || self.0.config.kai.name_of(peer.about.address).is_some();
+        let dialect = match &first {
+            Some((channel, packet)) => Dialect::of(*channel, &packet.bytes),
+            None if is_kai() => Dialect::Kai,
+            None => Dialect::Raw,
+        };
         self.hand(dialect, peer, first).await;
     }
 
@@ -120,15 +123,22 @@ impl Front {
             tracing::debug!(target: CONNECTION, %address, "a program is not let in");
             return peer.close(NOT_ALLOWED);
         }
-        match dialect {
+        let runtime = self.0.runtime.clone();
+        let conversation: BoxFuture<'_, ()> = match dialect {
+            // It has last words of its own.
             Dialect::Link => {
                 let address = peer.about.address.to_string();
-                link::run(self.0.runtime.clone(), Origin::Accepted, peer, address).await;
+                let link = link::run(runtime.clone(), Origin::Accepted, peer, address);
+                return runtime.links.track_future(link).await;
             }
-            Dialect::Program => program::run(self.clone(), peer, first).await,
-            Dialect::Kai => kai::run(self.clone(), peer, first).await,
-            Dialect::Raw => raw::run(self.clone(), peer, first).await,
-        }
+            Dialect::Program => Box::pin(program::run(self.clone(), peer, first)),
+            Dialect::Kai => Box::pin(kai::run(self.clone(), peer, first)),
+            Dialect::Raw => Box::pin(raw::run(self.clone(), peer, first)),
+        };
+        // With the node its programs are left, too: a connection that is dropped is ended.
+        let over = runtime.left();
+        let conversing = async move { drop(select(conversation, pin!(over)).await) };
+        runtime.links.track_future(conversing).await;
     }
 }
 

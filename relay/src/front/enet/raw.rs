@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use peerage::error::Code;
-use peerage::limits::{DATAGRAM_BYTES_MAX, RAW_CONNECT_TIMEOUT, RAW_CONNECTIONS_MAX};
+use peerage::limits::{DATAGRAM_BYTES_MAX, RAW_CONNECT_TIMEOUT, RAW_CONNECTIONS_MAX, RAW_LINGER};
 use peerage::log::CONNECTION;
 use peerage::node::Stream;
 use peerage::{Failure, Kind, Name};
@@ -121,8 +121,13 @@ async fn carry_from(
     let target = held.resolve(target.as_str()).await?.ok_or_else(itself)?;
     let stream = held.open(target, PROTOCOL)?;
     let carried = carry(&stream, peer, datagrams, first).await;
-    if let Err(failure) = &carried {
-        stream.reset(failure.clone());
+    match &carried {
+        Err(failure) => stream.reset(failure.clone()),
+        // The node of the client is here for as long as its last words are on their way.
+        Ok(()) => {
+            let over = async { while let Ok(Some(_)) = stream.recv().await {} };
+            let _ = timeout(RAW_LINGER, over).await;
+        }
     }
     carried
 }

@@ -6,6 +6,8 @@ mod peer;
 mod port;
 mod relayed;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -75,7 +75,7 @@ pub struct Machine {
     identity: Identity,
     id: NodeId,
     pub(super) config: Config,
-    zone: String,
+    pub(super) zone: String,
     pub(super) now: Time,
     rng: ChaCha20Rng,
     state: State,
@@ -213,6 +213,13 @@ impl Machine {
         self.greet(id);
         // Not at once: that would be a look at every link for each that comes.
         self.sweep_by(self.now + SWEEP_INTERVAL_MIN);
+    }
+
+    /// Whoever is at the other end of a link that was dialled must be this node.
+    pub fn handle_expect(&mut self, id: LinkId, node: NodeId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.expected = Some(node);
+        }
     }
 
     /// The relay could not be called.

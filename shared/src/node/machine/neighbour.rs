@@ -27,6 +27,8 @@ use crate::session::Via;
 pub(super) struct Link {
     pub(super) origin: Origin,
     pub(super) phase: Phase,
+    /// Who must be at the other end, if that is known before it is called.
+    pub(super) expected: Option<NodeId>,
     pub(super) queue: Queue,
     pub(super) writable: bool,
     pub(super) in_ready: bool,
@@ -76,6 +78,7 @@ impl Link {
         Self {
             origin,
             phase,
+            expected: None,
             queue: Queue::default(),
             writable: true,
             in_ready: false,
@@ -321,6 +324,12 @@ impl Machine {
     ) -> Result<(), Failure> {
         let challenge = Challenge::read(versions, body)?;
         self.check_relay(challenge.id)?;
+        let expected = self.links.get(&id).and_then(|link| link.expected);
+        if let Some(expected) = expected.filter(|expected| *expected != challenge.id) {
+            let message = format!("expected the node {expected}, got {}", challenge.id);
+            self.skip_relay(id, expected, Code::Unauthorised.because(message));
+            return Ok(());
+        }
         let nonce = self.random();
         let (kind, name, insist) = (
             self.config.kind,
@@ -344,7 +353,13 @@ impl Machine {
             return Ok(());
         };
         let (challenge, hello) = &**said;
-        welcome.check(challenge, hello)?;
+        match (welcome.check(challenge, hello), link.expected) {
+            (Err(failure), Some(expected)) => {
+                self.skip_relay(id, expected, failure);
+                return Ok(());
+            }
+            (checked, _) => checked?,
+        }
         let (relay, zone) = (challenge.id, challenge.zone.clone());
         link.phase = Phase::Up(relay);
         let before = self.uplink.welcomed(id, self.now);
@@ -381,6 +396,16 @@ impl Machine {
             let failure = Code::Unreachable.because("this node has entered another zone");
             self.refuse(id, failure);
         }
+    }
+
+    /// Another node than the one that was called is there, or one that cannot prove to be it: the next is called.
+    fn skip_relay(&mut self, id: LinkId, expected: NodeId, failure: Failure) {
+        let failure = failure.of(expected);
+        event!(DISCOVERY, DEBUG, self.id, link = id.0, %failure, "not the node that was called");
+        self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));
+        self.outputs.push_back(Output::Close(id, failure.clone()));
+        self.forget_link_quietly(id, Change::Failed, failure.clone());
+        self.dial_another(&failure);
     }
 
     fn receive_bye(&mut self, id: LinkId, spread_ms: u32) {

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::RngCore;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{ADDRESS_BYTES_MAX, RETURN_GRACE, RETURN_SPREAD_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, IMPOSTORS_MAX, RETURN_GRACE, RETURN_SPREAD_MAX};
 use crate::link::LinkId;
 use crate::log::event;
 use crate::node::connection::Change;
@@ -22,6 +22,8 @@ pub(super) struct Uplink {
     failures: u32,
     /// Calls in a row that came to nothing.
     in_vain: u32,
+    /// How often somebody else was there than who was called, since it was welcome last.
+    impostors: usize,
     /// When it was welcome, and when it was welcome again after that.
     welcomed_at: Option<Time>,
     returned_at: Option<Time>,
@@ -88,6 +90,7 @@ impl Uplink {
         }
         self.failures = 0;
         self.in_vain = 0;
+        self.impostors = 0;
         match std::mem::replace(&mut self.phase, Phase::Up(link)) {
             Phase::Up(before) => Some(before),
             _ => None,
@@ -118,6 +121,16 @@ impl Machine {
     pub(super) fn dial(&mut self) {
         self.uplink.phase = Phase::Dialling;
         self.outputs.push_back(Output::Dial);
+    }
+
+    /// Who was called is not there: the next is called at once, unless that has happened too often.
+    pub(super) fn dial_another(&mut self, failure: &Failure) {
+        self.uplink.impostors += 1;
+        if self.uplink.impostors <= IMPOSTORS_MAX {
+            self.dial();
+        } else {
+            self.lost_uplink(&failure.to_string());
+        }
     }
 
     /// There is no link to the relay, or no more: the next call is due after a while.

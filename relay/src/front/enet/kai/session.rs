@@ -264,12 +264,16 @@ impl Shared {
 
     /// The name of a node, for people.
     pub(super) fn name_of(&self, id: Option<NodeId>) -> String {
-        let Some(id) = id else {
-            return String::from("peerage");
+        let node = self.rpc.node();
+        let id = id.unwrap_or_else(|| node.id());
+        let name = match id == node.id() {
+            true => node.name(),
+            false => {
+                let peer = node.peers().into_iter().find(|peer| peer.id == id);
+                peer.map(|peer| peer.name)
+            }
         };
-        let peers = self.rpc.node().peers();
-        let peer = peers.into_iter().find(|peer| peer.id == id);
-        peer.map_or_else(|| id.short(), |peer| peer.name.to_string())
+        name.map_or_else(|| id.short(), |name| name.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod calls;
 mod connections;
+mod expected;
 mod net;
 mod strangers;
 

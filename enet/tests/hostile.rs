@@ -1,0 +1,324 @@
+//! What nobody says who means well.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+mod net;
+
+use net::Net;
+use net::raw::{Fragment, Raw, connect, reliable, unreliable};
+use peerage_enet::{Config, Event, Host, Packet, Reason, SendError, Time};
+use std::net::SocketAddr;
+
+const FIRST: Fragment = Fragment {
+    command: 0x88,
+    number: 1,
+    start: 1,
+    count: 2,
+    part: 0,
+    total: 15,
+    offset: 0,
+};
+const LAST: Fragment = Fragment {
+    number: 2,
+    part: 1,
+    offset: 10,
+    ..FIRST
+};
+
+fn packets(events: &[Event]) -> Vec<&[u8]> {
+    let packets = events.iter().filter_map(|event| match event {
+        Event::Received { packet, .. } => Some(&packet.bytes[..]),
+        _ => None,
+    });
+    packets.collect()
+}
+
+#[test]
+fn forged_requests_take_no_place_and_are_answered_by_less_than_they_are() {
+    let config = Config {
+        peers_max: 64,
+        pending_max: 256,
+        ..Config::default()
+    };
+    let mut net = Net::new(1);
+    let (host, client) = (net.add(config), net.add(Config::default()));
+    for n in 0..5000_u32 {
+        let [_, _, c, d] = n.to_be_bytes();
+        let victim = SocketAddr::from(([172, 16, c, d], 4000));
+        net.inject(victim, host, &connect(n));
+    }
+    net.pass(Time::from_secs(1));
+    let address = net.address(host);
+    let from_host = net.sent.iter().filter(|((from, _), _)| *from == address);
+    let mut answers = 0;
+    for (_, (count, bytes)) in from_host {
+        assert_eq!(*count, 1);
+        assert!(*bytes < connect(0).len());
+        answers += 1;
+    }
+    assert!(answers <= 5000);
+    assert!(net.take(host).is_empty());
+    net.join(client, host);
+    // They are not asked again, however much time goes by.
+    net.sent.clear();
+    net.pass(Time::from_secs(60));
+    assert!(
+        net.sent
+            .keys()
+            .all(|(from, to)| *from != address || *to == net.address(client))
+    );
+}
+
+#[test]
+fn a_request_that_is_repeated_gets_the_same_answer_and_one_connection() {
+    let mut host = Host::new(Config::default(), [1; 32]);
+    let from = SocketAddr::from(([10, 0, 0, 1], 1));
+    let now = Time::from_secs(1);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        host.handle_datagram(now, from, &connect(5));
+        let mut answer = Vec::new();
+        assert_eq!(host.poll_transmit(now, &mut answer), Some(from));
+        assert_eq!(host.poll_transmit(now, &mut Vec::new()), None);
+        answers.push(answer);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    let mut raw = Raw::new(Config::default());
+    raw.host.handle_datagram(raw.now, raw.address, &connect(7));
+    assert!(raw.heard().is_empty());
+    assert_eq!(raw.host.peers().count(), 1);
+}
+
+#[test]
+fn who_does_not_know_the_time_in_the_answer_is_not_connected() {
+    let from = SocketAddr::from(([10, 0, 0, 1], 1));
+    let now = Time::from_secs(1);
+    let mut host = Host::new(Config::default(), [1; 32]);
+    host.handle_datagram(now, from, &connect(5));
+    let mut verify = Vec::new();
+    host.poll_transmit(now, &mut verify);
+    let id = u16::from_be_bytes([verify[8], verify[9]]);
+    let [high, low] = (id | u16::from(verify[11] & 3) << 12).to_be_bytes();
+    let guess = [high, low, 1, 0xFF, 0, 1, 0, 1, !verify[2], verify[3]];
+    host.handle_datagram(now, from, &guess);
+    assert_eq!(host.poll_event(), None);
+    let elsewhere = SocketAddr::from(([10, 0, 0, 2], 1));
+    let right = [high, low, 1, 0xFF, 0, 1, 0, 1, verify[2], verify[3]];
+    host.handle_datagram(now, elsewhere, &right);
+    assert_eq!(host.poll_event(), None);
+    host.handle_datagram(now, from, &right);
+    assert!(matches!(host.poll_event(), Some(Event::Connected { .. })));
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_it_may() {
+    let config = Config {
+        peers_per_address_max: 2,
+        ..Config::default()
+    };
+    let mut net = Net::new(1);
+    let host = net.add(config);
+    let clients = [net.add(Config::default()), net.add(Config::default())];
+    let (now, address) = (net.now, net.address(host));
+    for _ in 0..2 {
+        net.join(clients[0], host);
+    }
+    net.host(clients[0]).connect(now, address, 1, 0).unwrap();
+    net.pass(Time::from_secs(1));
+    assert_eq!(net.host(host).peers().count(), 2);
+    let refused = net.take(clients[0]).into_iter().filter(|event| {
+        matches!(
+            event,
+            Event::Disconnected {
+                reason: Reason::Refused,
+                ..
+            }
+        )
+    });
+    assert_eq!(refused.count(), 1);
+    net.join(clients[1], host);
+}
+
+#[test]
+fn fragments_that_are_not_where_they_belong_are_refused() {
+    let wrong = [
+        LAST.with(b""),
+        LAST.with(b"0123456789"),
+        Fragment { offset: 9, ..LAST }.with(b"012345"),
+        Fragment { total: 16, ..LAST }.with(b"012345"),
+        Fragment { count: 3, ..LAST }.with(b"01234"),
+        Fragment { part: 2, ..LAST }.with(b"01234"),
+        Fragment {
+            offset: u32::MAX,
+            ..LAST
+        }
+        .with(b"01234"),
+        Fragment { count: 0, ..LAST }.with(b"01234"),
+    ];
+    for command in [0x88, 12] {
+        for wrong in &wrong {
+            let mut raw = Raw::new(Config::default());
+            let of = |fragment: Fragment| Fragment {
+                command,
+                number: fragment.number * u16::from(command == 0x88),
+                ..fragment
+            };
+            let mut wrong = wrong.clone();
+            wrong[0] = command;
+            if command == 12 {
+                wrong[3] = 0;
+            }
+            assert_eq!(raw.say(&of(FIRST).with(b"0123456789")), []);
+            let before = raw.host.counters().malformed;
+            assert_eq!(raw.say(&wrong), [], "{wrong:?}");
+            assert_eq!(raw.host.counters().malformed, before + 1, "{wrong:?}");
+            // What belongs there still does.
+            let events = raw.say(&of(LAST).with(b"abcde"));
+            assert_eq!(packets(&events), [b"0123456789abcde"]);
+        }
+    }
+    let mut raw = Raw::new(Config::default());
+    let many = Fragment {
+        count: 1 << 20,
+        total: 100,
+        ..FIRST
+    };
+    assert_eq!(raw.say(&many.with(b"0")), []);
+    let huge = Fragment {
+        total: u32::MAX,
+        ..FIRST
+    };
+    assert_eq!(raw.say(&huge.with(b"0")), []);
+    assert_eq!(raw.host.counters().malformed, 2);
+    assert_eq!(raw.host.stats(raw.peer).unwrap().waiting_bytes, 0);
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_is_next_still_gets_through() {
+    let config = Config {
+        waiting_bytes_max: 10_000,
+        packet_bytes_max: 2000,
+        ..Config::default()
+    };
+    let mut raw = Raw::new(config);
+    for n in 2..200 {
+        raw.say(&reliable(0, n, &[1; 1000]));
+    }
+    let waiting = raw.host.stats(raw.peer).unwrap().waiting_bytes;
+    assert!((8000..=10_000).contains(&waiting), "{waiting}");
+    assert!(raw.host.counters().no_room > 100);
+    // Empty packets take memory as well.
+    for n in 1..2000 {
+        raw.say(&unreliable(1, 5, n, b""));
+    }
+    assert!(raw.host.stats(raw.peer).unwrap().waiting_bytes <= 10_000);
+    let events = raw.say(&reliable(0, 1, &[1; 1000]));
+    assert_eq!(packets(&events).len(), 10);
+    for n in 11..20 {
+        assert_eq!(packets(&raw.say(&reliable(0, n, b"x"))), [b"x"]);
+    }
+}
+
+#[test]
+fn what_nobody_takes_stops_coming() {
+    let config = Config {
+        waiting_bytes_max: 10_000,
+        packet_bytes_max: 2000,
+        ..Config::default()
+    };
+    let mut raw = Raw::new(config);
+    for n in 1..100 {
+        raw.say_unheard(&reliable(0, n, &[1; 1000]));
+    }
+    assert!(raw.host.stats(raw.peer).unwrap().waiting_bytes <= 12_064);
+    let taken = raw.events().len();
+    assert!(taken < 12);
+    let next = taken as u16 + 1;
+    assert_eq!(packets(&raw.say(&reliable(0, next, b"x"))), [b"x"]);
+}
+
+#[test]
+fn lost_fragments_of_unreliable_packets_stop_nothing() {
+    let config = Config {
+        waiting_bytes_max: 100_000,
+        ..Config::default()
+    };
+    let mut raw = Raw::new(config);
+    for n in 1..10_000_u16 {
+        let fragment = Fragment {
+            command: 12,
+            number: 0,
+            start: n,
+            count: 20,
+            part: 0,
+            total: 20_000,
+            offset: 0,
+        };
+        raw.say(&fragment.with(&[1; 1000]));
+    }
+    let events = raw.say(&unreliable(0, 0, 20_000, b"later"));
+    assert_eq!(packets(&events), [b"later"]);
+    assert_eq!(raw.host.stats(raw.peer).unwrap().waiting_bytes, 0);
+    assert_eq!(packets(&raw.say(&reliable(0, 1, b"sure"))), [b"sure"]);
+}
+
+#[test]
+fn datagrams_that_make_no_sense_are_counted_and_change_nothing() {
+    let mut raw = Raw::new(Config::default());
+    let from = raw.address;
+    for datagram in [
+        &[][..],
+        &[1],
+        &[0x8F, 0xFF],
+        &[0x0F, 0xFF, 5, 0, 0, 0],
+        &[0; 5000],
+    ] {
+        raw.host.handle_datagram(raw.now, from, datagram);
+    }
+    assert_eq!(raw.host.counters().malformed, 5);
+    raw.say(&[0x0D, 0, 0, 1]);
+    raw.say(&[0x86, 0, 0, 1, 0xFF, 0xFF, 1]);
+    raw.say(&[0x86, 8, 0, 1, 0, 0]);
+    raw.say(&[0x82; 48]);
+    assert_eq!(raw.host.counters().malformed, 9);
+    assert_eq!(packets(&raw.say(&reliable(0, 1, b"x"))), [b"x"]);
+}
+
+#[test]
+fn what_was_told_is_acknowledged_again_and_not_told_again() {
+    let mut raw = Raw::new(Config::default());
+    assert_eq!(packets(&raw.say(&reliable(0, 1, b"x"))), [b"x"]);
+    assert_eq!(raw.heard().len(), 1);
+    assert_eq!(raw.say(&reliable(0, 1, b"x")), []);
+    assert_eq!(raw.heard().len(), 1);
+    // What is too far ahead is not acknowledged, since it is not kept.
+    assert_eq!(raw.say(&reliable(0, 7 * 4096, b"x")), []);
+    assert!(raw.heard().is_empty());
+}
+
+#[test]
+fn a_farewell_that_is_repeated_is_acknowledged_again() {
+    let mut raw = Raw::new(Config::default());
+    let farewell = [0x84, 0xFF, 0, 2, 0, 0, 0, 9];
+    let peer = raw.peer;
+    let event = Event::Disconnected {
+        peer,
+        data: 9,
+        reason: Reason::ByPeer,
+    };
+    assert_eq!(raw.say(&farewell), [event]);
+    assert_eq!(raw.heard().len(), 1);
+    assert_eq!(raw.say(&farewell), []);
+    assert_eq!(raw.heard().len(), 1);
+    assert_eq!(raw.say(&reliable(0, 1, b"x")), []);
+    assert_eq!(
+        raw.host.send(peer, 0, Packet::reliable("x")),
+        Err(SendError::NoPeer)
+    );
+    raw.now += Time::from_secs(60);
+    raw.host.handle_time(raw.now);
+    assert_eq!(raw.host.deadline(), None);
+}

@@ -1,0 +1,61 @@
+//! Stock ENet, as Debian has it, as the other end of ours: each row of what being compatible means,
+//! in each way in which datagrams are written. The table goes to standard error.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "enet/cases.rs"]
+mod cases;
+#[path = "enet/hostile.rs"]
+mod hostile;
+#[path = "enet/ours.rs"]
+mod ours;
+#[path = "enet/stock.rs"]
+mod stock;
+#[path = "enet/way.rs"]
+mod way;
+
+use cases::CASES;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use stock::Mode;
+
+const MODES: [(&str, Mode); 4] = [
+    ("plain", mode(false, false)),
+    ("checksum", mode(true, false)),
+    ("compressed", mode(false, true)),
+    ("both", mode(true, true)),
+];
+
+#[test]
+fn stock_enet_and_ours_understand_each_other_in_every_row() {
+    let mut table = String::from("\n");
+    let mut failed = Vec::new();
+    let only = std::env::var("PEERAGE_ENET_ROW").unwrap_or_default();
+    for (name, case) in CASES.iter().filter(|(name, _)| name.contains(&only)) {
+        table += &format!("{name:<72}");
+        for (mode_name, mode) in MODES {
+            let is_fine = catch_unwind(AssertUnwindSafe(|| case(mode))).is_ok();
+            let verdict = if is_fine { "ok" } else { "FAILED" };
+            table += &format!(" {mode_name} {verdict:<6}");
+            if !is_fine {
+                failed.push(format!("{name} ({mode_name})"));
+            }
+        }
+        table.push('\n');
+    }
+    // Unlike what is printed, this is seen though the test passes.
+    std::io::stderr().write_all(table.as_bytes()).unwrap();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+const fn mode(checksum: bool, compression: bool) -> Mode {
+    Mode {
+        checksum,
+        compression,
+    }
+}
+
+/// What is in a packet.
+fn pattern(len: usize, seed: u32) -> Vec<u8> {
+    let byte = |n: usize| (seed as usize).wrapping_add(n * 31).wrapping_add(n >> 8) as u8;
+    (0..len).map(byte).collect()
+}
