@@ -1,14 +1,20 @@
 //! Peerage's native runtime: it lends the core tokio's sockets and clock, serves a relay's web side,
 //! and is the program `peerage`.
 
+pub mod access;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod direct;
+pub mod discovery;
+pub mod enet;
+pub mod front;
 pub mod http;
 pub mod link;
 pub mod log;
 mod node;
 pub mod runtime;
+mod stun;
 pub mod web;
 
 use peerage::Failure;

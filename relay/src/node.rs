@@ -12,14 +12,21 @@ use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subscription, Topics};
 use peerage::service::command::{Commands, Outcome};
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
-use peerage::{Config, Failure};
+use peerage::{Config, Failure, Identity};
 use peerage_script::{Limits, Platform, Scripts};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::config::EnetConfig;
+use crate::direct::punch::Punch;
+use crate::direct::{self, Direct};
+use crate::discovery::{self, Discovery};
+use crate::enet::Ports;
 use crate::http::Served;
+use crate::link::dial::Above;
+use crate::runtime::random;
 use crate::{JoinError, Runtime};
 
 /// A node with its services. All that the core's [`Node`](peerage::Node) can do, it can do. Clones are the
@@ -33,6 +40,7 @@ pub struct Node {
     http: Http,
     topics: Topics,
     runtime: Runtime,
+    direct: Direct,
 }
 
 impl Node {
@@ -54,6 +62,15 @@ impl Node {
         options: broker::Options,
     ) -> Result<Self, JoinError> {
         let node = Self::launch_with(config, relays, options)?;
+        node.joined().await
+    }
+
+    /// The node once it is online, or why it is not at the first try.
+    ///
+    /// # Errors
+    /// As [`Node::join`].
+    pub async fn joined(self) -> Result<Self, JoinError> {
+        let node = self;
         match node.online(false).await {
             Ok(_) => Ok(node),
             Err(failure) => {
@@ -80,8 +97,43 @@ impl Node {
         relays: Vec<Url>,
         options: broker::Options,
     ) -> Result<Self, JoinError> {
+        Self::launch_discovering(config, relays, options, Discovery::default())
+    }
+
+    /// As [`Node::launch_with`], with a discovery that is told how to go about it.
+    ///
+    /// # Errors
+    /// As [`Node::launch_with`].
+    pub fn launch_discovering(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+        discovery: Discovery,
+    ) -> Result<Self, JoinError> {
+        Self::launch_speaking(config, relays, options, discovery, &EnetConfig::default())
+    }
+
+    /// As [`Node::launch_discovering`], speaking ENet with those whom it calls as a configuration says.
+    ///
+    /// # Errors
+    /// As [`Node::launch_with`].
+    pub fn launch_speaking(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+        discovery: Discovery,
+        enet: &EnetConfig,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
-        let (node, runtime) = Runtime::start(config, relays)?;
+        let links = config.direct_links;
+        let near = direct::near(&relays);
+        let identity = Identity::from_secret(&random()?);
+        let above = relays.iter().cloned().map(Above::Far).collect();
+        let ports = Ports::speaking(enet.host());
+        let (node, runtime) =
+            Runtime::start_speaking(identity, config, above, discovery.clone(), ports)?;
+        let punch = Punch::new(node.clone(), runtime.clone(), near, links);
+        let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
         let broker = Broker::new(node.clone(), options).map_err(|failure| {
@@ -90,6 +142,7 @@ impl Node {
         })?;
         let topics = Topics::new(broker.clone());
         broker::register(&commands, &topics);
+        discovery::command::register(&commands, discovery);
         let http = Http::new(node.clone(), |task| drop(tokio::spawn(task)));
         let rpc = Rpc::new(node);
         let lanes = commands.share_lanes(&rpc);
@@ -106,6 +159,8 @@ impl Node {
         let (serving, answering) = (commands.clone(), rpc.clone());
         tokio::spawn(async move { serving.serve().await });
         tokio::spawn(async move { answering.serve().await });
+        tokio::spawn(direct.clone().run());
+        tokio::spawn(punch.run());
         let publishing = topics.clone();
         tokio::spawn(async move { broker.serve().await });
         tokio::spawn(async move { publishing.serve().await });
@@ -117,6 +172,7 @@ impl Node {
             http,
             topics,
             runtime,
+            direct,
         })
     }
 
@@ -198,6 +254,16 @@ impl Node {
         self.topics.subscribe(filter, Subscribe::default()).await
     }
 
+    /// Whom it finds without being told of them, and how it is found.
+    pub fn discovery(&self) -> &Discovery {
+        &self.runtime.discovery
+    }
+
+    /// Its direct links with tabs.
+    pub fn direct(&self) -> &Direct {
+        &self.direct
+    }
+
     /// What runs the node.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
@@ -249,6 +315,7 @@ impl Node {
 
     /// Leaves, and waits until the neighbours know.
     pub async fn close(&self) {
+        self.discovery().close().await;
         self.commands.node().close();
         self.runtime.finished().await;
     }

@@ -9,17 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Action, Driver, Input, Node};
-use peerage::{Config, Identity};
+use peerage::node::{Action, Driver, Input, Node, without_secrets};
+use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
-use crate::link::{Outbox, websocket};
+use crate::discovery::Discovery;
+use crate::enet;
+use crate::link::Outbox;
+use crate::link::dial::{Above, call_in_turn};
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -38,7 +42,14 @@ pub struct Runtime {
     next_link: Arc<AtomicU64>,
     /// Tasks of links, which write for a while longer than the loop runs.
     pub(crate) links: TaskTracker,
+    /// By which it calls others by ENet.
+    pub(crate) enet: Arc<enet::Ports>,
+    stop: watch::Sender<bool>,
     finished: watch::Receiver<bool>,
+    /// How long a call may take until the socket is there.
+    pub(crate) dial_timeout: Duration,
+    /// What is found for addresses that stand for whoever is there.
+    pub(crate) discovery: Discovery,
 }
 
 /// What the loop is told.
@@ -47,6 +58,8 @@ pub(crate) enum Told {
     Input(Input),
     /// A link, with the way to send on it.
     Link(LinkId, Origin, Outbox),
+    /// Who must be at the other end of a link, and the address that says so.
+    Claim(LinkId, NodeId, Url),
 }
 
 impl Runtime {
@@ -55,9 +68,37 @@ impl Runtime {
     ///
     /// # Errors
     /// If the system gives no random numbers.
-    pub fn start(mut config: Config, relays: Vec<Url>) -> Result<(Node, Self), JoinError> {
-        config.dials = !relays.is_empty();
+    pub fn start(
+        config: Config,
+        relays: Vec<Url>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
         let identity = Identity::from_secret(&random()?);
+        let relays = relays.into_iter().map(Above::Far).collect();
+        Self::start_as(identity, config, relays, discovery)
+    }
+
+    /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
+    pub(crate) fn start_as(
+        identity: Identity,
+        config: Config,
+        relays: Vec<Above>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
+        Self::start_speaking(identity, config, relays, discovery, enet::Ports::default())
+    }
+
+    /// As [`Runtime::start_as`], calling others by these ports of ENet.
+    pub(crate) fn start_speaking(
+        identity: Identity,
+        mut config: Config,
+        relays: Vec<Above>,
+        discovery: Discovery,
+        ports: enet::Ports,
+    ) -> Result<(Node, Self), JoinError> {
+        config.dials = !relays.is_empty();
+        discovery.belongs_to(identity.id());
+        let dial_timeout = config.timeouts.dial;
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -66,27 +107,41 @@ impl Runtime {
             input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
             links: TaskTracker::new(),
+            enet: Arc::new(ports),
+            stop: watch::channel(false).0,
             finished,
+            dial_timeout,
+            discovery,
         };
         let the_loop = Loop {
             driver,
             relays,
             runtime: runtime.clone(),
             outboxes: HashMap::new(),
+            claims: HashMap::new(),
             start: Instant::now(),
         };
+        let mut stopped = runtime.stop.subscribe();
         tokio::spawn(async move {
-            the_loop.run(received).await;
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+                () = the_loop.run(received) => {}
+            }
             // Nobody may be waiting.
             let _ = done.send(true);
         });
         Ok((node, runtime))
     }
 
+    /// Stops without a word: to others the node is gone.
+    pub(crate) fn vanish(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Waits until the node has left and its neighbours have had its last words, or take too long.
     pub async fn finished(&self) {
-        // An error means that the loop is no more, which is the same.
-        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+        self.left().await;
         self.links.close();
         if timeout(LAST_WORDS_MAX, self.links.wait()).await.is_err() {
             tracing::debug!(
@@ -95,6 +150,17 @@ impl Runtime {
                 "links take too long to close"
             );
         }
+    }
+
+    /// Waits until the node has left.
+    pub(crate) async fn left(&self) {
+        // An error means that the loop is no more, which is the same.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+    }
+
+    /// The ports at which ENet is spoken here.
+    pub fn enet_ports(&self) -> Vec<enet::Port> {
+        self.enet.listening()
     }
 
     pub(crate) fn new_link(&self) -> LinkId {
@@ -122,9 +188,11 @@ impl Runtime {
 struct Loop {
     driver: Driver,
     /// Whom to call, the next one first.
-    relays: Vec<Url>,
+    relays: Vec<Above>,
     runtime: Runtime,
     outboxes: HashMap<LinkId, Outbox>,
+    /// The addresses that say who must be at the other end.
+    claims: HashMap<LinkId, (NodeId, Url)>,
     start: Instant,
 }
 
@@ -157,7 +225,10 @@ impl Loop {
         match told {
             Told::Input(input) => {
                 match &input {
-                    Input::LinkDown(link, _) => drop(self.outboxes.remove(link)),
+                    Input::LinkDown(link, _) => {
+                        self.outboxes.remove(link);
+                        self.claims.remove(link);
+                    }
                     Input::Packet(_, packet) => {
                         let room = &self.runtime.input_room;
                         room.add_permits(packet.len().min(INPUT_BYTES_MAX));
@@ -170,6 +241,10 @@ impl Loop {
                 self.outboxes.insert(link, outbox);
                 self.driver.handle(now, Input::LinkUp(link, origin));
             }
+            Told::Claim(link, node, address) => {
+                self.claims.insert(link, (node, address));
+                self.driver.handle(now, Input::Expect(link, node));
+            }
         }
     }
 
@@ -177,6 +252,7 @@ impl Loop {
     fn act(&mut self, action: Action) -> bool {
         match action {
             Action::Dial => self.dial(),
+            Action::DialAt(address) => self.dial_at(&address),
             Action::Send(link, packet) => {
                 if self
                     .outboxes
@@ -188,6 +264,12 @@ impl Loop {
                 }
             }
             Action::Close(link, failure) => {
+                if let Some((node, address)) = self.claims.remove(&link)
+                    && failure.code == Code::Unauthorised
+                    && failure.peer == Some(node.to_string())
+                {
+                    self.runtime.discovery.disbelieve(&address);
+                }
                 if let Some(outbox) = self.outboxes.remove(&link) {
                     outbox.close(failure);
                 }
@@ -198,29 +280,28 @@ impl Loop {
     }
 
     fn dial(&mut self) {
-        let runtime = self.runtime.clone();
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(async move {
-            let mut reasons = Vec::new();
-            for url in relays {
-                match websocket::dial(&runtime, &url).await {
-                    Ok(()) => return,
-                    Err(reason) => reasons.push(format!("{}: {reason}", without_secrets(url))),
-                }
-            }
-            let reason = reasons.join("; ");
-            runtime.tell(Told::Input(Input::DialFailed(reason))).await;
-        });
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
     }
-}
 
-/// An address as it may be told: a password or a token in it may not.
-fn without_secrets(mut url: Url) -> Url {
-    // An address without a host has no password either.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_query(None);
-    url
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&mut self, address: &str) {
+        match Above::parse(address) {
+            Ok(relay) => {
+                self.relays.retain(|known| !known.is_at(&relay));
+                self.relays.insert(0, relay.clone());
+                self.relays.truncate(ADDRESSES_MAX);
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
+            }
+            Err(reason) => {
+                let (now, told) = (self.start.elapsed(), without_secrets(address));
+                self.driver
+                    .handle(now, Input::CallFailed(told, reason.clone()));
+                self.driver.handle(now, Input::DialFailed(reason));
+            }
+        }
+    }
 }
 
 /// Sets an alarm that has rung, or would ring later. One that would ring earlier stays: to ring once for
@@ -231,19 +312,9 @@ fn set_earlier(alarm: Pin<&mut Sleep>, deadline: Instant) {
     }
 }
 
-fn random() -> Result<[u8; 32], getrandom::Error> {
+/// What nobody else can guess.
+pub(crate) fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_is_secret_in_it() {
-        let url = "ws://me:hush@host:1/mesh?token=hush".parse().unwrap();
-        assert_eq!(without_secrets(url).as_str(), "ws://host:1/mesh");
-    }
 }

@@ -1,10 +1,15 @@
 //! What a node is told before it begins.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{Kind, Name};
-use crate::limits::{DIRECT_LINKS, RESUME_WINDOW, UNACKNOWLEDGED_BYTES_MAX};
+use crate::error::{Code, Failure};
+use crate::id::{Kind, Name, NodeId};
+use crate::limits::{
+    DIAL_TIMEOUT, DIRECT_LINKS, DIRECT_LINKS_NATIVE, GONE_GRACE, HANDSHAKE_TIMEOUT, HELLO_TIMEOUT,
+    KEEPALIVE, OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
+    UNACKNOWLEDGED_BYTES_MAX,
+};
 
 /// A node's configuration.
 #[derive(Clone, Debug)]
@@ -25,12 +30,107 @@ pub struct Config {
     /// [`RESUME_WINDOW_BYTES_MIN`](crate::limits::RESUME_WINDOW_BYTES_MIN) to
     /// [`UNACKNOWLEDGED_BYTES_MAX`]; beyond, `send` waits.
     pub resume_window_bytes: usize,
-    /// How many direct links to tabs it has at the most; 0 for none, which hides its addresses.
+    /// How many direct links that tabs take part in it has at the most; 0 for none, which hides its addresses.
     pub direct_links: usize,
+    /// Whether a tab's direct links are by the relay's TURN server only, which hides its addresses as well.
+    pub turn_only: bool,
     /// Words that stand for a command here, whoever says them.
     pub aliases: BTreeMap<String, String>,
     /// Whether other nodes may read its log. Nothing secret is in it.
     pub shows_log: bool,
+    /// How long others may take.
+    pub timeouts: Timeouts,
+    /// When it calls its relay again.
+    pub reconnect: Reconnect,
+    /// Which nodes it has to do with.
+    pub access: Access,
+}
+
+/// How long others may take before they count as gone, or as unwilling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a relay that is called has a socket for the caller.
+    pub dial: Duration,
+    /// Until a new link has said hello.
+    pub hello: Duration,
+    /// Silence of a link after which it is asked for a sign of life.
+    pub keepalive: Duration,
+    /// Silence of a link, though asked, after which it is dead.
+    pub silence: Duration,
+    /// Until a session is agreed.
+    pub handshake: Duration,
+    /// How long what has just begun waits for a way to the other node.
+    pub open: Duration,
+    /// How long a node whose link broke has to return before it is told to be gone.
+    pub gone: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dial: DIAL_TIMEOUT,
+            hello: HELLO_TIMEOUT,
+            keepalive: KEEPALIVE,
+            silence: SILENCE_MAX,
+            handshake: HANDSHAKE_TIMEOUT,
+            open: OPEN_PATIENCE,
+            gone: GONE_GRACE,
+        }
+    }
+}
+
+impl Timeouts {
+    /// After how much silence a link is asked: in time for the answer, whatever was configured.
+    pub(crate) fn keepalive(&self) -> Duration {
+        self.keepalive.min(self.silence / 3)
+    }
+}
+
+/// When a node calls its relay again. The waits double, and are spread at random.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// The first wait.
+    pub min: Duration,
+    /// The longest.
+    pub max: Duration,
+    /// After how many calls in vain it gives up; never without a number.
+    pub attempts: Option<u32>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            min: RECONNECT_MIN,
+            max: RECONNECT_MAX,
+            attempts: None,
+        }
+    }
+}
+
+/// Which nodes may link to a node and have sessions with it: those that are allowed, or everyone if nobody
+/// is named, but for those that are denied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Who may; empty for everyone.
+    pub allow: BTreeSet<NodeId>,
+    /// Who may not, whatever else is said.
+    pub deny: BTreeSet<NodeId>,
+}
+
+impl Access {
+    /// Whether a node may.
+    ///
+    /// # Errors
+    /// `unauthorised` if not.
+    pub fn check(&self, id: NodeId) -> Result<(), Failure> {
+        if self.deny.contains(&id) {
+            return Err(Code::Unauthorised.because("this node is denied access here"));
+        }
+        if self.allow.is_empty() || self.allow.contains(&id) {
+            return Ok(());
+        }
+        Err(Code::Unauthorised.because("this node is not among those that have access here"))
+    }
 }
 
 impl Config {
@@ -44,9 +144,17 @@ impl Config {
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,
             resume_window_bytes: UNACKNOWLEDGED_BYTES_MAX,
-            direct_links: DIRECT_LINKS,
+            direct_links: match kind {
+                Kind::Browser => DIRECT_LINKS,
+                Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
+                Kind::Enet => 0,
+            },
+            turn_only: false,
             aliases: BTreeMap::new(),
             shows_log: true,
+            timeouts: Timeouts::default(),
+            reconnect: Reconnect::default(),
+            access: Access::default(),
         }
     }
 

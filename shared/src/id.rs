@@ -119,7 +119,8 @@ impl fmt::Debug for Identity {
 
 /// The name of a node within its zone: 1 to 63 ASCII letters, digits, `-`, `_` and `.`, beginning
 /// with a letter or digit. A text that could be read as a [`NodeId`] is no name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 /// Text that is no name.
@@ -179,6 +180,14 @@ impl FromStr for Name {
     }
 }
 
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
 impl<C> Encode<C> for Name {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -208,6 +217,9 @@ pub enum Kind {
     /// A relay, which names a zone and routes for it.
     #[n(2)]
     Relay,
+    /// A program that speaks ENet and is no node itself: a node is held for it.
+    #[n(3)]
+    Enet,
 }
 
 impl Kind {
@@ -217,6 +229,7 @@ impl Kind {
             Self::Browser => "browser",
             Self::Native => "native",
             Self::Relay => "relay",
+            Self::Enet => "enet",
         }
     }
 }

@@ -83,11 +83,40 @@ pub const NAME_SUFFIX_MAX: u32 = 999;
 
 /// Bytes of a session description in signalling.
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of what a relay tells of its STUN server.
+pub const ICE_BYTES_MAX: usize = 2048;
 /// Candidates that wait for their description.
 pub const CANDIDATES_MAX: usize = 32;
 /// Direct links that a tab has at the most, unless it is told otherwise. While there are no more other
 /// tabs than that, it has one to each.
 pub const DIRECT_LINKS: usize = 16;
+/// Direct links that a native node has with tabs at the most, unless it is told otherwise.
+pub const DIRECT_LINKS_NATIVE: usize = 256;
+
+/// Bytes that wait in a native node's data channel, or are under way in it. It holds a packet, whatever its
+/// size; with more the sender would overshoot what the way holds.
+pub const WEBRTC_BUFFER_BYTES_MAX: usize = PACKET_BYTES_MAX;
+/// Bytes left in it when it takes packets again.
+pub const WEBRTC_BUFFER_BYTES_READY: usize = WEBRTC_BUFFER_BYTES_MAX / 2;
+/// Addresses from which one connection is heard.
+pub const WEBRTC_SOURCES_MAX: usize = 16;
+
+/// Answers a second to who asks a STUN server without a credential; many addresses share a count.
+pub const STUN_ANSWERS_PER_SECOND: u64 = 200;
+/// Counts of those answers.
+pub const STUN_ASKERS: usize = 4096;
+/// Allocations of a TURN server.
+pub const TURN_ALLOCATIONS_MAX: usize = 1024;
+/// Allocations of one node there: a browser makes some for each connection.
+pub const TURN_ALLOCATIONS_PER_NODE_MAX: usize = 64;
+/// Hosts that may send to an allocation.
+pub const TURN_PERMISSIONS_MAX: usize = 64;
+/// Peers of an allocation that have a number.
+pub const TURN_CHANNELS_MAX: usize = 64;
+/// Datagrams for all allocations that wait to be passed on; the system keeps more, and drops the rest.
+pub const TURN_DATAGRAMS_MAX: usize = 256;
+/// Bytes a second that an allocation carries in each direction, unless the server is told otherwise.
+pub const TURN_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 
 /// Items of one value: each takes 24 bytes of memory, and a list of its own some 150 while it is read,
 /// whatever it took on the wire. As many, and 128 bytes of text for each, may be read as types of Rust's own.
@@ -130,6 +159,8 @@ pub const LOG_SHOWN: usize = 100;
 
 /// Requests to one node that await their answers, and of one node that are being answered here.
 pub const REQUESTS_MAX: usize = 4096;
+/// Bytes of requests of one node that are being answered here; beyond, a request fails, unless it is the only one.
+pub const REQUESTS_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 /// Bytes of requests, or of answers, that wait to leave to one node; beyond, a request fails and an answer
 /// becomes a failure. With half as much again of failures and the like, the node is asked and answered no more.
 pub const REQUEST_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
@@ -280,6 +311,69 @@ pub const SUBSCRIPTION_PATIENCE: Duration = RESUME_WINDOW;
 /// How long it waits between two tries.
 pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
 
+/// Addresses that an invitation to a direct link may name.
+pub const PUNCH_PLACES_MAX: usize = 16;
+/// Bytes of such an invitation.
+pub const INVITATION_BYTES_MAX: usize = 2048;
+/// Direct links with native nodes that a native node makes at once.
+pub const PUNCHES_MAX: usize = 16;
+/// How long it may take until one of the two knows a way to the other.
+pub const PUNCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long there is no new try with a node to which no way was found: routers seldom change.
+pub const PUNCH_PAUSE: Duration = Duration::from_secs(120);
+/// How long a node waits to learn what routers make of its address.
+pub const STUN_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a call of a relay may take until the socket is there.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first wait before a relay that was lost is called again; it doubles with each call in vain…
+pub const RECONNECT_MIN: Duration = Duration::from_millis(200);
+/// …up to this.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// Addresses of relays that a node knows, and of which it tells how the last call went.
+pub const ADDRESSES_MAX: usize = 64;
+/// Links that were ended here and whose sockets are not closed yet, of which a node tells; the oldest is told
+/// of no more beyond.
+pub const CLOSING_LINKS_MAX: usize = 1024;
+/// For how long it tells of them at the most.
+pub const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an address, as it is told.
+pub const ADDRESS_BYTES_MAX: usize = 255;
+/// How often in a row a node calls the next relay at once when another node is there than the one that it called.
+pub const IMPOSTORS_MAX: usize = 4;
+/// Bytes of a datagram that announces a node on the local network, or asks who is there. A question is as long, whatever
+/// is in it, so that nobody gets more by a forged sender than he pays.
+pub const ANNOUNCEMENT_BYTES_MAX: usize = 512;
+/// Ways in that an announcement may name.
+pub const ANNOUNCED_DOORS_MAX: usize = 4;
+/// How often a node announces itself on the local network.
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long an announcement counts: two may be lost.
+pub const ANNOUNCEMENT_KEPT: Duration = Duration::from_secs(16);
+/// Questions of others on the local network that a node answers in a second.
+pub const DISCOVERY_ANSWERS_MAX: usize = 32;
+/// Datagrams of others on the local network that a node reads in a second; more are thrown away.
+pub const DISCOVERY_DATAGRAMS_MAX: usize = 2048;
+/// Nodes that discovery knows of at once; newcomers are not noted beyond.
+pub const DISCOVERED_MAX: usize = 512;
+/// Those that one sender has told of.
+pub const DISCOVERED_PER_SENDER_MAX: usize = 16;
+/// Ways in of a node that are noted.
+pub const DISCOVERED_ADDRESSES_MAX: usize = 8;
+/// News of discovery that wait for one who follows it; the oldest are dropped beyond.
+pub const DISCOVERY_NEWS_MAX: usize = 1024;
+/// How long a node that looks for others waits for the first of them…
+pub const DISCOVERY_PATIENCE: Duration = Duration::from_secs(2);
+/// …and then for those who answer a little later.
+pub const DISCOVERY_COMPANY: Duration = Duration::from_millis(200);
+/// How long a domain's records count at the least, and at the most, whatever they say themselves.
+pub const DNS_KEPT_MIN: Duration = Duration::from_secs(1);
+/// See [`DNS_KEPT_MIN`].
+pub const DNS_KEPT_MAX: Duration = Duration::from_secs(3600);
+/// How long an answer about a domain is awaited.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records of a domain that are followed.
+pub const DNS_RECORDS_MAX: usize = 16;
+
 /// How long a new link may take to say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.
@@ -332,6 +426,23 @@ pub const DIRECT_YIELD: Duration = Duration::from_secs(5);
 pub const DIRECT_IDLE: Duration = Duration::from_secs(60);
 /// How long there is no direct link with a peer after one of the two had no room, or no use, for it.
 pub const DIRECT_PAUSE: Duration = Duration::from_secs(10);
+/// How long a connection that a native node has answered may take until it is a link.
+pub const WEBRTC_OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a credential for a TURN server is good to begin with an allocation.
+pub const TURN_CREDENTIAL_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long a nonce of a TURN server is good.
+pub const TURN_NONCE_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long an allocation lasts that is not refreshed, at the least.
+pub const TURN_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// As long as a client may ask for.
+pub const TURN_LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long an allocation lasts, refreshed or not.
+pub const TURN_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a host may send to an allocation (RFC 8656, section 9).
+pub const TURN_PERMISSION_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// How long a peer of an allocation has a number (RFC 8656, section 12).
+pub const TURN_CHANNEL_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How long a ping is awaited.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the `sleep` command waits at the most.
@@ -347,6 +458,60 @@ pub const RETURN_SPREAD_EACH: Duration = Duration::from_micros(500);
 pub const RETURN_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// How long a node waits for the others to return to a relay that has begun anew.
 pub const RETURN_GRACE: Duration = Duration::from_secs(20);
+
+/// Nodes that a process holds for programs that are none.
+pub const HELD_NODES_MAX: usize = 4096;
+/// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
+pub const HELD_IDENTITIES_MAX: usize = 4096;
+
+/// Bytes that have come on a connection of ENet and that nobody has read; the connection ends beyond.
+pub const ENET_INBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that may be sent on a connection of ENet before the first of them are on their way.
+pub const ENET_ROOM_BYTES: usize = 256 * 1024;
+/// Datagrams that an ENet port takes before it is the turn of what is to leave.
+pub const ENET_DATAGRAMS_AT_ONCE: usize = 128;
+/// Connections of a port at once, unless it is told otherwise…
+pub const ENET_PEERS: usize = 1024;
+/// …and those of one address.
+pub const ENET_PEERS_PER_ADDRESS: usize = 256;
+/// Connections of ENet that wait to be heard; more are turned away.
+pub const ENET_BACKLOG_MAX: usize = 256;
+/// How long a call by ENet may take.
+pub const ENET_DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long who calls by ENet may be silent until it is taken for a program that waits to be spoken to.
+pub const ENET_SILENCE: Duration = Duration::from_secs(1);
+
+/// Connections at once that others have with one server of ENet.
+pub const RAW_CONNECTIONS_MAX: usize = 1024;
+/// How long who opens a stream for one may take to say so.
+pub const RAW_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client's last words may take before its node leaves.
+pub const RAW_LINGER: Duration = Duration::from_secs(5);
+
+/// Levels of objects in one of KAI's: it writes nothing below.
+pub const KAI_DEPTH_MAX: usize = 10;
+/// Objects in one of KAI's.
+pub const KAI_ITEMS_MAX: usize = 65_536;
+/// Bytes of a message to or from a node of KAI.
+pub const KAI_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// What a node of KAI may have asked for, or been asked for, that is not answered.
+pub const KAI_PENDING_MAX: usize = 1024;
+/// Agents of a node of KAI that others have asked for.
+pub const KAI_AGENTS_MAX: usize = 1024;
+/// How long a node of KAI may take to answer.
+pub const KAI_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a message to or from a small program.
+pub const PROGRAM_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Agents and operations that a small program offers.
+pub const PROGRAM_OFFERS_MAX: usize = 256;
+/// Requests of a small program, subscriptions among them, that have not ended; and those of others to it.
+pub const PROGRAM_REQUESTS_MAX: usize = 1024;
+/// Bytes that wait to be said to a program of ENet.
+pub const PROGRAM_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a program may take to say who it is.
+pub const PROGRAM_HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);

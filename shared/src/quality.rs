@@ -37,6 +37,16 @@ impl Quality {
         self.count(true);
     }
 
+    /// Whether this way is so much quicker than another that it is worth to change: by a quarter at the least,
+    /// and by more than either varies.
+    pub fn is_quicker_than(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (self.rtt, other.rtt) else {
+            return false;
+        };
+        let margin = (others / 4).max(self.jitter).max(other.jitter);
+        own + margin < others
+    }
+
     fn count(&mut self, lost: bool) {
         let now = if lost { 1000 } else { 0 };
         let sum = u32::from(self.loss_per_mille) * (MEMORY - 1) + now;
@@ -67,6 +77,26 @@ mod tests {
         assert!((95..=105).contains(&rtt), "{rtt}");
         assert!((5..=15).contains(&quality.jitter.as_millis()));
         assert_eq!(quality.loss_per_mille, 0);
+    }
+
+    #[test]
+    fn a_way_is_quicker_if_it_is_so_by_more_than_it_varies() {
+        let of = |rtt, jitter| Quality {
+            rtt: Some(Time::from_millis(rtt)),
+            jitter: Time::from_millis(jitter),
+            loss_per_mille: 0,
+        };
+        for (own, other, quicker) in [
+            (of(10, 1), of(20, 1), true),
+            (of(16, 1), of(20, 1), false),
+            (of(20, 1), of(20, 1), false),
+            (of(10, 1), of(20, 15), false),
+            (of(10, 15), of(20, 1), false),
+            (of(10, 1), Quality::default(), false),
+            (Quality::default(), of(10, 1), false),
+        ] {
+            assert_eq!(own.is_quicker_than(&other), quicker, "{own:?} {other:?}");
+        }
     }
 
     #[test]

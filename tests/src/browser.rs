@@ -15,6 +15,8 @@ use crate::{LOOK_EVERY, LOOKS_MAX, until};
 pub struct Browsers {
     process: Child,
     address: String,
+    /// What browsers that are killed leave behind, which goes with this.
+    _left: TempDir,
 }
 
 impl Browsers {
@@ -26,8 +28,10 @@ impl Browsers {
             .unwrap()
             .port();
         let address = format!("127.0.0.1:{port}");
+        let left = tempfile::tempdir().unwrap();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
+            .env("TMPDIR", left.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
@@ -37,7 +41,11 @@ impl Browsers {
             tokio::net::TcpStream::connect(&address).await.is_ok()
         })
         .await;
-        Self { process, address }
+        Self {
+            process,
+            address,
+            _left: left,
+        }
     }
 
     /// A browser process of its own, with this page in its tab, whose node is online.

@@ -8,6 +8,9 @@
 )]
 
 mod browser;
+pub mod c;
+pub mod lan;
+pub mod nat;
 mod node;
 mod process;
 mod raw;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ pub struct Relay {
     process: Child,
     /// Address and port.
     pub address: String,
+    said: BufReader<ChildStdout>,
 }
 
 impl Relay {
@@ -64,16 +65,18 @@ impl Relay {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .split('/')
-            .nth(2)
-            .expect("the relay says where it is")
-            .to_owned();
-        Self { process, address }
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        let address = address_in(&mut said);
+        Self {
+            process,
+            address,
+            said,
+        }
+    }
+
+    /// Where it speaks ENet, address and port. To be asked once.
+    pub fn enet(&mut self) -> String {
+        address_in(&mut self.said)
     }
 
     /// The mesh socket's address.
@@ -95,6 +98,13 @@ impl Relay {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Tells the process to end in good order, as a service manager does.
+    pub fn terminate(&self) {
+        let id = self.process.id().to_string();
+        let told = Command::new("kill").args(["-s", "TERM", &id]).status();
+        assert!(told.unwrap().success());
     }
 
     /// Status and body of what it answers to a GET with these headers.
@@ -154,6 +164,14 @@ impl Relay {
     }
 }
 
+/// The address in the next line that a relay says.
+fn address_in(said: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let address = line.trim().split('/').nth(2);
+    address.expect("the relay says where it is").to_owned()
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
         // It may have been killed already.
@@ -177,7 +195,13 @@ impl Ran {
     /// Runs the program to its end.
     pub async fn of(args: &[&str]) -> Self {
         let mut command = Command::new(program());
-        command.args(args).env("PEERAGE_LOG", LOG);
+        command.args(args);
+        Self::of_command(command).await
+    }
+
+    /// Runs a command to its end.
+    pub async fn of_command(mut command: Command) -> Self {
+        command.env("PEERAGE_LOG", LOG);
         let ran = tokio::task::spawn_blocking(move || command.output()).await;
         let output = ran.unwrap().unwrap();
         Self {

@@ -12,8 +12,9 @@ use futures_util::FutureExt;
 use gloo::events::EventListener;
 use gloo::timers::future::TimeoutFuture;
 use peerage::Time;
+use peerage::limits::ADDRESSES_MAX;
 use peerage::link::LinkId;
-use peerage::node::{Action, Driver, Input};
+use peerage::node::{Action, Driver, Input, without_secrets};
 use web_sys::{RtcDataChannel, WebSocket};
 
 use crate::platform::Clock;
@@ -44,7 +45,10 @@ pub(crate) struct Inputs(Rc<Tab>);
 struct Tab {
     driver: Driver,
     clock: Clock,
-    relay: String,
+    /// The relays, of which the first is called next.
+    relays: RefCell<Vec<String>>,
+    /// The relay that was called last.
+    called: RefCell<String>,
     sockets: RefCell<HashMap<LinkId, Socket>>,
     next_link: Cell<u64>,
     /// Wakes the loop, and when it wakes by itself.
@@ -57,7 +61,8 @@ impl Inputs {
         Self(Rc::new(Tab {
             driver,
             clock,
-            relay,
+            called: RefCell::new(relay.clone()),
+            relays: RefCell::new(vec![relay]),
             sockets: RefCell::default(),
             next_link: Cell::default(),
             waker: RefCell::new(Waker::noop().clone()),
@@ -75,8 +80,9 @@ impl Inputs {
     }
 
     /// A call that came to nothing: its socket is not needed any more.
-    pub(crate) fn dial_failed(&self, id: LinkId, reason: String) {
+    pub(crate) fn dial_failed(&self, id: LinkId, told: String, reason: String) {
         self.0.sockets.borrow_mut().remove(&id);
+        self.tell(Input::CallFailed(told, reason.clone()));
         self.tell(Input::DialFailed(reason));
     }
 
@@ -86,6 +92,11 @@ impl Inputs {
         self.0.sockets.borrow_mut().insert(id, socket);
         self.tell(Input::LinkUp(id, origin));
         id
+    }
+
+    /// The address of the relay that was called last.
+    pub(crate) fn relay(&self) -> String {
+        self.0.called.borrow().clone()
     }
 
     /// The node's time.
@@ -139,23 +150,51 @@ impl Inputs {
                 Poll::Pending => return true,
                 Poll::Ready(Action::Finish) => return false,
                 Poll::Ready(Action::Dial) => self.dial(),
+                Poll::Ready(Action::DialAt(address)) => self.dial_at(address),
                 Poll::Ready(Action::Send(id, packet)) => self.send(id, &packet),
                 Poll::Ready(Action::Close(id, _)) => self.close(id),
             }
         }
     }
 
+    /// Calls the first of the relays; it is the last one from now on.
     fn dial(&self) {
+        let mut relays = self.0.relays.borrow_mut();
+        let relay = relays.first().cloned().unwrap_or_default();
+        relays.rotate_left(1);
+        drop(relays);
+        self.call(&relay);
+    }
+
+    /// Calls a relay that was named just now, and before the others from now on.
+    fn dial_at(&self, address: String) {
+        let mut relays = self.0.relays.borrow_mut();
+        relays.retain(|known| *known != address);
+        relays.insert(0, address.clone());
+        relays.truncate(ADDRESSES_MAX);
+        drop(relays);
+        self.call(&address);
+    }
+
+    fn call(&self, address: &str) {
+        address.clone_into(&mut self.0.called.borrow_mut());
         let id = self.new_link();
-        match websocket::dial(self, id, &self.0.relay) {
+        let told = without_secrets(address);
+        self.note(Input::Calling(told.clone()));
+        match websocket::dial(self, id, address, told.clone()) {
             Ok(socket) => {
                 self.0.sockets.borrow_mut().insert(id, socket);
             }
-            Err(reason) => self
-                .0
-                .driver
-                .handle(self.0.clock.now(), Input::DialFailed(reason)),
+            Err(reason) => {
+                self.note(Input::CallFailed(told, reason.clone()));
+                self.note(Input::DialFailed(reason));
+            }
         }
+    }
+
+    /// Tells the core, whose next action is asked for already.
+    fn note(&self, input: Input) {
+        self.0.driver.handle(self.0.clock.now(), input);
     }
 
     fn send(&self, id: LinkId, packet: &Bytes) {
@@ -206,8 +245,9 @@ impl Inputs {
                 let _ = socket.close();
             }
             Some(Socket::Channel(channel)) => channel.close(),
-            None => {}
+            None => return,
         }
+        self.note(Input::LinkDown(id, String::new()));
     }
 
     fn new_link(&self) -> LinkId {

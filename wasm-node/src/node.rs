@@ -24,15 +24,15 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
-use crate::{direct, identity, log, options, scripts, streams};
+use crate::{connections, direct, identity, log, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface JoinOptions { relay: string; name?: string; insist?: boolean;
-  directLinks?: number; resumeWindowMs?: number; resumeWindowBytes?: number }
+  directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
-export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay"; path: "direct" | "relayed"; rtt?: number }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet"; path: "direct" | "relayed"; rtt?: number }
 export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
@@ -229,8 +229,8 @@ impl Node {
         Ok(streams::datagrams(node, target, protocol)?.unchecked_into())
     }
 
-    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `state` or `log`; the news is in the event's
-    /// `detail`, of a `log` event a `LogDetail`.
+    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state` or `log`; the news is in the event's
+    /// `detail`, of a `log` event a `LogDetail`, of a `connection` event a `ConnectionDetail`.
     #[wasm_bindgen(js_name = addEventListener)]
     pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
         self.target.add_event_listener_with_callback(kind, listener)
@@ -260,7 +260,10 @@ impl Node {
         let slot = config.name.as_ref().map_or("", Name::as_str);
         let identity::Held { secret, release } = identity::obtain(slot).await?;
         let clock = Clock::new()?;
-        let direct_links = config.direct_links;
+        let direct_how = direct::How {
+            links_max: config.direct_links,
+            turn_only: config.turn_only,
+        };
         let identity = Identity::from_secret(&secret);
         let (node, driver) = Driver::new(config, identity, random()?, clock.now());
         let inputs = Inputs::new(driver, clock, relay.to_owned());
@@ -304,7 +307,7 @@ impl Node {
         let publishing = this.topics.clone();
         spawn_local(async move { broker.serve().await });
         spawn_local(async move { publishing.serve().await });
-        spawn_local(direct::run(node, this.inputs.clone(), direct_links));
+        spawn_local(direct::run(node, this.inputs.clone(), direct_how));
         spawn_local(this.clone().tell_events());
         this.tell_log();
         Ok(this)
@@ -382,6 +385,9 @@ impl Node {
                     let detail = peer_object(&peer);
                     set(&detail, "reason", &failure.code.as_str().into());
                     self.dispatch("peerleave", &detail);
+                }
+                Event::Connection(event) => {
+                    self.dispatch("connection", &connections::event_object(&event));
                 }
                 Event::State(state) => {
                     self.dispatch("state", &object(&[("state", state.as_str().into())]));

@@ -14,11 +14,12 @@ use web_sys::AbortSignal;
 use crate::commands::instance;
 use crate::page;
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "relay",
     "name",
     "insist",
     "directLinks",
+    "turnOnly",
     "resumeWindowMs",
     "resumeWindowBytes",
 ];
@@ -37,6 +38,7 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
     if let Some(links) = number(options, "directLinks", 0, 1000)? {
         config.direct_links = links as usize;
     }
+    config.turn_only = flag(options, "turnOnly")?;
     if let Some(ms) = number(options, "resumeWindowMs", 0, i32::MAX as u32)? {
         config.resume_window = Duration::from_millis(ms.into());
     }

@@ -14,10 +14,10 @@ pub(crate) enum Need {
     Component(&'static str, &'static str),
     /// A Debian package with a module for Debian's own Python, by the module's name.
     Module(&'static str, &'static str),
-    /// A Debian package with a C library, by its header.
-    Header(&'static str, &'static str),
     /// A Debian package, by the programs any of which will do.
     Package(&'static str, &'static [&'static str]),
+    /// A Debian package, by a file that it brings.
+    File(&'static str, &'static str),
 }
 
 pub(crate) const RUSTFMT: Need = Need::Component("rustfmt", "cargo-fmt");
@@ -33,15 +33,23 @@ pub(crate) const SCRIPT: Need = Need::Package("bsdutils", &["script"]);
 pub(crate) const NFT: Need = Need::Package("nftables", &["nft"]);
 /// A client of HTTP that is not ours.
 pub(crate) const CURL: Need = Need::Package("curl", &["curl"]);
+/// Clients of STUN and TURN that are not ours.
+pub(crate) const COTURN: Need = Need::Package("coturn", &["turnutils_uclient"]);
+
+/// A DNS-SD tool that knows nothing of us, with its daemon and their bus; and a DNS server.
+pub(crate) const AVAHI: Need = Need::Package("avahi-daemon", &["avahi-daemon"]);
+pub(crate) const AVAHI_BROWSE: Need = Need::Package("avahi-utils", &["avahi-browse"]);
+pub(crate) const DBUS: Need = Need::Package("dbus-daemon", &["dbus-daemon"]);
+pub(crate) const DNSMASQ: Need = Need::Package("dnsmasq-base", &["dnsmasq"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
 pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
-/// ENet as others have it, with what its header needs.
-pub(crate) const ENET: Need = Need::Header("libenet-dev", "enet/enet.h");
-pub(crate) const CC: Need = Need::Package("gcc", &["cc", "gcc"]);
+/// The stock library of ENet, and a compiler for programs with it.
+pub(crate) const LIBENET: Need = Need::File("libenet-dev", "/usr/include/enet/enet.h");
+pub(crate) const CC: Need = Need::Package("gcc", &["cc"]);
 pub(crate) const CXX: Need = Need::Package("g++", &["c++", "g++"]);
 
 const WASM: &str = "wasm32-unknown-unknown";
@@ -53,7 +61,7 @@ pub(crate) fn install<'a>(needs: impl Iterator<Item = &'a Need>) -> Result<(), E
         match need {
             Need::WasmTarget => rustup(&["target", "add", WASM])?,
             Need::Component(name, _) => rustup(&["component", "add", name])?,
-            Need::Package(name, _) | Need::Module(name, _) | Need::Header(name, _) => {
+            Need::Package(name, _) | Need::Module(name, _) | Need::File(name, _) => {
                 if !packages.contains(name) {
                     packages.push(name);
                 }
@@ -83,7 +91,7 @@ fn is_there(need: &Need) -> bool {
         Need::Module(_, module) => {
             output_of("/usr/bin/python3", &["-c", &format!("import {module}")]).is_some()
         }
-        Need::Header(_, header) => Path::new("/usr/include").join(header).exists(),
+        Need::File(_, file) => Path::new(file).exists(),
         Need::Package(_, programs) => programs.iter().any(|program| which(program).is_some()),
     }
 }

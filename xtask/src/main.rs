@@ -59,7 +59,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "test",
         args: "[GROUP]",
-        about: "run every test, or one of: format, lint, core, sim, native, autobahn, wasm, e2e",
+        about: "run every test, or one of: format, lint, core, sim, native, lan, autobahn, wasm, e2e",
         start: test::test,
     },
     Task {

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::install::{
-    self, BROWSER, CBOR2, CC, CLIPPY, CURL, DRIVER, ENET, IP, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
+    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -17,9 +18,21 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 8] = [Need::WasmTarget, BROWSER, DRIVER, IP, NFT, CBOR2, NPM, CURL];
+const E2E_NEEDS: [Need; 11] = [
+    Need::WasmTarget,
+    BROWSER,
+    DRIVER,
+    IP,
+    NFT,
+    CBOR2,
+    NPM,
+    CURL,
+    COTURN,
+    CC,
+    LIBENET,
+];
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     Group {
         name: "format",
         needs: &[RUSTFMT],
@@ -42,8 +55,13 @@ const GROUPS: [Group; 8] = [
     },
     Group {
         name: "native",
-        needs: &[SCRIPT, CURL, CC, ENET],
+        needs: &[SCRIPT, CURL, CC, LIBENET],
         run: native,
+    },
+    Group {
+        name: "lan",
+        needs: &[IP, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        run: lan,
     },
     Group {
         name: "autobahn",
@@ -184,6 +202,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "commands",
         "--test",
+        "connections",
+        "--test",
         "chain",
         "--test",
         "hostile",
@@ -205,7 +225,16 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "broker",
         "--test",
         "enet",
+        "--test",
+        "enet_links",
     ];
+    processes(ws, "test", &tests)
+}
+
+/// Nodes on networks of their own, which the tests make.
+fn lan(ws: &Workspace) -> Result<(), Error> {
+    let isolated = isolate::cargo_option("cfg(all())", None)?;
+    let tests = ["--test", "discovery", &isolated, "--", "--test-threads=1"];
     processes(ws, "test", &tests)
 }
 
@@ -287,6 +316,14 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_pages",
         "--test",
         "web_suite",
+        "--test",
+        "webrtc",
+        "--test",
+        "enet_programs",
+        "--test",
+        "enet_kai",
+        "--test",
+        "enet_raw",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -3,13 +3,40 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use peerage::log::ERROR;
 use tokio::net::TcpListener;
 
 use crate::Node;
 use crate::cli::CliError;
-use crate::config::FileConfig;
+use crate::config::{FileConfig, WebRtcConfig};
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
+
+/// Binds the UDP socket for WebRTC, STUN and TURN: where the file says, or else beside the door, if there is
+/// one. A port that nobody has asked for may be somebody else's.
+pub(super) fn listen_for_tabs(
+    node: &Node,
+    file: &FileConfig,
+    door: Option<SocketAddr>,
+) -> Result<(), CliError> {
+    let WebRtcConfig {
+        listen,
+        public,
+        turn,
+        ..
+    } = &file.webrtc;
+    let Some(address) = listen.or(door) else {
+        return Ok(());
+    };
+    match node.direct().listen(address, *public, &turn.settings()) {
+        Err(source) if listen.is_some() => Err(CliError::Listen { address, source }),
+        Err(error) => {
+            tracing::warn!(target: ERROR, %address, %error, "no STUN and TURN: the port is in use");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
 
 /// A bound socket that nobody serves yet.
 pub(super) struct Door {
@@ -39,7 +66,9 @@ impl Door {
             origins,
             nodes: config.http.settings(),
         };
-        let served = web::serve(self.listener, web::router(web), stop).await;
+        let addresses = config.access.addresses();
+        let routes = web::router(web);
+        let served = web::serve_some(self.listener, addresses, routes, stop).await;
         served.map_err(CliError::Serve)
     }
 }

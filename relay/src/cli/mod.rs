@@ -1,6 +1,9 @@
-//! The command line: `peerage relay`, `peerage peer` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage check`, `peerage config` and `peerage idl`.
 
+mod check;
+mod config;
 mod door;
+mod front;
 mod idl;
 mod log;
 mod peer;
@@ -11,6 +14,7 @@ mod stop;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,8 +23,9 @@ use door::Door;
 use peerage::Name;
 use url::Url;
 
-use crate::JoinError;
-use crate::config::{ConfigError, FileConfig, PeerConfig};
+use crate::config::{ConfigError, FileConfig, RelayAddress};
+use crate::discovery::{Browsing, Way, kai};
+use crate::{JoinError, Node};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
 #[derive(Parser)]
@@ -39,6 +44,10 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Try every way to reach others, or one of them, and tell which of them works.
+    Check(check::Args),
+    /// Check a configuration file, or write what one may say.
+    Config(config::Args),
     /// Write the interfaces of a Tau file as Rust or as TypeScript.
     Idl(idl::Args),
 }
@@ -57,6 +66,8 @@ async fn run(args: Args) -> Outcome {
     match args.task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Check(args) => check::run(args).await,
+        Task::Config(args) => config::run(&args),
         Task::Idl(args) => idl::run(&args),
     }
 }
@@ -73,13 +84,15 @@ enum CliError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Enet(#[from] crate::enet::PortError),
     #[error("cannot serve: {0}")]
     Serve(std::io::Error),
     #[error(transparent)]
     Join(#[from] JoinError),
     #[error("{0}")]
     Name(#[from] peerage::id::NameError),
-    #[error("expected a relay's address such as ws://127.0.0.1:7700/mesh, got `{0}`")]
+    #[error("{0}")]
     RelayUrl(String),
     #[error("cannot read {}: {source}", file.display())]
     Read {
@@ -91,6 +104,9 @@ enum CliError {
     #[error("cannot read from the terminal: {0}")]
     Terminal(#[from] rustyline::error::ReadlineError),
 }
+
+/// The relay that is called if none is said: one on this machine.
+const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
 
 type Outcome = Result<ExitCode, CliError>;
 
@@ -106,7 +122,8 @@ struct Common {
     /// Where to listen for others; nothing beyond loopback unless you say so.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// A relay to call; several times for others to turn to when it is lost.
+    /// A relay to call, or `discover:` for any on the local network, `dns:example.org` for those of a domain; several times
+    /// for others to turn to when it is lost.
     #[arg(long, value_name = "URL")]
     relay: Vec<String>,
 }
@@ -120,15 +137,32 @@ fn relay_urls(options: &[String], file: &FileConfig) -> Result<Vec<Url>, CliErro
     if !options.is_empty() {
         return options.iter().map(|text| relay_url(text)).collect();
     }
-    let peers = file.peers.iter().map(PeerConfig::url);
-    let texts = file.relays.iter().cloned().chain(peers);
-    texts.map(|text| relay_url(&text)).collect()
+    // Nodes of KAI have no mesh that one could join.
+    let peers = file.peers.iter().filter(|peer| peer.kai.is_none());
+    let relays = file.relays.iter().map(|relay| Ok(relay.url().clone()));
+    let peers = peers.map(|peer| relay_url(&peer.url()));
+    relays.chain(peers).collect()
 }
 
 fn relay_url(text: &str) -> Result<Url, CliError> {
-    let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "ws" | "wss"))
-        .ok_or_else(|| CliError::RelayUrl(text.to_owned()))
+    let address = text.parse::<RelayAddress>();
+    address
+        .map(|address| address.url().clone())
+        .map_err(CliError::RelayUrl)
+}
+
+/// Announces the node where it lets others in, and looks for others while this is held, if the file says so.
+fn discover(node: &Node, web: Option<SocketAddr>, enet: Option<SocketAddr>) -> Option<Browsing> {
+    let discovery = node.discovery();
+    let way = |scheme, path| move |at| Way { scheme, at, path };
+    let ways = web.map(way("ws", "/mesh"));
+    let ways = ways.into_iter().chain(enet.map(way("enet", "")));
+    discovery.announce(node.deref().clone(), ways.collect());
+    if discovery.settings().announce != Some(false) {
+        let ports = node.runtime().enet.listening();
+        ports.iter().for_each(|port| port.hook(kai::hook()));
+    }
+    discovery.settings().browse.then(|| discovery.browse())
 }
 
 /// Writes a line for the user. A reader that has gone needs none.

@@ -6,14 +6,18 @@ use peerage::id::Kind;
 use peerage::service::command::{Status, parse_duration};
 use peerage::{Config, Time};
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
-use crate::cli::{Common, Door, Outcome, complain, name_of, relay_url, relay_urls};
+use crate::cli::{
+    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, front, name_of, relay_url, relay_urls,
+};
 use crate::config::FileConfig;
+use crate::discovery::Discovery;
 use crate::{JoinError, Node};
 
-const DEFAULT_RELAY: &str = "ws://127.0.0.1:7700/mesh";
+const DISCOVER_ANY: &str = "discover:";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -35,8 +39,10 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut relays = relay_urls(&args.common.relay, &file)?;
     if relays.is_empty() {
         relays.push(relay_url(DEFAULT_RELAY)?);
+        relays.push(relay_url(DISCOVER_ANY)?);
     }
-    let door = match args.common.listen.or(file.address()) {
+    let listen = args.common.listen.or(file.address());
+    let door = match listen {
         Some(address) => Some(Door::open(address).await?),
         None => None,
     };
@@ -45,7 +51,16 @@ pub(super) async fn run(args: Args) -> Outcome {
     config.aliases = file.commands.clone();
     let interactive = file.interactive.unwrap_or(true);
     let broker = file.broker.options().map_err(JoinError::from)?;
-    let node = Node::join_with(config, relays, broker).await?;
+    let discovery = Discovery::new(file.discovery.settings());
+    let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
+    let node = node.joined().await?;
+    let enet = front::open(&node, &file, listen)?;
+    if let Some(enet) = enet {
+        complain(&format!("others may call enet://{enet}"));
+    }
+    let web = door.as_ref().map(|door| door.address);
+    listen_for_tabs(&node, &file, web)?;
+    let _browsing = discover(&node, web, enet);
     if let Some(door) = door {
         complain(&format!("others may call ws://{}/mesh", door.address));
         let serving = node.clone();

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use peerage::Config;
 use peerage::id::Kind;
 
+use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
-use crate::cli::{CliError, Common, Door, Outcome, name_of, relay_urls, say};
+use crate::cli::{CliError, Common, Door, Outcome, discover, front, name_of, relay_urls, say};
 use crate::config::FileConfig;
+use crate::discovery::Discovery;
 use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -32,12 +34,19 @@ pub(super) async fn run(args: Args) -> Outcome {
     let name = name_of(options.name, file.name.clone())?;
     let name = name.map_or_else(|| DEFAULT_NAME.parse(), Ok)?;
     let door = Door::open(address).await?;
-    let address = door.address;
+    let (asked, address) = (address, door.address);
     let mut config = config.named(name);
     config.aliases = file.commands.clone();
     let broker = file.broker.options().map_err(JoinError::from)?;
-    let node = Node::launch_with(config, relays, broker)?;
+    let discovery = Discovery::new(file.discovery.settings());
+    let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
+    let enet = front::open(&node, &file, Some(asked))?;
+    listen_for_tabs(&node, &file, Some(address))?;
+    let _browsing = discover(&node, Some(address), enet);
     say(&format!("Peerage is at http://{address}/"));
+    if let Some(enet) = enet {
+        say(&format!("ENet is at enet://{enet}"));
+    }
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();
     let stop = async move {

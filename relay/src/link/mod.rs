@@ -1,6 +1,12 @@
 //! Links as tokio tasks. Each has an outbox, which tells the loop when it takes no more.
 
+pub mod address;
+pub(crate) mod dial;
+pub(crate) mod memory;
 mod pipe;
+mod stream;
+mod tls;
+pub(crate) mod webrtc;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -10,6 +16,9 @@ use bytes::Bytes;
 use futures_channel::mpsc;
 use futures_util::StreamExt;
 use peerage::Failure;
+
+/// The schemes of addresses that a node can call.
+pub(crate) const SCHEMES: [&str; 3] = ["ws", "wss", "enet"];
 
 /// Packets handed to a link's task before the link counts as busy.
 const PACKETS_BUSY: usize = 8;

@@ -1,4 +1,4 @@
-//! The TCP stream below a WebSocket, with buffers that exist only while there is something in them: what
+//! The stream below a WebSocket, with buffers that exist only while there is something in them: what
 //! has come is taken in one go, what is to leave is gathered without a copy.
 
 use std::collections::VecDeque;
@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
+
+use crate::link::stream::Stream;
 
 /// Bytes taken in one go.
 const TAKEN_BYTES: usize = 32 * 1024;
@@ -20,7 +21,7 @@ const GATHERED_BYTES: usize = 64 * 1024;
 
 /// The stream, what has come and was not asked for yet, and what has not left yet.
 pub(super) struct Pipe {
-    stream: TcpStream,
+    stream: Stream,
     taken: BytesMut,
     gathered: VecDeque<Bytes>,
     gathered_bytes: usize,
@@ -29,7 +30,7 @@ pub(super) struct Pipe {
 
 impl Pipe {
     /// `taken` has come already.
-    pub(crate) fn new(stream: TcpStream, taken: &[u8]) -> Self {
+    pub(crate) fn new(stream: Stream, taken: &[u8]) -> Self {
         Self {
             stream,
             taken: BytesMut::from(taken),
@@ -134,7 +135,8 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_give(cx)
+        ready!(self.poll_give(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -146,7 +148,7 @@ impl AsyncWrite for Pipe {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -154,7 +156,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (Pipe::new(ours.unwrap(), taken), theirs.unwrap().0)
+        (
+            Pipe::new(Stream::Plain(ours.unwrap()), taken),
+            theirs.unwrap().0,
+        )
     }
 
     #[tokio::test]

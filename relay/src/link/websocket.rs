@@ -2,6 +2,7 @@
 //! message; what is written is gathered and flushed once.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,12 +15,12 @@ use futures_util::future::{Either, select};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PACKET_BYTES_MAX;
 use peerage::link::frame::Control;
 use peerage::link::{Frame, LinkId, Origin};
-use peerage::node::Input;
+use peerage::node::{Input, Medium};
+use peerage::{Failure, NodeId};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,7 +33,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
 use crate::link::pipe::Pipe;
-use crate::link::{Inbox, Letter, outbox};
+use crate::link::stream::Stream;
+use crate::link::{Inbox, Letter, address, outbox, tls};
 use crate::runtime::{Runtime, Told};
 
 /// Read buffer: allocated for every link, idle or not.
@@ -44,29 +46,36 @@ const HEADER_BYTES_MAX: usize = 10;
 /// A little above what the core takes, so that it says the name of the failure itself.
 const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
 
-/// How long a call may take until the socket is there.
-const DIAL_MAX: Duration = Duration::from_secs(5);
 /// How long the other side may take nothing of what is written, or stay once the link is closed here.
 const LINGER_MAX: Duration = Duration::from_secs(30);
 
 /// Close codes are this and the number of the failure's code.
 const CLOSE_CODE_BASE: u16 = 4000;
 
-/// Calls a relay at a `ws:` address, and runs the link in a task.
+/// Calls a relay at a `ws:` or `wss:` address, and runs the link in a task.
 pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
-    let called = timeout(DIAL_MAX, call(url)).await;
-    let called = called.map_err(|_| format!("no answer within {} s", DIAL_MAX.as_secs()))?;
+    let patience = runtime.dial_timeout;
+    let called = timeout(patience, call(url)).await;
+    let called = called.map_err(|_| format!("no answer within {patience:?}"))?;
     let socket = called.map_err(|error| error.to_string())?;
-    let link = run(runtime.clone(), Origin::Dialled, socket);
+    let expected = address::node(url).map_err(|error| error.to_string())?;
+    let claim = expected.map(|node| (node, url.clone()));
+    let told = address::show(url);
+    let link = run(runtime.clone(), Origin::Dialled, socket, told, claim);
     runtime.links.spawn(link);
     Ok(())
 }
 
 async fn call(url: &Url) -> Result<Socket, Error> {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or_default();
-    let stream = TcpStream::connect(format!("{host}:{port}")).await?;
+    let stream = TcpStream::connect(&*address::resolve(url).await?).await?;
     stream.set_nodelay(true)?;
+    let stream = match url.scheme() {
+        "wss" => {
+            let host = url.host_str().unwrap_or_default();
+            Stream::Sealed(Box::new(tls::connect(stream, host).await?))
+        }
+        _ => Stream::Plain(stream),
+    };
     let pipe = Pipe::new(stream, &[]);
     let called =
         tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config())).await;
@@ -99,7 +108,10 @@ where
 /// What hyper has handed over, without the layers around it.
 fn pipe_of(upgraded: Upgraded) -> Option<Pipe> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some(Pipe::new(parts.io.into_inner(), &parts.read_buf))
+    Some(Pipe::new(
+        Stream::Plain(parts.io.into_inner()),
+        &parts.read_buf,
+    ))
 }
 
 fn config() -> WebSocketConfig {
@@ -113,18 +125,31 @@ fn config() -> WebSocketConfig {
 }
 
 /// Runs a link that the web server has accepted, until it ends.
-pub async fn accept(runtime: Runtime, socket: Socket) {
+pub async fn accept(runtime: Runtime, socket: Socket, caller: Option<SocketAddr>) {
     let links = runtime.links.clone();
+    let caller = caller.map_or_else(String::new, |caller| caller.to_string());
     links
-        .track_future(run(runtime, Origin::Accepted, socket))
+        .track_future(run(runtime, Origin::Accepted, socket, caller, None))
         .await;
 }
 
-async fn run(runtime: Runtime, origin: Origin, socket: Socket) {
+/// Runs a link. `claim` is who must be at the other end, and the address that says so.
+async fn run(
+    runtime: Runtime,
+    origin: Origin,
+    socket: Socket,
+    address: String,
+    claim: Option<(NodeId, Url)>,
+) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
     if !runtime.tell(Told::Link(id, origin, outbox)).await {
         return;
+    }
+    let place = Input::Place(id, Medium::WebSocket, Some(address));
+    runtime.tell(Told::Input(place)).await;
+    if let Some((node, url)) = claim {
+        runtime.tell(Told::Claim(id, node, url)).await;
     }
     let reading = async {
         let reason = read(&runtime, id, &socket).await;

@@ -7,9 +7,10 @@ mod nodes;
 pub mod origin;
 mod serve;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,7 @@ use crate::Node;
 use crate::link::websocket;
 pub use nodes::Settings;
 use origin::Origins;
-pub use serve::serve;
+pub use serve::{serve, serve_some};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -61,8 +62,10 @@ async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
         });
         return (StatusCode::FORBIDDEN, body).into_response();
     }
+    let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let caller = caller.map(|caller| caller.0);
     let upgrade = websocket::upgrade(&mut request, move |socket| {
-        websocket::accept(web.node.runtime().clone(), socket)
+        websocket::accept(web.node.runtime().clone(), socket, caller)
     });
     upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use crate::Time;
 use crate::config::Config;
-use crate::id::Identity;
+use crate::id::{Identity, NodeId};
 use crate::link::{LinkId, Origin};
+use crate::node::connection::Medium;
 use crate::node::events::State;
 use crate::node::handle::{Node, Shared};
 use crate::node::machine::{Machine, Output};
@@ -22,10 +23,18 @@ pub struct Driver(Arc<Shared>);
 pub enum Input {
     /// A link has come to be.
     LinkUp(LinkId, Origin),
+    /// Whoever is at the other end of a link that this node has made must be this node.
+    Expect(LinkId, NodeId),
     /// The relay could not be called, and why.
     DialFailed(String),
     /// A packet came.
     Packet(LinkId, Bytes),
+    /// Where a link leads, told once it is up.
+    Place(LinkId, Medium, Option<String>),
+    /// A relay's address is called now.
+    Calling(String),
+    /// A relay's address was called in vain, and why. [`Input::DialFailed`] tells once all were.
+    CallFailed(String, String),
     /// The link takes packets, or takes none for now.
     Writable(LinkId, bool),
     /// The link has ended, and why.
@@ -39,6 +48,8 @@ pub enum Input {
 pub enum Action {
     /// Call the relay.
     Dial,
+    /// Call the relay at this address now, and from now on before the others.
+    DialAt(String),
     /// Send a packet.
     Send(LinkId, Bytes),
     /// End a link after what was sent before; the reason's name goes along where the transport has
@@ -61,10 +72,18 @@ impl Driver {
         let machine = &mut inner.machine;
         match input {
             Input::LinkUp(id, origin) => machine.handle_link_up(now, id, origin),
+            Input::Expect(id, node) => machine.handle_expect(id, node),
             Input::DialFailed(reason) => machine.handle_dial_failed(now, &reason),
             Input::Packet(id, packet) => machine.handle_packet(now, id, packet),
             Input::Writable(id, writable) => machine.handle_writable(now, id, writable),
             Input::LinkDown(id, reason) => machine.handle_link_down(now, id, &reason),
+            Input::Place(id, medium, address) => {
+                machine.handle_place(now, id, medium, address.as_deref());
+            }
+            Input::Calling(address) => machine.handle_calling(now, &address),
+            Input::CallFailed(address, reason) => {
+                machine.handle_call_failed(now, &address, &reason);
+            }
             Input::Online => machine.handle_online(now),
         }
     }
@@ -77,6 +96,7 @@ impl Driver {
         if let Some(output) = inner.poll_output() {
             return Poll::Ready(match output {
                 Output::Dial => Action::Dial,
+                Output::DialAt(address) => Action::DialAt(address),
                 Output::Send(id, packet) => Action::Send(id, packet),
                 Output::Close(id, failure) => Action::Close(id, failure),
                 Output::Event(_) => return Poll::Pending,

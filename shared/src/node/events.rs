@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::Time;
 use crate::error::Failure;
 use crate::id::{Kind, Name, NodeId};
+use crate::node::connection::ConnectionEvent;
 use crate::quality::Quality;
 use crate::stream::{Protocol, StreamId};
 
@@ -107,6 +108,8 @@ pub enum Event {
     PeerJoin(Peer),
     /// A node is no longer here.
     PeerLeave(Peer, Failure),
+    /// A link has come to be, has ended, or did not come to be.
+    Connection(Box<ConnectionEvent>),
     /// What is said to this node now travels another way.
     PathChange(Peer),
     /// A session with this node is agreed on.

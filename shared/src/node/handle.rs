@@ -49,6 +49,11 @@ impl Node {
         self.lock().machine.name().cloned()
     }
 
+    /// The zone that it is in, or was in last.
+    pub fn zone(&self) -> String {
+        self.lock().machine.zone.clone()
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.lock().machine.config.kind

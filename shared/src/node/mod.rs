@@ -1,6 +1,7 @@
 //! A node: [`Machine`] joins the layers without doing any I/O, [`Node`] is the handle that programs
 //! hold, and a [`Driver`] stands between the two and a platform's sockets and clock.
 
+mod connection;
 mod datagrams;
 mod driver;
 mod events;
@@ -10,6 +11,9 @@ mod stream;
 mod wait;
 
 pub use crate::stream::flow::Read;
+pub use connection::{
+    Change, Connection, ConnectionEvent, ConnectionState, Medium, without_secrets,
+};
 pub use datagrams::Datagrams;
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};

@@ -7,6 +7,7 @@ pub mod lane;
 pub mod operation;
 #[cfg(test)]
 mod own;
+pub mod punch;
 pub mod rpc;
 pub mod signal;
 #[cfg(test)]

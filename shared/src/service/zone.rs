@@ -193,6 +193,11 @@ impl Zone {
                     driver.handle(self.now, Input::LinkUp(link, origin));
                 }
             }
+            Action::DialAt(_) => {
+                // There is one relay, and no other address.
+                let failed = Input::DialFailed("nobody is there".into());
+                self.nodes[number].1.handle(self.now, failed);
+            }
             Action::Send(link, packet) => {
                 if let Some((far, far_link)) = self.links.get(&(number, link)) {
                     self.wire.push_back((*far, *far_link, packet));

@@ -10,6 +10,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 
 use crate::id::{Identity, NodeId};
+use crate::session::cipher::cipher;
 use crate::session::record::{Keys, SessionId};
 
 /// The session version that this node speaks.
@@ -156,7 +157,7 @@ fn builder<'a>(rng: ChaCha20Rng) -> Result<Builder<'a>, HandshakeError> {
     Ok(Builder::with_resolver(params, Box::new(Resolver(rng))))
 }
 
-/// Snow's own primitives, with the random numbers that were handed to us.
+/// Snow's own primitives and our cipher, with the random numbers that were handed to us.
 struct Resolver(ChaCha20Rng);
 
 struct Handed(ChaCha20Rng);
@@ -175,7 +176,7 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
+        cipher(choice)
     }
 }
 

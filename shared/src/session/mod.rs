@@ -12,6 +12,7 @@
 //! kind 5     unreliable record: number (varint), ciphertext
 //! ```
 
+mod cipher;
 pub mod delivery;
 pub mod handshake;
 pub mod path;

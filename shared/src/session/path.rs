@@ -1,5 +1,6 @@
 //! The ways that a session can take at this moment, and which of them it takes: a direct link before
-//! a relayed route. Records may still arrive by the other; the receiver's numbering makes it harmless.
+//! a relayed route, unless the two are neighbours and their link in the tree is the quicker one. Records
+//! may still arrive by the other; the receiver's numbering makes it harmless.
 
 use crate::link::frame::DIRECT_ROUTE;
 use crate::link::{LinkId, RouteHandle};
@@ -48,6 +49,7 @@ impl Via {
 pub struct Paths {
     relayed: Option<Via>,
     direct: Option<Via>,
+    prefers_relayed: bool,
 }
 
 /// What a change means for what is under way.
@@ -64,7 +66,27 @@ pub enum Moved {
 impl Paths {
     /// The way that records take.
     pub fn active(&self) -> Option<Via> {
-        self.direct.or(self.relayed)
+        match self.prefers_relayed {
+            true => self.relayed.or(self.direct),
+            false => self.direct.or(self.relayed),
+        }
+    }
+
+    /// Takes the relayed way before the direct one, or no more.
+    pub fn prefer_relayed(&mut self, prefers: bool) -> Moved {
+        let before = self.active();
+        self.prefers_relayed = prefers;
+        self.moved(before, None)
+    }
+
+    /// Both ways, if there are both: the direct one, and the other.
+    pub fn both(&self) -> Option<(Via, Via)> {
+        self.direct.zip(self.relayed)
+    }
+
+    /// Whether the relayed way is taken before the direct one.
+    pub fn prefers_relayed(&self) -> bool {
+        self.prefers_relayed
     }
 
     /// A way exists. The newest of its kind counts.
@@ -125,6 +147,20 @@ mod tests {
         assert_eq!(paths.active(), None);
         assert_eq!(paths.add(RELAYED), Moved::Yes);
         assert_eq!(paths.add(DIRECT), Moved::Yes);
+        assert_eq!(paths.active(), Some(DIRECT));
+    }
+
+    #[test]
+    fn a_relayed_way_that_is_preferred_is_taken_while_there_is_one() {
+        let mut paths = Paths::default();
+        paths.add(RELAYED);
+        assert_eq!(paths.prefer_relayed(true), Moved::No);
+        assert_eq!(paths.add(DIRECT), Moved::No);
+        assert_eq!(paths.both(), Some((DIRECT, RELAYED)));
+        assert_eq!(paths.remove(RELAYED), Moved::Lost);
+        assert_eq!(paths.active(), Some(DIRECT));
+        assert_eq!(paths.add(RELAYED), Moved::Yes);
+        assert_eq!(paths.prefer_relayed(false), Moved::Yes);
         assert_eq!(paths.active(), Some(DIRECT));
     }
 

@@ -9,6 +9,7 @@ use futures_util::stream;
 use peerage::node::{Event, Node, State};
 use peerage::{Config, Kind};
 use peerage_relay::Runtime;
+use peerage_relay::discovery::Discovery;
 use url::Url;
 
 use crate::client::{Client, Failed};
@@ -97,7 +98,7 @@ pub(crate) async fn resume(server: Server, count: usize, pairs: usize) -> Result
 
 async fn join(url: Url, n: usize) -> Result<Node, Failed> {
     let config = Config::new(Kind::Native).named(format!("node-{n}").parse()?);
-    let (node, _) = Runtime::start(config, vec![url])?;
+    let (node, _) = Runtime::start(config, vec![url], Discovery::default())?;
     node.online(true).await?;
     Ok(node)
 }

@@ -353,7 +353,8 @@ impl World {
 
     fn perform(&mut self, n: usize, output: Output) -> Result<(), Violation> {
         match output {
-            Output::Dial => self.dial(n),
+            // No program of the simulation names an address.
+            Output::Dial | Output::DialAt(_) => self.dial(n),
             Output::Send(id, packet) => return self.send(n, id, packet),
             Output::Close(id, _) => {
                 let (link, end) = place(id);

@@ -13,11 +13,10 @@ use peerage::error::Code;
 use peerage::log::CONNECTION;
 use peerage::node::{Input, Stream};
 use peerage::service::signal::{PROTOCOL, Signal};
-use peerage::{Failure, Node, NodeId};
+use peerage::{Failure, NodeId};
 
 use super::Directory;
 use super::connection::{Connection, Told};
-use crate::driver::Inputs;
 
 /// How long an attempt may take until candidates of both sides have met: browsers sometimes gather none,
 /// for ever.
@@ -46,7 +45,7 @@ impl Directory {
                 node = %self.node.id().short(), peer = %peer.short(),
                 "a direct link is tried"
             );
-            let ended = attempt(&self.node, &self.inputs, peer, &mut theirs, next.take()).await;
+            let ended = self.attempt(peer, &mut theirs, next.take()).await;
             match ended {
                 Ended::Over => return,
                 Ended::Declined => {
@@ -99,83 +98,92 @@ enum Ended {
     Failed(String),
 }
 
-async fn attempt(
-    node: &Node,
-    inputs: &Inputs,
-    peer: NodeId,
-    theirs: &mut UnboundedReceiver<Stream>,
-    first: Option<Stream>,
-) -> Ended {
-    let ours = match node.open(peer, PROTOCOL) {
-        Ok(ours) => ours,
+impl Directory {
+    async fn connect(&self, peer: NodeId) -> Result<Connection, String> {
+        let servers = self.servers.configuration(&self.node, peer).await;
         // There may be no path just now; the session ends by itself if none comes.
-        Err(failure) => return Ended::Failed(failure.to_string()),
-    };
-    let mut connection = match Connection::new(node.id(), peer, ours) {
-        Ok(connection) => connection,
-        Err(error) => return Ended::Failed(crate::page::name_of(&error)),
-    };
-    let mut incoming = first;
-    let (mut link, mut met) = (None, false);
-    let mut timer = Some(TimeoutFuture::new(MEET_TIMEOUT_MS));
-    let ended = loop {
-        let next = poll_fn(|cx| {
-            poll_next(
-                cx,
-                &mut connection,
-                incoming.as_ref(),
-                theirs,
-                timer.as_mut(),
-            )
-        })
-        .await;
-        let result = match next {
-            Next::Told(Some(Told::Open)) => {
-                link = Some(connection.link_to(inputs, peer));
-                timer = None;
-                Ok(())
-            }
-            Next::Told(Some(Told::Closed) | None) => break Ended::Lost,
-            Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
-            Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
-            Next::Signal(Ok(Some(message))) => match Signal::decode(&message) {
-                Ok(signal) => connection.hear(signal).await,
-                Err(failure) => break Ended::Failed(failure.to_string()),
-            },
-            Next::Signal(Err(failure)) if failure.code == Code::Overloaded => {
-                break Ended::Declined;
-            }
-            Next::Signal(Ok(None) | Err(_)) => {
-                incoming = None;
-                Ok(())
-            }
-            Next::Declined => break Ended::Declined,
-            Next::Stream(None) => break Ended::Over,
-            Next::Stream(Some(stream)) if incoming.is_none() && !connection.heard => {
-                incoming = Some(stream);
-                Ok(())
-            }
-            Next::Stream(Some(stream)) => break Ended::TheyBeganAnew(stream),
-            Next::Late if !met && connection.has_met() => {
-                met = true;
-                timer = Some(TimeoutFuture::new(OPEN_TIMEOUT_MS));
-                Ok(())
-            }
-            Next::Late => break Ended::Failed(String::from("it took too long")),
+        let ours = self.node.open(peer, PROTOCOL);
+        let ours = ours.map_err(|failure| failure.to_string())?;
+        let connection = Connection::new(self.node.id(), peer, ours, &servers);
+        connection.map_err(|error| crate::page::name_of(&error))
+    }
+
+    async fn attempt(
+        &self,
+        peer: NodeId,
+        theirs: &mut UnboundedReceiver<Stream>,
+        first: Option<Stream>,
+    ) -> Ended {
+        let native = !self.is_tab(peer);
+        let mut connection = match self.connect(peer).await {
+            Ok(connection) => connection,
+            Err(reason) => return Ended::Failed(reason),
         };
-        if let Err(error) = result {
-            // The browser's words may have a line of the description in them.
-            break Ended::Failed(crate::page::name_of(&error));
+        let mut incoming = first;
+        let (mut link, mut met) = (None, false);
+        let mut timer = Some(TimeoutFuture::new(MEET_TIMEOUT_MS));
+        let ended = loop {
+            let next = poll_fn(|cx| {
+                poll_next(
+                    cx,
+                    &mut connection,
+                    incoming.as_ref(),
+                    theirs,
+                    timer.as_mut(),
+                )
+            })
+            .await;
+            let result = match next {
+                Next::Told(Some(Told::Open)) => {
+                    link = Some(connection.link_to(&self.inputs, peer));
+                    timer = None;
+                    Ok(())
+                }
+                Next::Told(Some(Told::Closed) | None) => break Ended::Lost,
+                Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
+                Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
+                Next::Signal(Ok(Some(message))) => match Signal::decode(&message) {
+                    Ok(signal) => connection.hear(signal).await,
+                    Err(failure) => break Ended::Failed(failure.to_string()),
+                },
+                Next::Signal(Err(failure)) if declines(&failure) => {
+                    break Ended::Declined;
+                }
+                Next::Signal(Ok(None) | Err(_)) => {
+                    incoming = None;
+                    Ok(())
+                }
+                Next::Declined => break Ended::Declined,
+                Next::Stream(None) => break Ended::Over,
+                // A native node speaks when it is asked: what it opened last is about this attempt.
+                Next::Stream(Some(stream))
+                    if native || (incoming.is_none() && !connection.heard) =>
+                {
+                    incoming = Some(stream);
+                    Ok(())
+                }
+                Next::Stream(Some(stream)) => break Ended::TheyBeganAnew(stream),
+                Next::Late if !met && connection.has_met() => {
+                    met = true;
+                    timer = Some(TimeoutFuture::new(OPEN_TIMEOUT_MS));
+                    Ok(())
+                }
+                Next::Late => break Ended::Failed(String::from("it took too long")),
+            };
+            if let Err(error) = result {
+                // The browser's words may have a line of the description in them.
+                break Ended::Failed(crate::page::name_of(&error));
+            }
+        };
+        if let Some(id) = link {
+            let reason = String::from("the direct link has ended");
+            self.inputs.tell(Input::LinkDown(id, reason));
         }
-    };
-    if let Some(id) = link {
-        let reason = String::from("the direct link has ended");
-        inputs.tell(Input::LinkDown(id, reason));
+        if matches!(ended, Ended::Over) {
+            tell_why(&connection.ours, incoming.as_ref());
+        }
+        ended
     }
-    if matches!(ended, Ended::Over) {
-        tell_why(&connection.ours, incoming.as_ref());
-    }
-    ended
 }
 
 /// If the session goes on, the peer shall not take the end of the link for an accident.
@@ -185,6 +193,11 @@ fn tell_why(ours: &Stream, theirs: Option<&Stream>) {
         .iter()
         .for_each(|stream| stream.reset(failure.clone()));
     ours.reset(failure);
+}
+
+/// Whether a peer says that it has no room for the link, or knows nothing of direct links.
+fn declines(failure: &Failure) -> bool {
+    matches!(failure.code, Code::Overloaded | Code::UnknownProtocol)
 }
 
 enum Next {
@@ -211,7 +224,7 @@ fn poll_next(
         return Poll::Ready(Next::Signal(read));
     }
     if let Poll::Ready(failure) = connection.ours.poll_broken(cx)
-        && failure.code == Code::Overloaded
+        && declines(&failure)
     {
         return Poll::Ready(Next::Declined);
     }

@@ -7,14 +7,14 @@ use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
-use peerage::node::{Input, Stream};
+use peerage::node::{Input, Medium, Stream};
 use peerage::service::signal::{Decision, Negotiation, Signal};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidateInit,
-    RtcIceConnectionState, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState,
-    RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType,
+    RtcIceCandidateInit, RtcIceConnectionState, RtcPeerConnection, RtcPeerConnectionIceEvent,
+    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit, RtcSignalingState,
 };
 
 use crate::driver::{BUFFERED_BYTES_READY, Inputs, Socket};
@@ -45,8 +45,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(own: NodeId, peer: NodeId, ours: Stream) -> Result<Self, JsValue> {
-        let connection = RtcPeerConnection::new()?;
+    pub(super) fn new(
+        own: NodeId,
+        peer: NodeId,
+        ours: Stream,
+        servers: &RtcConfiguration,
+    ) -> Result<Self, JsValue> {
+        let connection = RtcPeerConnection::new_with_configuration(servers)?;
         let init = RtcDataChannelInit::new();
         init.set_negotiated(true);
         init.set_id(CHANNEL_ID);
@@ -88,6 +93,7 @@ impl Connection {
     /// The channel is a link of the node from now on.
     pub(super) fn link_to(&mut self, inputs: &Inputs, peer: NodeId) -> LinkId {
         let id = inputs.add(Socket::Channel(self.channel.clone()), Origin::Direct(peer));
+        inputs.tell(Input::Place(id, Medium::WebRtc, None));
         let ready = inputs.clone();
         self.channel
             .set_buffered_amount_low_threshold(BUFFERED_BYTES_READY);

@@ -111,8 +111,10 @@ impl Machine {
         let opened = if !self.may_speak_for(link, from) {
             Err(Code::Unauthorised.because("a route that is opened in another's name"))
         } else if target == self.id {
-            let ends = self.routes.end_here(link, route, from);
-            ends.map(|()| None).map_err(NoRoute::failure)
+            self.check_access(from).and_then(|()| {
+                let ends = self.routes.end_here(link, route, from);
+                ends.map(|()| None).map_err(NoRoute::failure)
+            })
         } else {
             self.pass_route(link, route, target).map(Some)
         };

@@ -2,7 +2,6 @@
 
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::log::event;
 use crate::node::events::Event;
 use crate::node::machine::Machine;
@@ -35,7 +34,7 @@ impl Machine {
         let doubted = state.and_then(|state| state.session.as_ref()?.id());
         let (caller, first) = Caller::start(context, doubted, rng)
             .map_err(|error| Code::UnknownName.because(error.to_string()).of(peer))?;
-        let deadline = self.now + HANDSHAKE_TIMEOUT;
+        let deadline = self.now + self.config.timeouts.handshake;
         let via = self.open_route_to(peer, &Payload::first(VERSION, &first))?;
         let state = self.peers.entry(peer).or_default();
         state.calling = Some(Calling { caller, deadline });
@@ -70,7 +69,7 @@ impl Machine {
                 event!(CONNECTION, DEBUG, self.id, peer = %peer.short(), "the session lives");
             }
             Ok(answer) => {
-                let deadline = self.now + HANDSHAKE_TIMEOUT;
+                let deadline = self.now + self.config.timeouts.handshake;
                 let transport = Transport::new(answer.keys, self.config.resume_window_bytes);
                 let state = self.peers.entry(peer).or_default();
                 state.calling = None;

@@ -13,6 +13,7 @@ use crate::link::frame::{Admission, Applicant, Control, Member};
 use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
 use crate::log::event;
+use crate::node::connection::Change;
 use crate::node::machine::forward::Traffic;
 use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
@@ -123,6 +124,7 @@ impl Machine {
             return Ok(());
         };
         let hello = Hello::check(version, body, challenge)?;
+        self.config.access.check(hello.id)?;
         let applicant = Box::new(Applicant {
             challenge: (**challenge).clone(),
             hello,
@@ -161,6 +163,7 @@ impl Machine {
                 return Err(Code::Unauthorised.because(reason));
             }
             applicant.hello.verify(&applicant.challenge)?;
+            self.config.access.check(applicant.hello.id)?;
         }
         let id = applicant.hello.id;
         let (wish, insist) = applicant.wish();
@@ -285,6 +288,7 @@ impl Machine {
         if let Some(link) = self.links.get_mut(&id) {
             link.phase = Phase::Up(member.id);
         }
+        self.connected(id);
         true
     }
 
@@ -396,7 +400,7 @@ impl Machine {
             self.forget_below(link, id);
             if self.is_link_of(link, id) {
                 self.outputs.push_back(Output::Close(link, reason.clone()));
-                self.forget_link_quietly(link);
+                self.forget_link_quietly(link, Change::Disconnected, reason.clone());
             }
         }
         self.hub.leaving.remove(&id);

@@ -9,7 +9,9 @@
 //! `None`, and call [`Machine::handle_time`] at [`Machine::deadline`] at the latest. Commands carry no
 //! time: call `handle_time` between them and `poll_output`. Time never runs backwards.
 
+mod access;
 mod backlog;
+mod connections;
 mod forward;
 mod handshakes;
 mod hub;
@@ -38,7 +40,9 @@ use crate::limits::{LINKS_MAX, RETURN_SPREAD_EACH, STALL, SWEEP_INTERVAL_MIN};
 use crate::link::frame::Member;
 use crate::link::{Frame, LinkId, Origin};
 use crate::log::event;
+use crate::node::connection::Change;
 use crate::node::events::{Event, Peer, State};
+use crate::node::machine::connections::Connections;
 use crate::node::machine::hub::Hub;
 use crate::node::machine::neighbour::Link;
 use crate::node::machine::session::PeerState;
@@ -55,6 +59,8 @@ pub use members::Resolution;
 pub enum Output {
     /// Call the relay: then [`Machine::handle_link_up`] or [`Machine::handle_dial_failed`].
     Dial,
+    /// The same, at this address, and from now on there before elsewhere.
+    DialAt(String),
     /// Send a packet on a link.
     Send(LinkId, Bytes),
     /// End a link, after what was sent before. The machine has forgotten it already.
@@ -69,12 +75,13 @@ pub struct Machine {
     identity: Identity,
     id: NodeId,
     pub(super) config: Config,
-    zone: String,
+    pub(super) zone: String,
     pub(super) now: Time,
     rng: ChaCha20Rng,
     state: State,
     uplink: Uplink,
     hub: Hub,
+    connections: Connections,
 
     /// Boxed, for a tree has room for twice as many as it holds.
     links: BTreeMap<LinkId, Box<Link>>,
@@ -117,6 +124,7 @@ impl Machine {
             state: State::Connecting,
             uplink: Uplink::default(),
             hub: Hub::default(),
+            connections: Connections::default(),
             links: BTreeMap::new(),
             ready_links: VecDeque::new(),
             sweep_at: None,
@@ -184,7 +192,7 @@ impl Machine {
     /// A link has come to be.
     pub fn handle_link_up(&mut self, now: Time, id: LinkId, origin: Origin) {
         self.handle_time(now);
-        let link = Box::new(Link::new(origin, self.now));
+        let link = Box::new(Link::new(origin, self.now, &self.config.timeouts));
         event!(
             CONNECTION,
             DEBUG,
@@ -207,10 +215,19 @@ impl Machine {
         self.sweep_by(self.now + SWEEP_INTERVAL_MIN);
     }
 
+    /// Whoever is at the other end of a link that was dialled must be this node.
+    pub fn handle_expect(&mut self, id: LinkId, node: NodeId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.expected = Some(node);
+        }
+    }
+
     /// The relay could not be called.
     pub fn handle_dial_failed(&mut self, now: Time, reason: &str) {
         self.handle_time(now);
-        self.lost_uplink(reason);
+        if self.uplink.link().is_none() {
+            self.lost_uplink(reason);
+        }
     }
 
     /// A packet came. Packets of a link that the machine has ended are ignored.
@@ -232,7 +249,13 @@ impl Machine {
     pub fn handle_link_down(&mut self, now: Time, id: LinkId, reason: &str) {
         self.handle_time(now);
         event!(CONNECTION, DEBUG, self.id, link = id.0, reason, "link down");
-        self.forget_link(id);
+        self.closed(id);
+        let why = Code::Gone.because(if reason.is_empty() {
+            "the link broke"
+        } else {
+            reason
+        });
+        self.forget_link(id, Change::Lost, why);
     }
 
     /// The platform has reason to believe that the relay can be reached again.
@@ -288,7 +311,7 @@ impl Machine {
         let links: Vec<_> = self.links.keys().copied().collect();
         let spread = RETURN_SPREAD_EACH.saturating_mul(links.len() as u32);
         for id in links {
-            self.say_bye(id, spread);
+            self.say_bye(id, spread, &farewell);
         }
         self.uplink = Uplink::default();
         self.timers.clear();
@@ -317,6 +340,7 @@ impl Machine {
             let Some(packet) = link.queue.next_packet() else {
                 continue;
             };
+            link.bytes_out += packet.len() as u64;
             if link.queue.has_room() {
                 let waiting = std::mem::take(&mut link.waiting);
                 self.wait_no_more(waiting);

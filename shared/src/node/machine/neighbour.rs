@@ -5,18 +5,18 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::Time;
+use crate::config::Timeouts;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{
-    ASK_AGAIN, GONE_GRACE, HELLO_TIMEOUT, KEEPALIVE, MEASURE_INTERVAL, PACKET_BYTES_MAX,
-    SILENCE_MAX, SWEEP_INTERVAL_MIN,
-};
+use crate::limits::{ASK_AGAIN, MEASURE_INTERVAL, PACKET_BYTES_MAX, SWEEP_INTERVAL_MIN};
 use crate::link::frame::{Control, DIRECT_ROUTE, Packet};
 use crate::link::hello::{Challenge, Hello, VERSION, VERSIONS, Welcome};
 use crate::link::queue::Queue;
 use crate::link::{Frame, LinkId, Origin};
 use crate::log::event;
+use crate::node::connection::Change;
 use crate::node::events::State;
+use crate::node::machine::connections::Place;
 use crate::node::machine::forward::Opening;
 use crate::node::machine::{Machine, Output};
 use crate::quality::Quality;
@@ -27,6 +27,8 @@ use crate::session::Via;
 pub(super) struct Link {
     pub(super) origin: Origin,
     pub(super) phase: Phase,
+    /// Who must be at the other end, if that is known before it is called.
+    pub(super) expected: Option<NodeId>,
     pub(super) queue: Queue,
     pub(super) writable: bool,
     pub(super) in_ready: bool,
@@ -35,6 +37,11 @@ pub(super) struct Link {
     pub(super) since: Time,
     /// Records that were not passed on by it, because it took too little.
     pub(super) dropped: u64,
+    /// Where it leads, once the platform has told.
+    pub(super) place: Option<Box<Place>>,
+    /// Bytes of packets that came, and that left.
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
     heard: Time,
     /// When to ask for a sign of life, if none comes.
     ask_at: Time,
@@ -62,7 +69,7 @@ pub(super) enum Phase {
 }
 
 impl Link {
-    pub(super) fn new(origin: Origin, now: Time) -> Self {
+    pub(super) fn new(origin: Origin, now: Time, timeouts: &Timeouts) -> Self {
         let phase = match origin {
             // `greet` sends the challenge of an accepted link at once.
             Origin::Dialled | Origin::Accepted => Phase::Called,
@@ -71,29 +78,38 @@ impl Link {
         Self {
             origin,
             phase,
+            expected: None,
             queue: Queue::default(),
             writable: true,
             in_ready: false,
             waiting: Vec::new(),
             since: now,
             dropped: 0,
+            place: None,
+            bytes_in: 0,
+            bytes_out: 0,
             heard: now,
-            ask_at: now + KEEPALIVE,
+            ask_at: now + timeouts.keepalive(),
             measure_at: now,
             asked: None,
             quality: Quality::default(),
         }
     }
 
-    fn hear(&mut self, now: Time) {
-        self.heard = now;
-        self.ask_at = now + KEEPALIVE;
+    /// Whether it is in use with this node, or about to be.
+    pub(super) fn is_with(&self, id: NodeId) -> bool {
+        matches!(self.phase, Phase::Up(of) | Phase::Probing(of) if of == id)
     }
 
-    fn ask(&mut self, now: Time) {
+    fn hear(&mut self, now: Time, timeouts: &Timeouts) {
+        self.heard = now;
+        self.ask_at = now + timeouts.keepalive();
+    }
+
+    fn ask(&mut self, now: Time, timeouts: &Timeouts) {
         // One question or its answer may be lost, many are not.
         self.ask_at = (now + ASK_AGAIN)
-            .min(self.heard + SILENCE_MAX)
+            .min(self.heard + timeouts.silence)
             .max(now + ASK_AGAIN / 3);
         self.measure_at = now + MEASURE_INTERVAL;
         if self.asked.replace(now).is_some() {
@@ -108,10 +124,10 @@ impl Link {
     }
 
     /// When to look after it.
-    fn due(&self) -> Time {
+    fn due(&self, timeouts: &Timeouts) -> Time {
         match self.phase {
             Phase::Up(_) | Phase::Probing(_) => self.ask_at.min(self.measure_at),
-            _ => self.since + HELLO_TIMEOUT,
+            _ => self.since + timeouts.hello,
         }
     }
 }
@@ -138,7 +154,7 @@ impl Machine {
                 self.tell(id, &frame);
             }
             Origin::Direct(_) => {
-                link.ask(self.now);
+                link.ask(self.now, &self.config.timeouts);
                 self.tell(id, &Frame::Control(Control::Ping));
             }
         }
@@ -146,7 +162,8 @@ impl Machine {
 
     pub(super) fn receive_packet(&mut self, id: LinkId, packet: Bytes) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.hear(self.now);
+            link.hear(self.now, &self.config.timeouts);
+            link.bytes_in += packet.len() as u64;
         }
         if packet.len() > PACKET_BYTES_MAX {
             self.refuse(
@@ -180,15 +197,22 @@ impl Machine {
         };
         match (&link.phase, link.origin, frame) {
             (_, _, Frame::Control(Control::Bye { spread_ms })) => self.receive_bye(id, spread_ms),
-            (_, Origin::Dialled, Frame::Control(Control::Refuse(failure))) => {
+            (
+                _,
+                origin @ (Origin::Dialled | Origin::Direct(_)),
+                Frame::Control(Control::Refuse(failure)),
+            ) => {
                 event!(
                     CONNECTION, DEBUG, self.id,
                     link = id.0, %failure,
-                    "the relay ends the link"
+                    "the other side ends the link"
                 );
+                let in_place = origin == Origin::Dialled && !self.uplink.is_another(id);
                 self.outputs.push_back(Output::Close(id, failure.clone()));
-                self.forget_link_quietly(id);
-                self.refused_by_relay(failure);
+                self.forget_link_quietly(id, Change::Disconnected, failure.clone());
+                if in_place {
+                    self.refused_by_relay(failure);
+                }
             }
             (Phase::Up(_) | Phase::Probing(_), _, Frame::Control(Control::Ping)) => {
                 self.tell(id, &Frame::Control(Control::Pong));
@@ -280,10 +304,15 @@ impl Machine {
             return;
         };
         link.hear_pong(self.now);
-        if let Phase::Probing(peer) = link.phase {
-            link.phase = Phase::Up(peer);
-            event!(CONNECTION, DEBUG, self.id, link = id.0, peer = %peer.short(), "direct link up");
-            self.direct_up(peer, id);
+        match link.phase {
+            Phase::Probing(peer) => {
+                link.phase = Phase::Up(peer);
+                event!(CONNECTION, DEBUG, self.id, link = id.0, peer = %peer.short(), "direct link up");
+                self.connected(id);
+                self.direct_up(peer, id);
+            }
+            Phase::Up(peer) => self.weigh_ways(peer),
+            _ => {}
         }
     }
 
@@ -294,6 +323,13 @@ impl Machine {
         body: &[u8],
     ) -> Result<(), Failure> {
         let challenge = Challenge::read(versions, body)?;
+        self.check_relay(challenge.id)?;
+        let expected = self.links.get(&id).and_then(|link| link.expected);
+        if let Some(expected) = expected.filter(|expected| *expected != challenge.id) {
+            let message = format!("expected the node {expected}, got {}", challenge.id);
+            self.skip_relay(id, expected, Code::Unauthorised.because(message));
+            return Ok(());
+        }
         let nonce = self.random();
         let (kind, name, insist) = (
             self.config.kind,
@@ -317,10 +353,17 @@ impl Machine {
             return Ok(());
         };
         let (challenge, hello) = &**said;
-        welcome.check(challenge, hello)?;
+        match (welcome.check(challenge, hello), link.expected) {
+            (Err(failure), Some(expected)) => {
+                self.skip_relay(id, expected, failure);
+                return Ok(());
+            }
+            (checked, _) => checked?,
+        }
         let (relay, zone) = (challenge.id, challenge.zone.clone());
         link.phase = Phase::Up(relay);
-        self.uplink.welcomed(id, self.now);
+        let before = self.uplink.welcomed(id, self.now);
+        self.connected(id);
         self.enter_zone(zone);
         event!(
             DISCOVERY, INFO, self.id,
@@ -332,6 +375,9 @@ impl Machine {
         self.set_state(State::Online(welcome.name));
         self.replace_members(welcome.members);
         self.admit_all_again();
+        if let Some(before) = before {
+            self.retire_uplink(before);
+        }
         self.reroute_all();
         Ok(())
     }
@@ -352,6 +398,16 @@ impl Machine {
         }
     }
 
+    /// Another node than the one that was called is there, or one that cannot prove to be it: the next is called.
+    fn skip_relay(&mut self, id: LinkId, expected: NodeId, failure: Failure) {
+        let failure = failure.of(expected);
+        event!(DISCOVERY, DEBUG, self.id, link = id.0, %failure, "not the node that was called");
+        self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));
+        self.outputs.push_back(Output::Close(id, failure.clone()));
+        self.forget_link_quietly(id, Change::Failed, failure.clone());
+        self.dial_another(&failure);
+    }
+
     fn receive_bye(&mut self, id: LinkId, spread_ms: u32) {
         let Some(link) = self.links.get(&id) else {
             return;
@@ -370,9 +426,9 @@ impl Machine {
                 self.member_left(member, &left);
             }
             _ => {
-                let was_uplink = link.origin == Origin::Dialled;
-                self.outputs.push_back(Output::Close(id, left));
-                self.forget_link(id);
+                let was_uplink = link.origin == Origin::Dialled && !self.uplink.is_another(id);
+                self.outputs.push_back(Output::Close(id, left.clone()));
+                self.forget_link(id, Change::Disconnected, left);
                 if was_uplink {
                     self.return_within(Duration::from_millis(spread_ms.into()));
                 }
@@ -380,12 +436,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn say_bye(&mut self, id: LinkId, spread: Duration) {
+    pub(super) fn say_bye(&mut self, id: LinkId, spread: Duration, why: &Failure) {
         let spread_ms = u32::try_from(spread.as_millis()).unwrap_or(u32::MAX);
         self.flush_with(id, &Frame::Control(Control::Bye { spread_ms }));
-        self.outputs
-            .push_back(Output::Close(id, Code::Left.because("the node has left")));
-        self.forget_link_quietly(id);
+        let left = Code::Left.because("the node has left");
+        self.outputs.push_back(Output::Close(id, left));
+        self.forget_link_quietly(id, Change::Disconnected, why.clone());
     }
 
     /// Ends a link, and says why.
@@ -397,8 +453,12 @@ impl Machine {
         // What it did not take so far would only stand before the reason.
         link.queue = Queue::default();
         self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));
-        self.outputs.push_back(Output::Close(id, failure));
-        self.forget_link(id);
+        self.outputs.push_back(Output::Close(id, failure.clone()));
+        let change = match failure.code {
+            Code::TimedOut => Change::TimedOut,
+            _ => Change::Disconnected,
+        };
+        self.forget_link(id, change, failure);
     }
 
     /// Sends all that waits on a link, and a last frame.
@@ -409,34 +469,43 @@ impl Machine {
         // A queue too full for one more frame belongs to a link that takes nothing anyway.
         let _ = link.queue.push(frame.encode());
         while let Some(packet) = link.queue.next_packet() {
+            link.bytes_out += packet.len() as u64;
             self.outputs.push_back(Output::Send(id, packet));
         }
     }
 
     /// A link is no more: what went over it looks for another way.
-    pub(super) fn forget_link(&mut self, id: LinkId) {
-        let was_uplink = self
-            .links
-            .get(&id)
-            .is_some_and(|link| link.origin == Origin::Dialled);
-        self.forget_link_quietly(id);
+    pub(super) fn forget_link(&mut self, id: LinkId, change: Change, why: Failure) {
+        let link = self.links.get(&id);
+        // One that was called while another is in use changes nothing by its end.
+        let was_uplink =
+            link.is_some_and(|link| link.origin == Origin::Dialled) && !self.uplink.is_another(id);
+        self.forget_link_quietly(id, change, why);
         if was_uplink {
             self.lost_uplink("the link has ended");
         }
     }
 
-    pub(super) fn forget_link_quietly(&mut self, id: LinkId) {
+    pub(super) fn forget_link_quietly(&mut self, id: LinkId, change: Change, why: Failure) {
         let Some(link) = self.links.remove(&id) else {
             return;
         };
+        self.disconnected(id, &link, change, why);
         match link.origin {
             Origin::Direct(peer) => self.direct_down(peer, id),
             // First the ways, so that no route is sought along the link that is no more.
             Origin::Dialled => self.uplink.ended(id),
             Origin::Accepted => {
                 // Who was silent for long has had its grace.
-                let silent = self.now >= link.heard + SILENCE_MAX;
-                self.ways_down(id, if silent { Duration::ZERO } else { GONE_GRACE });
+                let silent = self.now >= link.heard + self.config.timeouts.silence;
+                self.ways_down(
+                    id,
+                    if silent {
+                        Duration::ZERO
+                    } else {
+                        self.config.timeouts.gone
+                    },
+                );
             }
         }
         self.routes_down(id);
@@ -455,7 +524,10 @@ impl Machine {
 
     /// Looks after every link: asks the silent for a sign of life, and ends those that give none.
     pub(super) fn sweep(&mut self) {
-        let due = self.links.iter().filter(|(_, link)| link.due() <= self.now);
+        let due = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.due(&self.config.timeouts) <= self.now);
         for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.look_after(id);
         }
@@ -464,7 +536,7 @@ impl Machine {
         let due = self
             .links
             .values()
-            .map(|link| link.due())
+            .map(|link| link.due(&self.config.timeouts))
             .chain(self.hub_due())
             .chain(self.requests_due());
         // Not more often than needed to be on time within a few per cent.
@@ -476,8 +548,10 @@ impl Machine {
             return;
         };
         match link.phase {
-            Phase::Up(_) | Phase::Probing(_) if self.now < link.heard + SILENCE_MAX => {
-                link.ask(self.now);
+            Phase::Up(_) | Phase::Probing(_)
+                if self.now < link.heard + self.config.timeouts.silence =>
+            {
+                link.ask(self.now, &self.config.timeouts);
                 self.tell(id, &Frame::Control(Control::Ping));
             }
             Phase::Up(_) | Phase::Probing(_) => {
@@ -490,7 +564,7 @@ impl Machine {
     /// This process was asleep: the silence of others in the meantime says nothing of them.
     pub(super) fn excuse_silence(&mut self) {
         for link in self.links.values_mut() {
-            link.hear(self.now);
+            link.hear(self.now, &self.config.timeouts);
         }
         self.sweep_soon();
     }

@@ -49,7 +49,53 @@ impl Machine {
     /// A direct link to `peer` works.
     pub(super) fn direct_up(&mut self, peer: NodeId, link: LinkId) {
         self.peers.entry(peer).or_default().directs.push(link);
+        // Beside a link in the tree, it first has to be the quicker one.
+        let neighbour = self.is_neighbour(peer);
+        if let Some(session) = self.session_mut(peer) {
+            session.paths.prefer_relayed(neighbour);
+        }
         self.path_up(peer, Via::Direct { link });
+        self.weigh_ways(peer);
+    }
+
+    /// Two nodes that are linked in the tree take that link, or their direct one, as one of them is quicker.
+    pub(super) fn weigh_ways(&mut self, peer: NodeId) {
+        let neighbour = self.is_neighbour(peer);
+        let session = self
+            .peers
+            .get(&peer)
+            .and_then(|state| state.session.as_ref());
+        let Some((session, (direct, relayed))) =
+            session.and_then(|session| Some((session, session.paths.both()?)))
+        else {
+            return;
+        };
+        let quality = |via: Via| self.links.get(&via.link()).map(|link| link.quality);
+        let (Some(direct), Some(relayed)) = (quality(direct), quality(relayed)) else {
+            return;
+        };
+        let prefers = match session.paths.prefers_relayed() {
+            true => neighbour && !direct.is_quicker_than(&relayed),
+            false => neighbour && relayed.is_quicker_than(&direct),
+        };
+        let Some(session) = self.session_mut(peer) else {
+            return;
+        };
+        if session.paths.prefer_relayed(prefers) != Moved::No {
+            event!(
+                CONNECTION, DEBUG, self.id,
+                peer = %peer.short(), direct = !prefers,
+                "the quicker way"
+            );
+            self.show_path(peer);
+            self.ready_peer(peer);
+            self.reschedule(peer);
+        }
+    }
+
+    /// Whether the two are linked in the zone's tree.
+    fn is_neighbour(&self, peer: NodeId) -> bool {
+        self.is_uplink(peer) || self.is_linked_below(peer)
     }
 
     pub(super) fn direct_down(&mut self, peer: NodeId, link: LinkId) {
@@ -228,7 +274,7 @@ impl Machine {
     /// session takes a route.
     pub(super) fn path_kind(&self, peer: NodeId, via: Option<Via>) -> PathKind {
         let direct = via.is_some_and(Via::is_direct);
-        if direct || self.is_uplink(peer) || self.is_linked_below(peer) {
+        if direct || self.is_neighbour(peer) {
             PathKind::Direct
         } else {
             PathKind::Relayed

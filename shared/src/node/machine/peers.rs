@@ -27,6 +27,7 @@ impl Machine {
         if self.state == State::Closed {
             return Err(Code::Left.because("this node has left"));
         }
+        self.check_access(peer)?;
         if self
             .peers
             .get(&peer)
@@ -96,11 +97,11 @@ impl Machine {
             state.reroute_at = None;
             self.reroute_again(peer);
         }
-        let window = self.config.resume_window;
+        let patience = self.config.timeouts.open;
         let Some(session) = self.session_mut(peer) else {
             return self.reschedule(peer);
         };
-        if session.is_out_of_patience(now) && session.mux.has_unannounced() {
+        if session.is_out_of_patience(now, patience) && session.mux.has_unannounced() {
             session.mux.end_unannounced(&no_path(peer));
             let serial = session.serial;
             event!(
@@ -110,10 +111,14 @@ impl Machine {
             );
             self.after_stream(peer);
         }
-        let Some(session) = self.session_mut(peer) else {
+        let state = self.peers.get_mut(&peer);
+        let Some(session) = state.and_then(|state| state.session.as_mut()) else {
             return self.reschedule(peer);
         };
-        if session.window_ends(window).is_some_and(|end| end <= now) {
+        if session
+            .window_ends(&self.config)
+            .is_some_and(|end| end <= now)
+        {
             let failure = Code::TimedOut.because("no path came back within the resume window");
             self.end_session(peer, &failure, false);
         } else if session.paths.active().is_some()
@@ -142,7 +147,6 @@ impl Machine {
 
     /// Keeps the machine's timer for a peer true.
     pub(super) fn reschedule(&mut self, peer: NodeId) {
-        let window = self.config.resume_window;
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -152,7 +156,7 @@ impl Machine {
         }
         // What is due now is done by the pump, or waits for a link; looking again at once is no use.
         let soon = self.now + Time::from_millis(1);
-        let due = state.due(window).map(|due| due.max(soon));
+        let due = state.due(&self.config).map(|due| due.max(soon));
         if due == state.timer {
             return;
         }
@@ -180,7 +184,7 @@ impl Machine {
             routes.into_iter().for_each(|via| self.close_route(via));
             directs
                 .into_iter()
-                .for_each(|link| self.say_bye(link, Duration::ZERO));
+                .for_each(|link| self.say_bye(link, Duration::ZERO, failure));
             return self.reschedule(peer);
         };
         if tell
@@ -205,7 +209,7 @@ impl Machine {
         ways.into_iter().for_each(|via| self.close_route(via));
         directs
             .into_iter()
-            .for_each(|link| self.say_bye(link, Duration::ZERO));
+            .for_each(|link| self.say_bye(link, Duration::ZERO, &failure));
         self.bury(peer, session, &failure);
         if away.is_some() {
             self.remove_member(peer, &failure);

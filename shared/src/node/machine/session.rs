@@ -6,11 +6,9 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::Time;
+use crate::config::Config;
 use crate::id::NodeId;
-use crate::limits::{
-    DATAGRAMS_MAX, HANDSHAKE_TIMEOUT, OPEN_PATIENCE, SESSION_ASK_AGAIN, SESSION_KEEPALIVE,
-    SESSION_SILENCE_MAX,
-};
+use crate::limits::{DATAGRAMS_MAX, SESSION_ASK_AGAIN, SESSION_KEEPALIVE, SESSION_SILENCE_MAX};
 use crate::link::LinkId;
 use crate::node::events::{PathKind, StreamKey};
 use crate::session::handshake::Caller;
@@ -87,18 +85,18 @@ pub(super) struct Answering {
 
 impl PeerState {
     /// When something is due.
-    pub(super) fn due(&self, resume_window: Duration) -> Option<Time> {
+    pub(super) fn due(&self, config: &Config) -> Option<Time> {
         let session = self.session.as_ref();
         [
             // Without a path, or room on it, nothing can be sent, so nothing is overdue.
             session
                 .filter(|s| s.paths.active().is_some() && self.waiting.is_none())
                 .and_then(Session::due),
-            session.and_then(|s| s.window_ends(resume_window)),
+            session.and_then(|s| s.window_ends(config)),
             session
                 .filter(|s| s.pathless_since.is_some() && s.mux.has_unannounced())
                 .and_then(|s| s.pathless_since)
-                .map(|since| since + OPEN_PATIENCE),
+                .map(|since| since + config.timeouts.open),
             self.calling.as_ref().map(|c| c.deadline),
             self.answering.as_ref().map(|a| a.deadline),
             self.reroute_at,
@@ -136,10 +134,10 @@ impl Session {
     }
 
     /// When a session without a path ends, if none comes. One that is being agreed on has time for that.
-    pub(super) fn window_ends(&self, window: Duration) -> Option<Time> {
+    pub(super) fn window_ends(&self, config: &Config) -> Option<Time> {
         let window = match self.transport {
-            Some(_) => window,
-            None => window.max(HANDSHAKE_TIMEOUT),
+            Some(_) => config.resume_window,
+            None => config.resume_window.max(config.timeouts.handshake),
         };
         self.pathless_since.map(|since| since + window)
     }
@@ -211,12 +209,12 @@ impl Session {
     }
 
     /// Whether there has been no path for so long that new streams do not wait for one.
-    pub(super) fn is_out_of_patience(&self, now: Time) -> bool {
+    pub(super) fn is_out_of_patience(&self, now: Time, patience: Duration) -> bool {
         let established = self.transport.is_some();
         established
             && self
                 .pathless_since
-                .is_some_and(|since| since + OPEN_PATIENCE <= now)
+                .is_some_and(|since| since + patience <= now)
     }
 
     /// The other node has said something.

@@ -34,11 +34,11 @@ impl Machine {
         open: impl FnOnce(&mut Mux) -> Result<StreamId, Failure>,
     ) -> Result<StreamKey, Failure> {
         self.connect(peer)?;
-        let now = self.now;
+        let (now, patience) = (self.now, self.config.timeouts.open);
         let Some(session) = self.session_mut(peer) else {
             return Err(Code::Unreachable.because("no session"));
         };
-        if session.is_out_of_patience(now) {
+        if session.is_out_of_patience(now, patience) {
             return Err(no_path(peer));
         }
         let stream = open(&mut session.mux)?;

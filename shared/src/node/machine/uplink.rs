@@ -8,20 +8,22 @@ use rand_chacha::rand_core::RngCore;
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{RETURN_GRACE, RETURN_SPREAD_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, IMPOSTORS_MAX, RETURN_GRACE, RETURN_SPREAD_MAX};
 use crate::link::LinkId;
 use crate::log::event;
+use crate::node::connection::Change;
 use crate::node::events::{Event, State};
 use crate::node::machine::{Machine, Output, neighbour};
-
-const RETRY_MIN: Duration = Duration::from_millis(200);
-const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// How the link to the relay stands.
 #[derive(Debug, Default)]
 pub(super) struct Uplink {
     phase: Phase,
     failures: u32,
+    /// Calls in a row that came to nothing.
+    in_vain: u32,
+    /// How often somebody else was there than who was called, since it was welcome last.
+    impostors: usize,
     /// When it was welcome, and when it was welcome again after that.
     welcomed_at: Option<Time>,
     returned_at: Option<Time>,
@@ -76,12 +78,23 @@ impl Uplink {
         self.returned_at.is_some_and(|at| now < at + RETURN_GRACE)
     }
 
-    pub(super) fn welcomed(&mut self, link: LinkId, now: Time) {
+    /// Whether another link than this one leads to the relay.
+    pub(super) fn is_another(&self, link: LinkId) -> bool {
+        self.link().is_some_and(|up| up != link)
+    }
+
+    /// This link leads to the relay from now on; tells which one did until now.
+    pub(super) fn welcomed(&mut self, link: LinkId, now: Time) -> Option<LinkId> {
         if self.welcomed_at.replace(now).is_some() {
             self.returned_at = Some(now);
         }
-        self.phase = Phase::Up(link);
         self.failures = 0;
+        self.in_vain = 0;
+        self.impostors = 0;
+        match std::mem::replace(&mut self.phase, Phase::Up(link)) {
+            Phase::Up(before) => Some(before),
+            _ => None,
+        }
     }
 }
 
@@ -110,14 +123,34 @@ impl Machine {
         self.outputs.push_back(Output::Dial);
     }
 
+    /// Who was called is not there: the next is called at once, unless that has happened too often.
+    pub(super) fn dial_another(&mut self, failure: &Failure) {
+        self.uplink.impostors += 1;
+        if self.uplink.impostors <= IMPOSTORS_MAX {
+            self.dial();
+        } else {
+            self.lost_uplink(&failure.to_string());
+        }
+    }
+
     /// There is no link to the relay, or no more: the next call is due after a while.
     pub(super) fn lost_uplink(&mut self, reason: &str) {
         if matches!(self.state, State::Closed | State::Refused(_)) || !self.config.dials {
             return;
         }
-        let doubled = RETRY_MIN * 2u32.saturating_pow(self.uplink.failures.min(16));
+        if matches!(self.uplink.phase, Phase::Dialling) {
+            self.uplink.in_vain += 1;
+        }
+        let policy = &self.config.reconnect;
+        if policy
+            .attempts
+            .is_some_and(|most| self.uplink.in_vain >= most)
+        {
+            return self.give_up_relays(reason);
+        }
+        let doubled = policy.min * 2u32.saturating_pow(self.uplink.failures.min(16));
         let spread = 0.5 + f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
-        let wait = doubled.min(RETRY_MAX).mul_f64(spread);
+        let wait = doubled.min(policy.max).mul_f64(spread);
         event!(
             CONNECTION,
             INFO,
@@ -127,9 +160,92 @@ impl Machine {
             "no link to the relay"
         );
         self.uplink.failures += 1;
-        reason.clone_into(&mut self.uplink.reason);
         self.uplink.phase = Phase::Waiting(self.now + wait);
         self.set_state(State::Offline);
+        self.without_relay(reason);
+    }
+
+    /// It was called often enough.
+    fn give_up_relays(&mut self, reason: &str) {
+        let calls = self.uplink.in_vain;
+        event!(
+            ERROR,
+            ERROR,
+            self.id,
+            calls,
+            reason,
+            "no relay answers, and no more are called"
+        );
+        self.uplink.phase = Phase::Idle;
+        let failure = Code::Unreachable.because(format!("gave up after {calls} calls: {reason}"));
+        self.set_state(State::Refused(failure));
+        self.without_relay(reason);
+    }
+
+    /// Leaves the relay, and calls none before it is told to.
+    pub(super) fn leave_relay(&mut self, link: LinkId, why: &Failure) {
+        let is_in_use = self.uplink.link() == Some(link);
+        self.say_bye(link, Duration::ZERO, why);
+        if is_in_use {
+            self.set_state(State::Offline);
+            self.without_relay(&why.message);
+        }
+    }
+
+    /// The link that led to the relay until now, when another does. The relay is not told that this node leaves:
+    /// the other link may lead there, too.
+    pub(super) fn retire_uplink(&mut self, before: LinkId) {
+        let moved = Code::Cancelled.because("another link leads to the relay");
+        self.outputs.push_back(Output::Close(before, moved.clone()));
+        self.forget_link_quietly(before, Change::Disconnected, moved);
+    }
+
+    /// Calls a relay at an address now.
+    pub fn dial_at(&mut self, address: &str) -> Result<(), Failure> {
+        if address.len() > ADDRESS_BYTES_MAX {
+            let expected = format!("expected an address of at most {ADDRESS_BYTES_MAX} bytes");
+            return Err(Code::TooLarge.because(expected));
+        }
+        self.may_dial()?;
+        self.begin_dial();
+        self.outputs.push_back(Output::DialAt(address.to_owned()));
+        Ok(())
+    }
+
+    /// Calls the relays now, unless there is a link to one.
+    pub fn redial(&mut self) -> Result<(), Failure> {
+        self.may_dial()?;
+        if !matches!(self.uplink.phase, Phase::Up(_) | Phase::Dialling) {
+            self.begin_dial();
+            self.outputs.push_back(Output::Dial);
+        }
+        Ok(())
+    }
+
+    fn may_dial(&self) -> Result<(), Failure> {
+        if self.state == State::Closed {
+            return Err(Code::Left.because("this node has left"));
+        }
+        if self.is_primary() {
+            return Err(
+                Code::Refused.because("this node is the root of its zone, and calls nobody")
+            );
+        }
+        Ok(())
+    }
+
+    /// A call is made now, whatever was decided before. A link that is in use stays so.
+    fn begin_dial(&mut self) {
+        self.uplink.in_vain = 0;
+        if !matches!(self.uplink.phase, Phase::Up(_)) {
+            self.uplink.phase = Phase::Dialling;
+            self.set_state(State::Connecting);
+        }
+    }
+
+    /// Whoever waits for the relay's answer has none.
+    fn without_relay(&mut self, reason: &str) {
+        reason.clone_into(&mut self.uplink.reason);
         self.drop_asked();
         let failure = Code::Unreachable.because("the link to the relay has ended");
         for (request, _) in std::mem::take(&mut self.resolves) {

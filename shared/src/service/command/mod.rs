@@ -18,6 +18,7 @@ mod complete;
 mod deadline;
 mod job;
 mod line;
+mod links;
 mod log;
 mod outcome;
 mod output;
@@ -79,6 +80,9 @@ impl Status {
 /// A command that runs.
 pub type Running = Pin<Box<dyn Future<Output = Status> + Send>>;
 
+/// Who runs what other nodes ask for, whatever it is.
+type Deputy = Arc<dyn Fn(Call, String) -> Running + Send + Sync>;
+
 type Handler = Arc<dyn Fn(Call, Vec<Vec<Arg>>) -> Running + Send + Sync>;
 
 /// The commands of a node: those that others may run here, and the way to run one anywhere. Clones
@@ -95,6 +99,7 @@ struct Registry {
     commands: BTreeMap<String, Entry>,
     aliases: BTreeMap<String, String>,
     turns: Option<Turns>,
+    deputy: Option<Deputy>,
     listings: complete::Listings,
     trace: u64,
 }
@@ -120,6 +125,7 @@ impl Commands {
             registry: Arc::new(Mutex::new(registry)),
         };
         builtin::register(&commands);
+        links::register(&commands);
         log::register(&commands, Journal::of_process());
         commands
     }
@@ -133,6 +139,17 @@ impl Commands {
         R: Future<Output = Status> + Send + 'static,
     {
         self.add(name, help, params, run, false);
+    }
+
+    /// Lets somebody else run each line that another node wants to have run here, instead of these commands and
+    /// aliases: one who speaks for what is no node itself.
+    pub fn hand_over<F, R>(&self, run: F)
+    where
+        F: Fn(Call, String) -> R + Send + Sync + 'static,
+        R: Future<Output = Status> + Send + 'static,
+    {
+        let deputy = move |call, line| Box::pin(run(call, line)) as Running;
+        self.lock().deputy = Some(Arc::new(deputy));
     }
 
     /// As [`Commands::register`], for a command that runs at the caller's node though its target is

@@ -210,6 +210,11 @@ impl Commands {
 
     /// Translates aliases and executes what they stand for.
     pub(super) async fn execute(&self, trace: u64, call: Call) -> Status {
+        let deputy = self.lock().deputy.clone();
+        if let Some(deputy) = deputy.filter(|_| call.caller.is_some()) {
+            let line = call.line.clone();
+            return deputy(call, line).await;
+        }
         let translated = translate(&self.lock().aliases, &call.line);
         let line = match translated {
             Ok(line) => line,

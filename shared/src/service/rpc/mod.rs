@@ -40,7 +40,7 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::Poll;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -74,7 +74,10 @@ struct Shared {
     state: Mutex<State>,
     lanes: Lanes,
     departures: Lanes,
+    finder: OnceLock<Finder>,
 }
+
+type Finder = Box<dyn Fn(&str) + Send + Sync>;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -87,6 +90,7 @@ impl Rpc {
             state,
             lanes: Lanes::default(),
             departures: Lanes::default(),
+            finder: OnceLock::new(),
         }))
     }
 
@@ -156,6 +160,13 @@ impl Rpc {
         })?;
         let emitter = Emitter::new(self.clone(), handle);
         Ok(AgentHandle::new(emitter, reference, name.to_owned()))
+    }
+
+    /// Tells somebody of each agent that another node asks for by a name that none here has, who may let it be found
+    /// before that is said. The first to say so counts.
+    pub fn on_missing(&self, find: impl Fn(&str) + Send + Sync + 'static) {
+        // Another was first.
+        let _ = self.0.finder.set(Box::new(find));
     }
 
     /// An object by reference, to be handed on in calls. The same object is the same reference.

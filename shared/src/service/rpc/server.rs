@@ -18,12 +18,12 @@ use super::news::Listeners;
 use super::parcel::Parcel;
 use super::reference::{Exported, Held, Place, Reference};
 use super::slot::Content;
-use super::state::{Export, Key, Running, Side, State};
+use super::state::{Export, Key, Room, Running, Side, State};
 use super::wire::{self, Answer, Ask, Target, message};
 use super::{Rpc, check_name};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
-use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX, REQUESTS_MAX};
+use crate::limits::{ANSWERED_MAX, HELD_OBJECTS_MAX};
 use crate::log::event;
 use crate::object::{self, Handle, Pointer};
 use crate::service::lane::Turn;
@@ -78,26 +78,31 @@ impl Rpc {
             "a call comes"
         );
         let value = object::decode(rest).map_err(bad_value)?;
+        if let (Target::Agent(name, _), Some(find)) = (&request.target, self.0.finder.get())
+            && !self.with(|state| state.names.contains_key(*name))
+        {
+            find(name);
+        }
         let (found, args) = self.with(|state| {
             let connection = state.connection(key)?;
             if connection.running.contains_key(&id) || connection.answered.contains_key(&id) {
                 let expected = "the number of a new request";
                 return Err(Failure::from(DecodeError::Unexpected { expected, got: id }));
             }
-            let is_full = connection.running.len() >= REQUESTS_MAX;
+            let room = connection.room(rest.len());
             let side = (key, Side::Answering);
             // What came is held, whatever becomes of the request.
             let args = self.receive(state, side, value, request.transit, true)?;
-            if is_full {
-                let message = format!("{REQUESTS_MAX} requests are being answered already");
-                return Ok((Err(Code::Overloaded.because(message).into()), args));
-            }
-            Ok((self.find(state, key, request), args))
+            let found = room.map_err(CallError::from);
+            let found = found.and_then(|room| Ok((self.find(state, key, request)?, room)));
+            Ok((found, args))
         })?;
-        match found.and_then(|found| self.begin(key, request, found, args)) {
-            Ok(Begun::Now(handling)) => self.run(key, id, handling),
-            Ok(Begun::InTurn(handling)) => self.run_later(key, id, handling),
-            Ok(Begun::Listening) => {}
+        let begun =
+            found.and_then(|(found, room)| Ok((self.begin(key, request, found, args)?, room)));
+        match begun {
+            Ok((Begun::Now(handling), room)) => self.run(key, id, handling, room),
+            Ok((Begun::InTurn(handling), room)) => self.run_later(key, id, handling, room),
+            Ok((Begun::Listening, _)) => {}
             Err(error) => self.with(|state| state.fail(key, id, error)),
         }
         Ok(())
@@ -294,18 +299,19 @@ impl Rpc {
     }
 
     /// Sees to a request: at once as far as it goes, and then beside others.
-    fn run(&self, key: Key, id: u64, mut handling: Handling) {
+    fn run(&self, key: Key, id: u64, mut handling: Handling, room: Room) {
         let mut nobody = Context::from_waker(Waker::noop());
         if let Poll::Ready(result) = handling.as_mut().poll(&mut nobody) {
             return self.answer(key, id, result);
         }
-        self.run_later(key, id, handling);
+        self.run_later(key, id, handling, room);
     }
 
-    fn run_later(&self, key: Key, id: u64, handling: Handling) {
+    fn run_later(&self, key: Key, id: u64, handling: Handling, room: Room) {
         let this = self.clone();
         let (task, abort) = abortable(async move {
             let result = handling.await;
+            drop(room);
             this.answer(key, id, result);
         });
         self.with(|state| {

@@ -1,9 +1,10 @@
 //! What a node knows of its remote objects: who may use what here, what it holds elsewhere, and what is
 //! under way. All of it behind one lock, under which nothing of a program's own is run or dropped.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
@@ -15,8 +16,9 @@ use super::line::Line;
 use super::news::{Listeners, News};
 use super::reference::{Exported, Held, Reference};
 use super::slot::Slot;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::id::NodeId;
+use crate::limits::{REQUESTS_BYTES_MAX, REQUESTS_MAX};
 use crate::log::event;
 use crate::object::Handle;
 
@@ -63,12 +65,47 @@ pub(super) struct Connection {
     pub(super) holds: HashMap<Handle, u64>,
     /// The other node's requests that are being seen to.
     pub(super) running: HashMap<u64, Running>,
+    /// Bytes of those.
+    pub(super) running_bytes: Arc<AtomicUsize>,
     /// What was returned that is a reference, until the other node forgets it.
     pub(super) answered: HashMap<u64, Reference>,
     /// Subscriptions that have something to tell.
     pub(super) ready: VecDeque<u64>,
     /// How many objects of third nodes are being asked for, because this one told of them.
     pub(super) fetching: usize,
+}
+
+/// The bytes of a request that is being seen to, which are free when this is dropped.
+pub(super) struct Room {
+    taken: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Connection {
+    /// Room for a request of so many bytes.
+    ///
+    /// # Errors
+    /// `overloaded` if there is none just now.
+    pub(super) fn room(&self, bytes: usize) -> Result<Room, Failure> {
+        let taken = Arc::clone(&self.running_bytes);
+        let before = taken.load(Ordering::Relaxed);
+        if self.running.len() >= REQUESTS_MAX {
+            let message = format!("{REQUESTS_MAX} requests are being answered already");
+            return Err(Code::Overloaded.because(message));
+        }
+        if before > 0 && before + bytes > REQUESTS_BYTES_MAX {
+            let message = format!("requests of {before} bytes are being answered already");
+            return Err(Code::Overloaded.because(message));
+        }
+        taken.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Room { taken, bytes })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Which of the two directions of a connection.

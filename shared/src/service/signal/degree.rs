@@ -65,13 +65,15 @@ impl Degree {
         }
     }
 
-    /// The links that carry nothing and are not kept for being few.
-    pub fn idle(&self, others: usize, unused_for: impl Fn(NodeId) -> Time) -> Vec<NodeId> {
-        if self.is_full_mesh(others) {
-            return Vec::new();
-        }
+    /// The links that carry nothing and are not kept, as those of a full mesh are.
+    pub fn idle(
+        &self,
+        is_kept: impl Fn(NodeId) -> bool,
+        unused_for: impl Fn(NodeId) -> Time,
+    ) -> Vec<NodeId> {
         let idle = self.linked.iter().copied();
-        idle.filter(|id| unused_for(*id) >= DIRECT_IDLE).collect()
+        idle.filter(|id| !is_kept(*id) && unused_for(*id) >= DIRECT_IDLE)
+            .collect()
     }
 
     /// There is no link with `peer` any more, nor one to be.
@@ -131,8 +133,9 @@ mod tests {
                 Time::ZERO
             }
         };
-        assert_eq!(degree.idle(3, unused), []);
-        assert_eq!(degree.idle(4, unused), [id(1)]);
+        assert_eq!(degree.idle(|_| degree.is_full_mesh(3), unused), []);
+        assert_eq!(degree.idle(|_| degree.is_full_mesh(4), unused), [id(1)]);
+        assert_eq!(degree.idle(|peer| peer != id(1), unused), [id(1)]);
     }
 
     #[test]

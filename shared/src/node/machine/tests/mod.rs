@@ -1,6 +1,9 @@
 //! Machines that talk to each other in memory.
 
+mod access;
 mod calls;
+mod connections;
+mod expected;
 mod net;
 mod strangers;
 
@@ -315,6 +318,46 @@ fn nothing_is_between_a_node_and_its_relay() {
     assert!(net.saw(1, |e| {
         matches!(e, Event::Pong(i, Ok(p)) if *i == id && p.path == PathKind::Direct)
     }));
+}
+
+/// Which link of a node is used for what it says to another.
+fn way(net: &Net, n: usize, peer: NodeId) -> LinkId {
+    let session = net.nodes[&n].peers[&peer].session.as_ref().unwrap();
+    session.paths.active().unwrap().link()
+}
+
+#[test]
+fn two_neighbours_take_the_quicker_of_their_links_and_lose_nothing_when_it_goes() {
+    let mut net = Net::new();
+    let (a, relay) = (net.tab(1, "a"), net.nodes[&0].id());
+    let tree = *net.links.iter().find(|(_, (far, _))| *far == 0).unwrap().0;
+    net.slow.insert(tree, Time::from_millis(20));
+    net.advance(60_000);
+    let key = net.open(1, relay);
+    net.advance(1000);
+    let direct = net.direct(1, 0);
+    net.advance(100);
+    // There and back take 20 ms by the one, and no time by the other.
+    assert_eq!(
+        (way(&net, 1, relay), way(&net, 0, a)),
+        (direct, net.links[&direct].1)
+    );
+    assert_eq!(net.path(1, relay), PathKind::Direct);
+
+    net.slow.remove(&tree);
+    net.slow.insert(direct, Time::from_millis(20));
+    net.advance(120_000);
+    assert_eq!(way(&net, 1, relay), tree, "it has become the quicker one");
+    for _ in 0..3 {
+        net.slow.insert(tree, Time::from_millis(19));
+        net.advance(60_000);
+        assert_eq!(way(&net, 1, relay), tree, "not by enough to change");
+    }
+    net.send(1, key, "one");
+    net.cut(tree);
+    net.advance(1000);
+    let theirs = net.incoming(0)[0];
+    assert_eq!(net.read(0, theirs), text("one"));
 }
 
 #[test]

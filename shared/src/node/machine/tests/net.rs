@@ -12,6 +12,9 @@ pub(super) struct Net {
     /// The other end of each link.
     pub(super) links: BTreeMap<LinkId, (usize, LinkId)>,
     pub(super) wire: VecDeque<(usize, LinkId, Bytes)>,
+    /// How long packets take that leave by a link, if they take any time; and those that are under way.
+    pub(super) slow: BTreeMap<LinkId, Time>,
+    under_way: VecDeque<(Time, LinkId, Bytes)>,
     pub(super) events: BTreeMap<usize, Vec<Event>>,
     /// All that ever reached the relay.
     pub(super) recorded: Vec<u8>,
@@ -27,6 +30,8 @@ impl Net {
             nodes: BTreeMap::new(),
             links: BTreeMap::new(),
             wire: VecDeque::new(),
+            slow: BTreeMap::new(),
+            under_way: VecDeque::new(),
             events: BTreeMap::new(),
             recorded: Vec::new(),
             refusals: Vec::new(),
@@ -111,10 +116,25 @@ impl Net {
     pub(super) fn run(&mut self) {
         loop {
             self.drain();
+            self.arrive();
             let Some((n, link, packet)) = self.wire.pop_front() else {
                 return;
             };
             self.deliver(n, link, packet);
+        }
+    }
+
+    /// What was under way for long enough is here.
+    fn arrive(&mut self) {
+        let (here, others): (VecDeque<_>, VecDeque<_>) = self
+            .under_way
+            .drain(..)
+            .partition(|(at, ..)| *at <= self.now);
+        self.under_way = others;
+        for (_, link, packet) in here {
+            if let Some((far, far_link)) = self.links.get(&link) {
+                self.wire.push_back((*far, *far_link, packet));
+            }
         }
     }
 
@@ -148,6 +168,11 @@ impl Net {
                     .unwrap()
                     .handle_dial_failed(self.now, "refused");
             }
+            Output::DialAt(address) => self.call(n, &address),
+            Output::Send(link, packet) if self.slow.contains_key(&link) => {
+                self.under_way
+                    .push_back((self.now + self.slow[&link], link, packet));
+            }
             Output::Send(link, packet) => {
                 if let Some((far, far_link)) = self.links.get(&link) {
                     self.wire.push_back((*far, *far_link, packet));
@@ -170,11 +195,32 @@ impl Net {
         }
     }
 
+    /// Calls the machine of a number, by an address such as `net://3`.
+    fn call(&mut self, n: usize, address: &str) {
+        let now = self.now;
+        self.at(n).handle_calling(now, address);
+        let number = address.strip_prefix("net://").and_then(|n| n.parse().ok());
+        match number.filter(|number| self.nodes.contains_key(number)) {
+            Some(number) => {
+                let link = self.link((n, Origin::Dialled), (number, Origin::Accepted));
+                let at = self.at(n);
+                at.handle_place(now, link, Medium::WebSocket, Some(address));
+            }
+            None => {
+                self.at(n)
+                    .handle_call_failed(now, address, "nobody is there");
+                self.at(n).handle_dial_failed(now, "nobody is there");
+            }
+        }
+    }
+
     pub(super) fn advance(&mut self, millis: u64) {
         let end = self.now + Time::from_millis(millis);
         self.run();
         while self.now < end {
-            let next = self.nodes.values().filter_map(Machine::deadline).min();
+            let under_way = self.under_way.iter().map(|(at, ..)| *at);
+            let nodes = self.nodes.values().filter_map(Machine::deadline);
+            let next = nodes.chain(under_way).min();
             self.now = next
                 .unwrap_or(end)
                 .clamp(self.now + Time::from_millis(1), end);

@@ -2,6 +2,7 @@
 
 mod defects;
 mod lanes;
+mod links;
 mod log;
 mod remote;
 mod steps;

@@ -10,6 +10,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::Identity;
+use crate::limits::REQUESTS_BYTES_MAX;
 use crate::object::{Form, Item, Node as Part, Value, encode};
 use state::Side;
 
@@ -533,4 +534,20 @@ fn no_message_whatever_does_harm() {
     // Only what the calculators keep for good is left.
     let left = s.b.with(|state| state.exports.len());
     assert!(left < 100, "{left}");
+}
+
+#[test]
+fn requests_of_one_node_take_no_more_bytes_than_there_is_room_for() {
+    let (mut s, _agent) = answering();
+    let a = s.id(1);
+    let taken = s.b.with(|state| {
+        let connection = state.connections.iter().find(|(key, _)| key.0 == a);
+        connection.unwrap().1.room(REQUESTS_BYTES_MAX).unwrap()
+    });
+    let sum = s.a.proxy("b", "Calculator").call::<f64>("add", &(1, 2));
+    assert_eq!(code(s.zone.run(sum)), Some(Code::Overloaded));
+    let sum = s.c.proxy("b", "Calculator").call::<f64>("add", &(1, 2));
+    assert_eq!(s.zone.run(sum), Ok(3.0), "of others there is room");
+    drop(taken);
+    still_works(&mut s);
 }

@@ -1,0 +1,119 @@
+//! Whom the sockets of a node let in by address: asked before anything is read from a caller.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use peerage::{Code, Failure};
+
+/// An address, or a network of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// The addresses.
+    pub fn net(self) -> IpNet {
+        self.0
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse::<IpNet>(),
+        };
+        let expected =
+            |_| format!("expected an address, or a network such as 10.0.0.0/8, got `{text}`");
+        network
+            .map(|network| Self(network.trunc()))
+            .map_err(expected)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Addresses that may call: those that are allowed, or all if none is named, but for those that are denied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Which may; empty for all.
+    pub allow: Vec<Network>,
+    /// Which may not, whatever else is said.
+    pub deny: Vec<Network>,
+}
+
+impl Addresses {
+    /// Whether a caller at this address may.
+    ///
+    /// # Errors
+    /// `unauthorised` if not.
+    pub fn check(&self, address: IpAddr) -> Result<(), Failure> {
+        // A socket for both families shows IPv4 addresses as IPv6.
+        let address = address.to_canonical();
+        let holds = |list: &[Network]| list.iter().any(|network| network.0.contains(&address));
+        if holds(&self.deny) {
+            return Err(Code::Unauthorised.because("this address is denied access here"));
+        }
+        if self.allow.is_empty() || holds(&self.allow) {
+            return Ok(());
+        }
+        Err(Code::Unauthorised.because("this address is not among those that have access here"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[&str]) -> Vec<Network> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn who_is_denied_stays_out_and_a_list_of_the_allowed_keeps_others_out() {
+        let addresses = Addresses {
+            allow: list(&["10.0.0.0/8", "fd00::/8", "192.0.2.7"]),
+            deny: list(&["10.1.0.0/16", "fd00::5"]),
+        };
+        for (address, may) in [
+            ("10.2.0.1", true),
+            ("10.1.2.3", false),
+            ("::ffff:10.1.2.3", false),
+            ("::ffff:10.2.2.3", true),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("fd00::6", true),
+            ("fd00::5", false),
+            ("::1", false),
+        ] {
+            let checked = addresses.check(address.parse().unwrap());
+            let code = checked.map_err(|failure| failure.code);
+            let expected = if may { Ok(()) } else { Err(Code::Unauthorised) };
+            assert_eq!(code, expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn without_lists_everyone_may() {
+        let addresses = Addresses::default();
+        assert_eq!(addresses.check("203.0.113.1".parse().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_network_is_told() {
+        for text in ["10.0.0.0/33", "ten", "", "::/129", "1.2.3"] {
+            let error = text.parse::<Network>().unwrap_err();
+            assert!(
+                error.contains("10.0.0.0/8") && error.contains(text),
+                "{error}"
+            );
+        }
+    }
+}

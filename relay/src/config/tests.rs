@@ -1,0 +1,156 @@
+//! What files may say, and what is told of those that may not be read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use peerage::service::broker::Rule;
+use peerage::{Config, Kind};
+
+use super::FileConfig;
+
+fn parse(text: &str) -> Result<FileConfig, String> {
+    FileConfig::parse(Path::new("peer.json"), text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_file_may_say_all_or_nothing() {
+    assert_eq!(parse("{}"), Ok(FileConfig::default()));
+    let config = parse(r#"{"name":"b","listen":"127.0.0.1:1","commands":{"add":"calc 1+2"}}"#);
+    assert_eq!(config.unwrap().commands["add"], "calc 1+2");
+    let config = parse(r#"{"links":{"resumeWindowMs":5000,"resumeWindowBytes":65536}}"#);
+    let config = config.unwrap().links.applied_to(Config::new(Kind::Native));
+    assert_eq!(config.resume_window, Duration::from_secs(5));
+    assert_eq!(config.resume_window_bytes, 65_536);
+    let config = parse(r#"{"log":{"remote":false}}"#).unwrap();
+    assert!(!config.applied_to(Config::new(Kind::Native)).shows_log);
+    let config = parse(r#"{"http":{"nodePages":"trusted","headTimeoutMs":5}}"#).unwrap();
+    let settings = config.http.settings();
+    assert_eq!(
+        (settings.sandboxed, settings.head_timeout),
+        (false, Duration::from_millis(5))
+    );
+    let config = parse(
+        r#"{"webrtc":{"listen":"0.0.0.0:7","public":"192.0.2.1","links":0,
+            "turn":{"enabled":false,"allow":["10.0.0.0/8"],"secret":"s","bytesPerSecond":9}}}"#,
+    );
+    let config = config.unwrap();
+    assert_eq!(config.webrtc.listen, "0.0.0.0:7".parse().ok());
+    assert_eq!(config.applied_to(Config::new(Kind::Native)).direct_links, 0);
+    let turn = config.webrtc.turn.settings();
+    assert!(turn.off && turn.allow == ["10.0.0.0/8".parse().unwrap()]);
+    let config = parse(r#"{"listenPort":7701}"#).unwrap();
+    assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
+}
+
+#[test]
+fn what_a_broker_keeps_is_said_by_filter() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store");
+    let text = r##"{"broker":{"history":[{"filter":"a/#","count":5,"ageMs":9},{"filter":"#","bytes":7}]}}"##;
+    let mut broker = parse(text).unwrap().broker;
+    broker.store = Some(file.clone());
+    let options = broker.options().unwrap();
+    assert!(options.store.is_some() && file.exists());
+    let [first, second] = &options.rules[..] else {
+        panic!("{:?}", options.rules)
+    };
+    assert_eq!(
+        (first.filter.as_str(), first.count, first.age),
+        ("a/#", 5, Duration::from_millis(9))
+    );
+    let usual = Rule::usual(second.filter.clone());
+    assert_eq!(*second, Rule { bytes: 7, ..usual });
+}
+
+/// The sample as KAI's documents have it.
+const KAI: &str = r#"{ "listenPort": 14590, "autoListen": true, "interactive": true,
+  "peers": [ { "host": "127.0.0.1", "port": 14591 } ],
+  "commands": { "add": "calc 1+2", "status": "system status", "help": "system help" } }"#;
+
+#[test]
+fn kais_sample_configuration_is_understood_as_it_is() {
+    let config = parse(KAI).unwrap();
+    assert_eq!(config.address(), "127.0.0.1:14590".parse().ok());
+    assert_eq!(config.interactive, Some(true));
+    assert_eq!(config.peers[0].url(), "ws://127.0.0.1:14591/mesh");
+    assert_eq!(config.commands["status"], "system status");
+    assert_eq!(config.commands.len(), 3);
+}
+
+#[test]
+fn a_node_listens_if_it_is_told_where_and_not_told_otherwise() {
+    for (text, address) in [
+        ("{}", None),
+        (r#"{"listenPort":1}"#, Some("127.0.0.1:1")),
+        (r#"{"listenPort":1,"autoListen":false}"#, None),
+        (r#"{"autoListen":true}"#, Some("127.0.0.1:14590")),
+        (r#"{"listen":"[::1]:2","autoListen":true}"#, Some("[::1]:2")),
+    ] {
+        let address = address.map(|address| address.parse().unwrap());
+        assert_eq!(parse(text).unwrap().address(), address, "{text}");
+    }
+    let peer = parse(r#"{"peers":[{"host":"::1","port":3}]}"#)
+        .unwrap()
+        .peers
+        .remove(0);
+    assert_eq!(peer.url(), "ws://[::1]:3/mesh");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_file_path_and_expectation() {
+    for (text, words) in [
+        (r#"{"nmae":"b"}"#, ["peer.json", "nmae", "expected one of"]),
+        (
+            r#"{"commands":{"add":3}}"#,
+            ["commands.add", "integer `3`", "expected a string"],
+        ),
+        (
+            r#"{"listen":"here"}"#,
+            ["listen", "invalid socket address", "peer.json"],
+        ),
+        (
+            r#"{"relays":["ws://x",7]}"#,
+            ["relays[1]", "expected a string", "peer.json"],
+        ),
+        (
+            r#"{"links":{"resumeWindowBytes":9}}"#,
+            ["links.resumeWindowBytes", "expected 65536 to", "got 9"],
+        ),
+        (
+            r#"{"peers":[{"host":"a","port":70000}]}"#,
+            ["peers[0].port", "70000", "expected u16"],
+        ),
+        (
+            r#"{"peers":[{"host":"a","port":1,"x":1}]}"#,
+            ["peers[0].x", "expected one of `host`, `port`", "peer.json"],
+        ),
+        (
+            r#"{"broker":{"history":[{"filter":"a/#/b"}]}}"#,
+            ["broker.history[0].filter", "expected `+`", "a/#/b"],
+        ),
+        (
+            r##"{"broker":{"history":[{"filter":"#","counts":1}]}}"##,
+            ["broker.history[0].counts", "expected one of", "count"],
+        ),
+        (
+            r#"{"broker":{"history":[{"count":1}]}}"#,
+            ["broker.history[0]", "missing field `filter`", "peer.json"],
+        ),
+        (
+            r#"{"autoListen":"yes"}"#,
+            ["autoListen", "expected a boolean", "peer.json"],
+        ),
+        (
+            r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
+            ["webrtc.turn.allow[0]", "a network such as", "got `ten`"],
+        ),
+        (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
+        ("{", ["peer.json", "EOF", "line 1"]),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(
+            words.iter().all(|word| error.contains(word)),
+            "{text}: {error}"
+        );
+    }
+}

@@ -1,0 +1,298 @@
+//! Direct links between native nodes: over ENet, through their routers. The node of the smaller id asks, while the
+//! session with the other is in use; where no way is found, the relay goes on carrying what it carried from the
+//! first message on.
+
+mod attempt;
+mod socket;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use peerage::error::Code;
+use peerage::id::Kind;
+use peerage::limits::{DIRECT_PAUSE, PUNCH_PAUSE, PUNCH_PLACES_MAX, PUNCHES_MAX};
+use peerage::link::Origin;
+use peerage::log::{CONNECTION, ERROR};
+use peerage::node::{ConnectionState, Event, State, Stream};
+use peerage::service::punch::{PROTOCOL, Place};
+use peerage::service::signal::{Admission, Degree, ice};
+use peerage::{Failure, Node, NodeId, Time};
+use tokio::net::lookup_host;
+use tokio::sync::oneshot;
+use url::Url;
+
+use crate::runtime::Runtime;
+use socket::Socket;
+
+/// How often it is looked which links are needed, and which are not.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The direct links of a native node with others; clones are the same.
+#[derive(Clone)]
+pub(crate) struct Punch(Arc<Inner>);
+
+struct Inner {
+    node: Node,
+    runtime: Runtime,
+    /// The address at which the socket is bound, when it is needed first.
+    bind: IpAddr,
+    links: Mutex<Links>,
+}
+
+struct Links {
+    degree: Degree,
+    attempts: HashMap<NodeId, Attempt>,
+    /// To whom no way was found, and until when it is not looked for again.
+    hopeless: HashMap<NodeId, Time>,
+    next: u64,
+    socket: Option<Socket>,
+}
+
+/// An attempt, or the link that came of it: it ends when this is dropped.
+struct Attempt {
+    serial: u64,
+    #[expect(dead_code, reason = "it ends the attempt by being dropped")]
+    end: oneshot::Sender<()>,
+}
+
+impl Punch {
+    /// At most so many links of a node, by a socket at this address.
+    pub(crate) fn new(node: Node, runtime: Runtime, bind: IpAddr, max: usize) -> Self {
+        let links = Links {
+            degree: Degree::new(max.min(PUNCHES_MAX)),
+            attempts: HashMap::new(),
+            hopeless: HashMap::new(),
+            next: 0,
+            socket: None,
+        };
+        Self(Arc::new(Inner {
+            node,
+            runtime,
+            bind,
+            links: Mutex::new(links),
+        }))
+    }
+
+    /// Keeps direct links for as long as the node lives. A node whose relays are all on its own machine has no
+    /// use for any.
+    pub(crate) async fn run(self) {
+        let node = self.node();
+        if self.0.bind.is_loopback() || node.kind() != Kind::Native {
+            return;
+        }
+        let mut events = node.events();
+        let mut listener = node.listen(PROTOCOL);
+        loop {
+            tokio::select! {
+                stream = listener.accept() => match stream {
+                    Some(stream) => self.asked(stream),
+                    None => break,
+                },
+                event = events.next() => match event {
+                    Event::SessionUp(peer) => self.ask(peer),
+                    Event::SessionDown(peer, _) => self.forget(peer),
+                    Event::Connection(told) => {
+                        if let Some(peer) = told.ended_by_hand() {
+                            self.pause(peer);
+                        }
+                    }
+                    Event::State(State::Closed) => break,
+                    _ => {}
+                },
+                () = tokio::time::sleep(LOOK_EVERY) => self.look(),
+            }
+        }
+        let mut links = self.links();
+        links.attempts.clear();
+        links.socket = None;
+    }
+
+    fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    /// The socket, which is bound when it is needed first.
+    fn socket(&self) -> Result<Socket, Failure> {
+        let mut links = self.links();
+        if let Some(socket) = &links.socket {
+            return Ok(socket.clone());
+        }
+        let opened = Socket::open(SocketAddr::new(self.0.bind, 0)).map_err(|error| {
+            tracing::warn!(target: ERROR, %error, "no socket for direct links");
+            Code::Unreachable.because("this node has no socket for direct links")
+        })?;
+        Ok(links.socket.insert(opened).clone())
+    }
+
+    /// Where this node may be reached by the socket: its own addresses, and what routers make of them.
+    async fn places(&self, socket: &Socket) -> Result<Vec<Place>, Failure> {
+        let node = self.node();
+        let offline = || Code::Unreachable.because("this node has no relay");
+        let relay = node.uplink().ok_or_else(offline)?;
+        let url = self.relay_url().ok_or_else(offline)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let server = ice::ask(node, relay).await.ok();
+        let is_server = server.is_some();
+        let place = server.map(|server| (server.host.unwrap_or(host.clone()), server.port));
+        let (host, port) = place.unwrap_or((host, url.port_or_known_default().unwrap_or(1)));
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found = lookup_host((host, port)).await;
+        let mut found = found.map_err(|error| Code::Unreachable.because(error.to_string()))?;
+        let is_v4 = self.0.bind.is_ipv4();
+        let server = found
+            .find(|found| found.is_ipv4() == is_v4)
+            .ok_or_else(offline)?;
+        let own = socket::places(server, socket.port());
+        let mut places = own.map_err(|error| Code::Unreachable.because(error.to_string()))?;
+        places.truncate(PUNCH_PLACES_MAX - 1);
+        if is_server
+            && let Some(address) = socket.mapped(server).await
+            && places.iter().all(|place| place.address != address)
+        {
+            let is_mapped = true;
+            places.push(Place { address, is_mapped });
+        }
+        Ok(places)
+    }
+
+    /// The address of the relay that this node is linked to.
+    fn relay_url(&self) -> Option<Url> {
+        let connections = self.node().connections().into_iter();
+        let mut above = connections.filter(|connection| {
+            connection.origin == Origin::Dialled && connection.state == ConnectionState::Connected
+        });
+        above.find_map(|connection| connection.address?.parse().ok())
+    }
+
+    /// Asks a node for a link, if that is this side's to do, and there is room.
+    fn ask(&self, peer: NodeId) {
+        let node = self.node();
+        if node.id() > peer || !self.is_native(peer) || !self.may_ask(peer) || !self.admit(peer) {
+            return;
+        }
+        match node.open(peer, PROTOCOL) {
+            Ok(stream) => self.begin(stream, true),
+            Err(_) => self.forget(peer),
+        }
+    }
+
+    /// A node asks for a link.
+    fn asked(&self, stream: Stream) {
+        let peer = stream.peer();
+        if self.is_native(peer) && peer < self.node().id() && self.admit(peer) {
+            self.begin(stream, false);
+        } else {
+            stream.reset(Code::Overloaded.because("no more direct links"));
+        }
+    }
+
+    fn begin(&self, stream: Stream, is_opener: bool) {
+        let (end, ended) = oneshot::channel();
+        let peer = stream.peer();
+        let mut links = self.links();
+        let serial = links.next;
+        links.next += 1;
+        // One that is there already is one that the peer has given up.
+        links.attempts.insert(peer, Attempt { serial, end });
+        let punch = self.clone();
+        tokio::spawn(async move {
+            let result = attempt::run(&punch, &stream, is_opener, ended).await;
+            punch.over(peer, serial, result);
+        });
+    }
+
+    /// An attempt has come to nothing, or its link has ended.
+    fn over(&self, peer: NodeId, serial: u64, result: Result<(), Failure>) {
+        let now = self.node().now();
+        let mut links = self.links();
+        if links
+            .attempts
+            .get(&peer)
+            .is_none_or(|own| own.serial != serial)
+        {
+            return;
+        }
+        links.attempts.remove(&peer);
+        links.degree.ended(peer);
+        links.hopeless.retain(|_, until| now < *until);
+        let Err(failure) = result else {
+            return;
+        };
+        tracing::debug!(
+            target: CONNECTION,
+            node = %self.node().id().short(), peer = %peer.short(), code = %failure.code,
+            "no direct link"
+        );
+        let pause = match failure.code {
+            // The other side has no room, or has not heard of this.
+            Code::Overloaded | Code::Gone | Code::Left => DIRECT_PAUSE,
+            _ => PUNCH_PAUSE,
+        };
+        links.hopeless.insert(peer, now + pause);
+    }
+
+    /// Makes links that are needed now, and ends those that nobody needs.
+    fn look(&self) {
+        let node = self.node();
+        let peers = node.peers().into_iter();
+        let natives = peers.filter(|peer| peer.kind == Kind::Native);
+        let natives: Vec<_> = natives.map(|peer| peer.id).collect();
+        let is_used = |id: &&NodeId| {
+            node.unused_for(**id)
+                .is_some_and(|unused| unused < LOOK_EVERY)
+        };
+        natives.iter().filter(is_used).for_each(|id| self.ask(*id));
+        let unused_for = |id| node.unused_for(id).unwrap_or(Time::MAX);
+        let idle = self.links().degree.idle(|_| false, unused_for);
+        idle.into_iter().for_each(|id| self.pause(id));
+    }
+
+    fn may_ask(&self, peer: NodeId) -> bool {
+        let now = self.node().now();
+        let links = self.links();
+        let is_hopeless = links.hopeless.get(&peer).is_some_and(|until| now < *until);
+        !is_hopeless && !links.attempts.contains_key(&peer) && links.degree.may_ask(peer, now)
+    }
+
+    fn admit(&self, peer: NodeId) -> bool {
+        let unused_for = |peer| self.node().unused_for(peer).unwrap_or(Time::MAX);
+        let mut links = self.links();
+        match links.degree.admit(peer, unused_for) {
+            Admission::Admitted => true,
+            Admission::Full => false,
+            Admission::InPlaceOf(idle) => {
+                links.attempts.remove(&idle);
+                true
+            }
+        }
+    }
+
+    /// No link with this peer for a while.
+    fn pause(&self, peer: NodeId) {
+        let now = self.node().now();
+        let mut links = self.links();
+        links.degree.pause(peer, now);
+        links.attempts.remove(&peer);
+    }
+
+    fn forget(&self, peer: NodeId) {
+        let mut links = self.links();
+        links.degree.ended(peer);
+        links.attempts.remove(&peer);
+    }
+
+    fn is_native(&self, peer: NodeId) -> bool {
+        let mut peers = self.node().peers().into_iter();
+        peers.any(|known| known.id == peer && known.kind == Kind::Native)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

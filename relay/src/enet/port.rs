@@ -1,0 +1,377 @@
+//! A UDP port that speaks ENet: one task has the socket and the state of all its connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use peerage::limits::{ENET_DATAGRAMS_AT_ONCE, ENET_DIAL_TIMEOUT};
+use peerage::log::{CONNECTION, ERROR};
+use peerage_enet::{Config, Event, Host, Packet, PeerId, Reason, Room, SendError};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::enet::peer::{About, Gone, Incoming, Inlet, Order, Peer, pair, room_of};
+use crate::runtime::random;
+
+/// Bytes that the system keeps of what comes, and of what leaves.
+const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
+/// The longest datagram that ENet sends.
+const DATAGRAM_BYTES_MAX: usize = 4096;
+/// How long the last words may take when nobody has the port any longer.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
+
+/// A port that is open for as long as somebody has it, or a connection of it. Clones are the same.
+#[derive(Clone)]
+pub struct Port {
+    address: SocketAddr,
+    orders: mpsc::UnboundedSender<Order>,
+    hooks: Hooks,
+    socket: Arc<UdpSocket>,
+}
+
+/// Who sees datagrams before ENet does, and says whether they were for him.
+pub type Hook = Box<dyn Fn(&UdpSocket, SocketAddr, &[u8]) -> bool + Send + Sync>;
+
+type Hooks = Arc<Mutex<Vec<Hook>>>;
+
+/// A call that is to be made.
+pub(super) struct Call {
+    address: SocketAddr,
+    channels: u8,
+    data: u32,
+    answer: oneshot::Sender<Result<Peer, DialError>>,
+}
+
+/// Why a port cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// The system does not give the port.
+    #[error("cannot open the UDP port {address}: {source}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoEntropy(#[from] getrandom::Error),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DialError {
+    /// Nobody answers there.
+    #[error("no answer by ENet within {} s", ENET_DIAL_TIMEOUT.as_secs())]
+    Silent,
+    /// Who is there does not want it.
+    #[error("refused by ENet there")]
+    Refused,
+    /// There can be no more connections here.
+    #[error("no more connections by ENet are possible here")]
+    Full,
+}
+
+impl Port {
+    /// Opens a port. Those who call it are handed to `accept`; beyond what that takes, they are turned away.
+    pub(crate) fn open(
+        address: SocketAddr,
+        config: Config,
+        accept: mpsc::Sender<Peer>,
+    ) -> Result<Self, PortError> {
+        let seed = random()?;
+        let bound = bind(address).map_err(|source| PortError::Bind { address, source })?;
+        let (socket, address) = bound;
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let port = Self {
+            address,
+            orders: orders.clone(),
+            hooks: Hooks::default(),
+            socket: Arc::new(socket),
+        };
+        let the_loop = Loop {
+            host: Host::new(config, seed),
+            socket: Arc::clone(&port.socket),
+            hooks: Arc::clone(&port.hooks),
+            // The loop must not keep itself going.
+            orders: orders.downgrade(),
+            accept,
+            peers: HashMap::new(),
+            calls: HashMap::new(),
+            start: Instant::now(),
+            buffer: vec![0; DATAGRAM_BYTES_MAX],
+        };
+        tokio::spawn(the_loop.run(ordered));
+        Ok(port)
+    }
+
+    /// Where it is, with the number that the system has chosen, if that was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Calls an address.
+    pub(crate) async fn connect(
+        &self,
+        address: SocketAddr,
+        channels: u8,
+        data: u32,
+    ) -> Result<Peer, DialError> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call {
+            address,
+            channels,
+            data,
+            answer,
+        };
+        let ordered = self.orders.send(Order::Connect(call));
+        ordered.map_err(|_| DialError::Full)?;
+        let answered = timeout(ENET_DIAL_TIMEOUT, answered).await;
+        answered
+            .map_err(|_| DialError::Silent)?
+            .unwrap_or(Err(DialError::Full))
+    }
+
+    /// Lets somebody see datagrams before ENet does, after those who were let before.
+    pub fn hook(&self, hook: Hook) {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        hooks.push(hook);
+    }
+
+    /// Sends a datagram that is none of ENet's. One that cannot leave is lost.
+    pub fn send_datagram(&self, to: SocketAddr, datagram: &[u8]) {
+        // As any datagram may be.
+        let _ = self.socket.try_send_to(datagram, to);
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(UdpSocket, SocketAddr)> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(true)?;
+    }
+    // The system may give less.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
+
+struct Loop {
+    host: Host,
+    socket: Arc<UdpSocket>,
+    hooks: Hooks,
+    orders: mpsc::WeakUnboundedSender<Order>,
+    accept: mpsc::Sender<Peer>,
+    peers: HashMap<PeerId, Inlet>,
+    calls: HashMap<PeerId, Call>,
+    start: Instant,
+    buffer: Vec<u8>,
+}
+
+impl Loop {
+    async fn run(mut self, mut ordered: mpsc::UnboundedReceiver<Order>) {
+        let mut orders = Vec::new();
+        let mut until = None;
+        loop {
+            self.drain().await;
+            let deadline = self.host.deadline().map(|deadline| self.start + deadline);
+            let wake = [deadline, until].into_iter().flatten().min();
+            tokio::select! {
+                count = ordered.recv_many(&mut orders, ENET_DATAGRAMS_AT_ONCE), if until.is_none() => {
+                    if count == 0 {
+                        until = Some(Instant::now() + LAST_WORDS_MAX);
+                        self.leave();
+                    }
+                    orders.drain(..).for_each(|order| self.obey(order));
+                }
+                readable = self.socket.readable() => match readable {
+                    Ok(()) => self.receive(),
+                    Err(error) => {
+                        tracing::error!(target: ERROR, %error, "the ENet port is lost");
+                        return;
+                    }
+                },
+                () = sleep_until(wake) => self.host.handle_time(self.start.elapsed()),
+            }
+            let is_over = |until| until <= Instant::now() || self.peers.is_empty();
+            if until.is_some_and(is_over) {
+                return self.drain().await;
+            }
+        }
+    }
+
+    /// Hands over what has come, and sends what is to leave.
+    async fn drain(&mut self) {
+        while let Some(event) = self.host.poll_event() {
+            self.tell(event);
+        }
+        let mut datagram = Vec::with_capacity(DATAGRAM_BYTES_MAX);
+        while let Some(to) = self.host.poll_transmit(self.start.elapsed(), &mut datagram) {
+            // What one destination makes go wrong is no matter of the others: it is lost, as any datagram may be.
+            if let Err(error) = self.socket.try_send_to(&datagram, to)
+                && error.kind() == io::ErrorKind::WouldBlock
+            {
+                let _ = self.socket.send_to(&datagram, to).await;
+            }
+            datagram.clear();
+        }
+    }
+
+    fn receive(&mut self) {
+        for _ in 0..ENET_DATAGRAMS_AT_ONCE {
+            let (count, from) = match self.socket.try_recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Of an earlier datagram, and its destination.
+                Err(_) => continue,
+            };
+            let datagram = &self.buffer[..count];
+            let hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_foreign = hooks.iter().any(|hook| hook(&self.socket, from, datagram));
+            drop(hooks);
+            if !is_foreign {
+                let now = self.start.elapsed();
+                self.host.handle_datagram(now, from, datagram);
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = self.start.elapsed();
+        match order {
+            Order::Connect(call) => {
+                match self
+                    .host
+                    .connect(now, call.address, call.channels, call.data)
+                {
+                    Ok(id) => drop(self.calls.insert(id, call)),
+                    // Who has called may have given up.
+                    Err(_) => drop(call.answer.send(Err(DialError::Full))),
+                }
+            }
+            Order::Send(id, channel, packet) => self.send(id, channel, packet),
+            Order::Disconnect(id, data) => {
+                self.peers.remove(&id);
+                self.host.disconnect(id, data);
+            }
+        }
+    }
+
+    fn send(&mut self, id: PeerId, channel: u8, packet: Packet) {
+        let bytes = room_of(&packet) as usize;
+        let sent = self.host.send(id, channel, packet);
+        let Some(inlet) = self.peers.get_mut(&id) else {
+            return;
+        };
+        match sent {
+            Ok(Room::Busy) => inlet.owed += bytes,
+            Ok(Room::Free) => inlet.room.add_permits(bytes),
+            Err(SendError::TooLarge(_) | SendError::Full) => {
+                // Something of the sequence would be missing.
+                inlet.end(Gone::HERE);
+                self.peers.remove(&id);
+                self.host.disconnect_now(id, 0);
+            }
+            // Its end is on its way; a channel that there is not was never agreed on.
+            Err(_) => inlet.room.add_permits(bytes),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Connected {
+                peer,
+                address,
+                incoming,
+                channels,
+                data,
+            } => {
+                let about = About {
+                    address,
+                    channels,
+                    data,
+                };
+                self.connected(peer, about, incoming);
+            }
+            Event::Received {
+                peer,
+                channel,
+                packet,
+            } => {
+                let is_lost = |inlet: &Inlet| !inlet.put(channel, packet);
+                if self.peers.get(&peer).is_some_and(is_lost) {
+                    tracing::debug!(target: CONNECTION, "too much waits of an ENet connection; it is ended");
+                    self.end(peer, Gone::HERE);
+                    self.host.disconnect_now(peer, 0);
+                }
+            }
+            Event::Disconnected { peer, data, reason } => {
+                if let Some(call) = self.calls.remove(&peer) {
+                    let error = match reason {
+                        Reason::TimedOut => DialError::Silent,
+                        _ => DialError::Refused,
+                    };
+                    drop(call.answer.send(Err(error)));
+                }
+                self.end(peer, Gone { data, reason });
+            }
+            Event::Writable { peer } => {
+                if let Some(inlet) = self.peers.get_mut(&peer) {
+                    inlet.room.add_permits(std::mem::take(&mut inlet.owed));
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, id: PeerId, about: About, incoming: bool) {
+        let Some(orders) = self.orders.upgrade() else {
+            return self.host.disconnect_now(id, 0);
+        };
+        let (peer, inlet) = pair(id, about, orders);
+        self.peers.insert(id, inlet);
+        if let Some(call) = self.calls.remove(&id) {
+            // Dropped by who has given up, it ends by itself.
+            drop(call.answer.send(Ok(peer)));
+        } else if incoming && let Err(refused) = self.accept.try_send(peer) {
+            drop(refused.into_inner());
+        }
+    }
+
+    fn end(&mut self, id: PeerId, gone: Gone) {
+        if let Some(inlet) = self.peers.remove(&id) {
+            inlet.end(gone);
+        }
+    }
+
+    /// Nobody has the port any longer.
+    fn leave(&mut self) {
+        self.peers
+            .keys()
+            .for_each(|id| self.host.disconnect(*id, 0));
+    }
+}
+
+impl Inlet {
+    /// Nothing more comes, and nothing can be sent.
+    fn end(&self, gone: Gone) {
+        // Nobody may be reading.
+        let _ = self.inbox.send(Incoming::Gone(gone));
+        self.room.close();
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

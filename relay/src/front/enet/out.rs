@@ -1,0 +1,110 @@
+//! What is to be said to a program, in order and within bounds.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use peerage::Failure;
+use peerage::error::Code;
+use peerage::limits::{ENET_ROOM_BYTES, PROGRAM_QUEUE_BYTES_MAX};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::enet::Sender;
+
+/// Where messages go: the first channel.
+const CHANNEL: u8 = 0;
+/// What an empty message is held to take.
+const OVERHEAD_BYTES: usize = 64;
+
+/// Where what is to be said is left. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Out {
+    messages: mpsc::UnboundedSender<Letter>,
+    /// Bytes that may wait.
+    room: Arc<Semaphore>,
+}
+
+/// What is to be said.
+pub(super) struct Unsaid {
+    messages: mpsc::UnboundedReceiver<Letter>,
+    room: Arc<Semaphore>,
+}
+
+enum Letter {
+    Message(Bytes),
+    End,
+}
+
+/// Both sides.
+pub(super) fn out() -> (Out, Unsaid) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(PROGRAM_QUEUE_BYTES_MAX));
+    let unsaid = Unsaid {
+        messages: receiver,
+        room: Arc::clone(&room),
+    };
+    let messages = sender;
+    (Out { messages, room }, unsaid)
+}
+
+impl Out {
+    /// Says something after all that was said before, if there is room for it now.
+    ///
+    /// # Errors
+    /// `overloaded` if there is none; `gone`.
+    pub(super) fn push(&self, message: Bytes) -> Result<(), Failure> {
+        let Ok(room) = self.room.try_acquire_many(cost(&message)) else {
+            return Err(match self.room.is_closed() {
+                true => gone(),
+                false => Code::Overloaded.because("too much waits to be said to the program"),
+            });
+        };
+        room.forget();
+        self.leave(Letter::Message(message))
+    }
+
+    /// As [`Out::push`], once there is room.
+    ///
+    /// # Errors
+    /// `gone`.
+    pub(super) async fn put(&self, message: Bytes) -> Result<(), Failure> {
+        let room = self.room.acquire_many(cost(&message)).await;
+        room.map_err(|_| gone())?.forget();
+        self.leave(Letter::Message(message))
+    }
+
+    /// Nothing more is to be said.
+    pub(super) fn finish(&self) {
+        // Who has gone is said nothing anyway.
+        let _ = self.leave(Letter::End);
+    }
+
+    fn leave(&self, letter: Letter) -> Result<(), Failure> {
+        self.messages.send(letter).map_err(|_| gone())
+    }
+}
+
+impl Unsaid {
+    /// Says all of it to a program, until the end, or until the program has gone.
+    pub(super) async fn say(mut self, to: Sender) {
+        while let Some(Letter::Message(message)) = self.messages.recv().await {
+            let cost = cost(&message) as usize;
+            if to.send(CHANNEL, message).await.is_err() {
+                break;
+            }
+            self.room.add_permits(cost);
+        }
+        self.room.close();
+    }
+}
+
+fn cost(message: &Bytes) -> u32 {
+    // A message has a limit of its own, far below this.
+    let bytes = message.len().min(PROGRAM_QUEUE_BYTES_MAX - OVERHEAD_BYTES);
+    (bytes + OVERHEAD_BYTES) as u32
+}
+
+fn gone() -> Failure {
+    Code::Gone.because("the program has gone")
+}
+
+const _: () = assert!(PROGRAM_QUEUE_BYTES_MAX > 2 * ENET_ROOM_BYTES);

@@ -1,0 +1,5 @@
+//! Fronts: who speaks for what cannot be a node. A front speaks a foreign protocol with a program, and
+//! holds a node in the mesh for it.
+
+pub mod enet;
+pub mod held;

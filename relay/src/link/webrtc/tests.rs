@@ -1,0 +1,330 @@
+//! Connections in memory: the other side is str0m as well, which offers as a tab does.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use peerage::NodeId;
+use peerage::limits::{PACKET_BYTES_MAX, WEBRTC_BUFFER_BYTES_MAX};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+use tokio::sync::mpsc;
+
+use super::peer::{Peer, Said, candidates_of, input};
+
+const TAB: &str = "198.51.100.1:1000";
+const NODE: &str = "198.51.100.2:2000";
+
+/// A tab's side: the offer that it makes, and what it has received.
+struct Tab {
+    rtc: Rtc,
+    channel: ChannelId,
+    pending: Option<SdpPendingOffer>,
+    received: Vec<Vec<u8>>,
+    out: VecDeque<Vec<u8>>,
+    due: Instant,
+    closed: bool,
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn tab(now: Instant) -> (Tab, String) {
+    let mut rtc = Rtc::builder().clear_codecs().build(now);
+    rtc.add_local_candidate(Candidate::host(at(TAB), "udp").unwrap());
+    let mut api = rtc.sdp_api();
+    let channel = api.add_channel_with_config(ChannelConfig {
+        negotiated: Some(0),
+        ..ChannelConfig::default()
+    });
+    let (offer, pending) = api.apply().unwrap();
+    let tab = Tab {
+        rtc,
+        channel,
+        pending: Some(pending),
+        received: Vec::new(),
+        out: VecDeque::new(),
+        due: now,
+        closed: false,
+    };
+    (tab, offer.to_sdp_string())
+}
+
+fn answer(offer: &str, now: Instant) -> Result<(Peer, String), peerage::Failure> {
+    let (tell, _) = mpsc::unbounded_channel();
+    let here = [Candidate::host(at(NODE), "udp").unwrap()];
+    Peer::answer(NodeId::from_bytes([1; 32]), offer, &here, tell, now)
+}
+
+impl Tab {
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(due) => {
+                    self.due = due;
+                    return;
+                }
+                Output::Transmit(transmit) => self.out.push_back(transmit.contents.to_vec()),
+                Output::Event(Event::ChannelData(data)) => self.received.push(data.data),
+                Output::Event(Event::ChannelClose(_) | Event::Closed) => self.closed = true,
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let mut channel = self.rtc.channel(self.channel).unwrap();
+        assert!(channel.write(true, bytes).unwrap());
+        self.drain();
+    }
+}
+
+/// Both sides, and the time between them.
+struct Stage {
+    tab: Tab,
+    node: Peer,
+    now: Instant,
+    said: Vec<Said>,
+    out: VecDeque<Vec<u8>>,
+}
+
+impl Stage {
+    fn connected() -> Self {
+        let now = Instant::now();
+        let (mut tab, offer) = tab(now);
+        let (mut node, answer) = answer(&offer, now).unwrap();
+        assert!(answer.contains("a=max-message-size:262144"), "{answer}");
+        tab.drain();
+        let description = SdpAnswer::from_sdp_string(&answer).unwrap();
+        let pending = tab.pending.take().unwrap();
+        tab.rtc
+            .sdp_api()
+            .accept_answer(pending, description)
+            .unwrap();
+        tab.drain();
+        while node.poll().is_some() {}
+        node.open_channel();
+        let mut stage = Self {
+            tab,
+            node,
+            now,
+            said: Vec::new(),
+            out: VecDeque::new(),
+        };
+        for candidate in candidates_of(&offer) {
+            stage.node.candidate(candidate);
+            stage.drain();
+        }
+        while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
+            stage.step();
+        }
+        stage.node.opened();
+        stage.drain();
+        stage.run();
+        stage
+    }
+
+    fn drain(&mut self) {
+        while let Some(said) = self.node.poll() {
+            match said {
+                Said::Datagram(transmit) => self.out.push_back(transmit.contents.to_vec()),
+                Said::Closed => {
+                    self.said.push(Said::Closed);
+                    return;
+                }
+                said => self.said.push(said),
+            }
+        }
+    }
+
+    /// One datagram, or if there is none, the next thing that is due.
+    fn step(&mut self) {
+        if let Some(bytes) = self.out.pop_front() {
+            if let Some(Input::Receive(now, received)) = input(at(NODE), at(TAB), &bytes, self.now)
+            {
+                self.tab
+                    .rtc
+                    .handle_input(Input::Receive(now, received))
+                    .unwrap();
+                self.tab.drain();
+            }
+        } else if let Some(bytes) = self.tab.out.pop_front() {
+            if let Some(input) = input(at(TAB), at(NODE), &bytes, self.now) {
+                self.node.handle(input).unwrap();
+                self.drain();
+            }
+        } else {
+            self.now = self
+                .tab
+                .due
+                .min(self.node.due)
+                .max(self.now + Duration::from_millis(1));
+            self.tab.rtc.handle_input(Input::Timeout(self.now)).unwrap();
+            self.tab.drain();
+            self.node.handle(Input::Timeout(self.now)).unwrap();
+            self.drain();
+        }
+    }
+
+    /// Goes on for a while.
+    fn run(&mut self) {
+        let end = self.now + Duration::from_secs(2);
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    fn packets(&self) -> Vec<Bytes> {
+        let packets = self.said.iter().filter_map(|said| match said {
+            Said::Packet(packet) => Some(packet.clone()),
+            _ => None,
+        });
+        packets.collect()
+    }
+}
+
+#[test]
+fn packets_of_any_size_go_both_ways() {
+    let mut stage = Stage::connected();
+    let sizes = [1, 100, 16_384, 65_536, PACKET_BYTES_MAX];
+    for (n, size) in sizes.into_iter().enumerate() {
+        let packet = vec![n as u8; size];
+        stage.node.write(packet.clone().into());
+        stage.drain();
+        stage.run();
+        assert!(!stage.node.is_full());
+        if size <= 65_536 {
+            stage.tab.send(&packet);
+            stage.run();
+            assert_eq!(stage.packets().last().unwrap(), &packet);
+        }
+        assert_eq!(stage.tab.received.last().unwrap(), &packet);
+    }
+}
+
+#[test]
+fn a_channel_that_is_full_says_when_there_is_room_and_loses_nothing() {
+    let mut stage = Stage::connected();
+    let mut sent = 0u32;
+    let packet = |n: u32| Bytes::from(n.to_be_bytes().repeat(4096));
+    for _ in 0..5 {
+        stage.said.clear();
+        while !stage.node.is_full() {
+            stage.node.write(packet(sent));
+            stage.drain();
+            sent += 1;
+        }
+        assert!(sent as usize * 16_384 > WEBRTC_BUFFER_BYTES_MAX);
+        while !stage.said.iter().any(|said| matches!(said, Said::Room)) {
+            stage.step();
+        }
+        stage.node.flush();
+        stage.drain();
+        assert!(!stage.node.is_full());
+    }
+    stage.run();
+    let numbers = stage
+        .tab
+        .received
+        .iter()
+        .map(|bytes| u32::from_be_bytes(*bytes.first_chunk().unwrap()));
+    assert!(numbers.eq(0..sent));
+}
+
+#[test]
+fn a_side_that_closes_is_noticed_by_the_other() {
+    let mut stage = Stage::connected();
+    stage.node.close();
+    stage.drain();
+    while let Some(bytes) = stage.out.pop_front() {
+        let received = input(at(NODE), at(TAB), &bytes, stage.now).unwrap();
+        stage.tab.rtc.handle_input(received).unwrap();
+        stage.tab.drain();
+    }
+    assert!(stage.tab.closed);
+
+    let mut stage = Stage::connected();
+    stage.tab.rtc.close().unwrap();
+    stage.tab.drain();
+    stage.run();
+    assert!(matches!(stage.said.last(), Some(Said::Closed)));
+}
+
+#[test]
+fn what_is_no_offer_of_a_data_channel_is_refused_whatever_it_is() {
+    let now = Instant::now();
+    let (_, offer) = tab(now);
+    assert!(answer(&offer, now).is_ok());
+    let without = |prefix: &str| {
+        let lines = offer.lines().filter(|line| !line.starts_with(prefix));
+        lines.flat_map(|line| [line, "\r\n"]).collect::<String>()
+    };
+    for bad in [
+        "",
+        "v=0",
+        "\0\0",
+        &without("m="),
+        &without("a=fingerprint"),
+        &without("v="),
+    ] {
+        assert!(answer(bad, now).is_err(), "{bad:?}");
+    }
+    // Changed anywhere it is an offer or none, and nothing worse.
+    let mut numbers = 7u32;
+    let mut next = move || {
+        numbers = numbers.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (numbers >> 8) as usize
+    };
+    for _ in 0..2000 {
+        let mut bytes = offer.clone().into_bytes();
+        for _ in 0..=next() % 4 {
+            let place = next() % bytes.len();
+            match next() % 3 {
+                0 => bytes[place] = (next() % 128) as u8,
+                1 => drop(bytes.remove(place)),
+                _ => bytes.insert(place, (next() % 128) as u8),
+            }
+        }
+        let changed = String::from_utf8_lossy(&bytes).into_owned();
+        if let Ok((mut peer, _)) = answer(&changed, now) {
+            while peer
+                .poll()
+                .is_some_and(|said| !matches!(said, Said::Closed))
+            {}
+        }
+    }
+}
+
+#[test]
+fn candidates_that_are_none_and_datagrams_that_are_none_do_no_harm() {
+    let mut stage = Stage::connected();
+    for candidate in [
+        "",
+        "candidate:",
+        "candidate:1 1 udp 1 0e3c1f5a-aaaa.local 9 typ host",
+        "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+        "candidate:1 1 udp 99999999999 192.0.2.1 9 typ host",
+        "candidate:1 1 udp 1 192.0.2.1 99999 typ host",
+    ] {
+        stage.node.candidate(candidate);
+        stage.drain();
+    }
+    for first in 0..=255 {
+        for len in [1, 2, 20, 100, 1400] {
+            let mut bytes = vec![first; len];
+            bytes[len / 2] ^= 0x55;
+            if let Some(input) = input(at(TAB), at(NODE), &bytes, stage.now)
+                && stage.node.accepts(&input)
+            {
+                stage.node.handle(input).unwrap();
+                stage.drain();
+            }
+        }
+    }
+    stage.tab.send(b"still here");
+    stage.run();
+    assert_eq!(stage.packets().last().unwrap(), &b"still here"[..]);
+}
