@@ -97,10 +97,8 @@ impl Nat {
             Self::Symmetric => "masquerade random,fully-random",
             _ => "masquerade",
         };
-        rules
-            + &format!(
-                "chain leave {{ type nat hook postrouting priority srcnat; oifname wan0 {how}; }} }}"
-            )
+        let leave = "chain leave { type nat hook postrouting priority srcnat; oifname wan0";
+        format!("{rules}{leave} {how}; }} }}")
     }
 }
 
