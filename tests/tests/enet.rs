@@ -1,5 +1,6 @@
 //! Stock ENet, as Debian has it, as the other end of ours: each row of what being compatible means,
-//! in each way in which datagrams are written. The table goes to standard error.
+//! in each way in which datagrams are written. The table goes to standard error;
+//! `PEERAGE_ENET_ROW` chooses the rows whose name contains it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "enet/cases.rs"]
