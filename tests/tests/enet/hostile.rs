@@ -63,7 +63,7 @@ pub(crate) fn mismatch(mode: Mode) {
     let stranger = Stock::connect(other, ours.port(), 8, 1);
     ours.until("it has been heard", |ours| {
         let counters = ours.host.counters();
-        counters.checksum + counters.malformed > 0
+        counters.checksum + counters.compression + counters.malformed > 0
     });
     let _friend = Stock::connect(mode, ours.port(), 8, 2);
     ours.until("who writes as we do is connected", |ours| {
