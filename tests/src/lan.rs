@@ -2,11 +2,14 @@
 //! [`Lan`] a switch that joins hosts. All of it goes with the test, however that ends. It takes root, or what
 //! `cargo xtask isolate` gives instead.
 //!
-//!     let lan = Lan::new();
-//!     let (a, b) = (Host::new(), Host::new());
-//!     lan.join(&a, "eth0", &["10.1.0.1/24"]);
-//!     lan.join(&b, "eth0", &["10.1.0.2/24"]);
-//!     a.run("ping -c 1 10.1.0.2");
+//! ```no_run
+//! use peerage_tests::lan::{Host, Lan};
+//! let lan = Lan::new();
+//! let (a, b) = (Host::new(), Host::new());
+//! lan.join(&a, "eth0", &["10.1.0.1/24"]);
+//! lan.join(&b, "eth0", &["10.1.0.2/24"]);
+//! a.run("ping -c 1 10.1.0.2");
+//! ```
 
 use std::cell::Cell;
 use std::ffi::OsStr;

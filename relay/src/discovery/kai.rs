@@ -43,8 +43,8 @@ pub fn hook() -> Hook {
         let Some(answer) = answer(datagram) else {
             return false;
         };
-        let allows = |rate: &mut Rate| rate.allows(Instant::now());
-        if allows(&mut rate.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let mut rate = rate.lock().unwrap_or_else(PoisonError::into_inner);
+        if rate.allows(Instant::now()) {
             // It may be lost, as any datagram.
             let _ = socket.try_send_to(&answer, from);
         }

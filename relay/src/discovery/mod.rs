@@ -13,8 +13,8 @@ pub mod message;
 mod network;
 mod presence;
 mod rate;
+mod settings;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ use crate::discovery::dns::Dns;
 pub use crate::discovery::list::{Entry, News};
 use crate::discovery::list::{List, Sighting};
 use crate::discovery::presence::Presence;
+pub use crate::discovery::settings::{Method, Settings, Way};
 use crate::link;
 
 /// The scheme of an address that stands for whoever is found.
@@ -43,85 +44,6 @@ pub const DNS: &str = "dns";
 pub const PORT: u16 = 14588;
 /// How long a node that leaves has to say so.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
-
-/// A way in which nodes become known.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Announcements of our own on the local network.
-    Broadcast,
-    /// DNS-based service discovery by multicast (RFC 6762, 6763), which other programs know too.
-    DnsSd,
-    /// Records of a domain, SRV and TXT.
-    #[serde(skip)]
-    Dns,
-}
-
-impl Method {
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Broadcast => "broadcast",
-            Self::DnsSd => "dns-sd",
-            Self::Dns => "dns",
-        }
-    }
-}
-
-/// How a node discovers, and is discovered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Whether it announces itself; by default if it lets others in from beyond its machine.
-    pub announce: Option<bool>,
-    /// Whether it looks for others all the time.
-    pub browse: bool,
-    /// By what, on the local network.
-    pub methods: Vec<Method>,
-    /// UDP port of announcements.
-    pub port: u16,
-    /// A domain whose records are followed while it looks.
-    pub domain: Option<String>,
-    /// The zone whose nodes it links to; any, without one.
-    pub zone: Option<String>,
-    /// Whether other nodes may ask it whom it has discovered.
-    pub remote: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            announce: None,
-            browse: false,
-            methods: vec![Method::Broadcast, Method::DnsSd],
-            port: PORT,
-            domain: None,
-            zone: None,
-            remote: false,
-        }
-    }
-}
-
-/// A way in to a node: the scheme of its address, where it is bound, and what follows in its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// Such as `ws`.
-    pub scheme: &'static str,
-    /// Where it is bound; a wildcard is every address of this machine.
-    pub at: SocketAddr,
-    /// Such as `/mesh`.
-    pub path: &'static str,
-}
 
 /// A node's discovery. Clones are the same.
 #[derive(Clone)]
@@ -210,7 +132,11 @@ impl Discovery {
     /// are not announced.
     pub fn announce(&self, node: Node, ways: Vec<Way>) {
         let presence = Presence::new(node, ways);
-        if presence.is_empty() || self.settings().announce == Some(false) {
+        let wish = self.settings().announce;
+        if presence.is_empty() || wish == Some(false) {
+            if wish == Some(true) {
+                tracing::warn!(target: peerage::log::ERROR, "there is no way in from beyond this machine to announce");
+            }
             return;
         }
         let stop = CancellationToken::new();
