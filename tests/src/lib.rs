@@ -10,6 +10,7 @@
 mod browser;
 pub mod c;
 pub mod lan;
+pub mod nat;
 mod node;
 mod process;
 mod raw;

@@ -1,0 +1,160 @@
+//! Native nodes behind routers of every kind: which pairs find a direct way, and that all of them work from the
+//! first message on. Times are told, and none is demanded.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, whose reader wants the figures"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use peerage_tests::nat::{Home, Internet, Nat, RELAY};
+use peerage_tests::program;
+
+/// How long a direct way may take that is to come: a machine under load is slow, not wrong.
+const DIRECT_MAX: Duration = Duration::from_secs(20);
+/// How long it is watched that none comes.
+const RELAYED_FOR: Duration = Duration::from_secs(8);
+
+/// A process of the program on a machine, which ends with this.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    fn start(mut command: Command, args: &[&str]) -> Self {
+        let mut child = command
+            .args(args)
+            .env(
+                "PEERAGE_LOG",
+                std::env::var("NAT_LOG").unwrap_or_else(|_| "warn".into()),
+            )
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            // A test that has ended needs no more lines.
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| tell.send(line))
+        });
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    fn relay(internet: &Internet) -> Self {
+        let listen = format!("{RELAY}:7700");
+        let relay = Self::start(
+            internet.relay().command(program()),
+            &["relay", "--listen", &listen],
+        );
+        relay.line();
+        relay
+    }
+
+    fn peer(home: &Home, name: &str) -> Self {
+        let relay = format!("ws://{RELAY}:7700/mesh");
+        let args = ["peer", "--name", name, "--relay", &relay];
+        let mut peer = Self::start(home.machine().command(program()), &args);
+        assert_eq!(peer.ask("echo here"), "here");
+        peer
+    }
+
+    /// The first line that a command comes to.
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").unwrap();
+        self.line()
+    }
+
+    fn line(&self) -> String {
+        let line = self.lines.recv_timeout(Duration::from_secs(60));
+        line.expect("the program says something")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What came of a pair.
+struct Outcome {
+    first: Duration,
+    direct: Option<Duration>,
+}
+
+/// Two nodes that talk with each other: how soon they can, and how soon directly.
+fn meet(left: Nat, right: Nat) -> Outcome {
+    let internet = Internet::new();
+    let homes = (internet.home(left), internet.home(right));
+    let _relay = Process::relay(&internet);
+    let mut a = Process::peer(&homes.0, "a");
+    let _b = Process::peer(&homes.1, "b");
+    let begun = Instant::now();
+    assert_eq!(a.ask("calc 1+2 @b"), "3");
+    let first = begun.elapsed();
+    let patience = match left.is_way(right) {
+        true => DIRECT_MAX,
+        false => RELAYED_FOR,
+    };
+    let mut direct = None;
+    while direct.is_none() && begun.elapsed() < patience {
+        let told = a.ask("ping @b");
+        assert!(told.starts_with("b: "), "{told}");
+        direct = told.ends_with("direct").then(|| begun.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(a.ask("calc 2*21 @b"), "42");
+    Outcome { first, direct }
+}
+
+fn told(left: Nat, right: Nat) -> bool {
+    let Outcome { first, direct } = meet(left, right);
+    let way = match direct {
+        Some(after) => format!("direct after {:.0} ms", after.as_secs_f64() * 1000.0),
+        None => String::from("relayed"),
+    };
+    println!(
+        "{:>10}  {:>10}  first message {:>5.0} ms  {way}",
+        left.as_str(),
+        right.as_str(),
+        first.as_secs_f64() * 1000.0
+    );
+    direct.is_some()
+}
+
+#[test]
+fn pairs_of_native_nodes_are_direct_where_there_is_a_way_and_relayed_where_there_is_none() {
+    let mut wrong = Vec::new();
+    for left in Nat::OPEN {
+        for right in Nat::OPEN {
+            if told(left, right) != left.is_way(right) {
+                wrong.push((left, right));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn where_udp_is_blocked_the_relay_carries_everything() {
+    assert!(!told(Nat::UdpBlocked, Nat::None));
+    assert!(!told(Nat::PortRestricted, Nat::UdpBlocked));
+}
