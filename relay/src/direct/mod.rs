@@ -16,8 +16,9 @@ use ipnet::IpNet;
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::TURN_BYTES_PER_SECOND;
+use peerage::link::Origin;
 use peerage::log::{CONNECTION, ERROR};
-use peerage::node::Stream;
+use peerage::node::{ConnectionState, Stream};
 use peerage::service::signal::{self, Admission, Degree, PROTOCOL};
 use peerage::{Failure, Node, NodeId, Time};
 use tokio::sync::oneshot;
@@ -212,8 +213,8 @@ impl Direct {
         }
         let asking = async {
             let server = signal::ice::ask(&self.0.node, uplink).await.ok()?;
-            let relay = self.0.relays.iter().find_map(Url::host_str);
-            let host = server.host.as_deref().or(relay)?;
+            let relay = relay_url(&self.0.node)?;
+            let host = server.host.as_deref().or(relay.host_str())?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let mut found = tokio::net::lookup_host((host, server.port)).await.ok()?;
             let is_v6 = port.address().is_ipv6();
@@ -236,6 +237,15 @@ impl Direct {
     fn webrtc(&self) -> MutexGuard<'_, Option<WebRtc>> {
         self.0.webrtc.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The address of the relay that a node is linked to.
+fn relay_url(node: &Node) -> Option<Url> {
+    let mut connections = node.connections().into_iter();
+    let uplink = connections.find(|connection| {
+        connection.origin == Origin::Dialled && connection.state == ConnectionState::Connected
+    });
+    uplink?.address?.parse().ok()
 }
 
 /// Where a node that calls these relays is reached: on this machine if they are all here, else anywhere.

@@ -5,20 +5,19 @@ use core::cell::RefCell;
 use core::time::Duration;
 
 use js_sys::Array;
+use peerage::link::Origin;
 use peerage::log::CONNECTION;
+use peerage::node::ConnectionState;
 use peerage::service::signal::ice::{Server, ask};
 use peerage::{Node, NodeId, Time};
 use wasm_bindgen::prelude::*;
 use web_sys::{RtcConfiguration, RtcIceServer, RtcIceTransportPolicy, Url};
-
-use crate::driver::Inputs;
 
 /// After how long a relay that did not say is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is known of the servers.
 pub(super) struct Servers {
-    inputs: Inputs,
     turn_only: bool,
     known: RefCell<Option<Known>>,
 }
@@ -30,9 +29,8 @@ struct Known {
 }
 
 impl Servers {
-    pub(super) fn new(inputs: Inputs, turn_only: bool) -> Self {
+    pub(super) fn new(turn_only: bool) -> Self {
         Self {
-            inputs,
             turn_only,
             known: RefCell::default(),
         }
@@ -56,7 +54,7 @@ impl Servers {
             configuration.set_ice_transport_policy(RtcIceTransportPolicy::Relay);
         }
         if let Some(server) = self.server(node).await {
-            configuration.set_ice_servers(&self.read(&server));
+            configuration.set_ice_servers(&read(&server, &host_of_relay(node)));
         }
         configuration
     }
@@ -93,22 +91,31 @@ impl Servers {
         }));
         server
     }
+}
 
-    fn read(&self, server: &Server) -> Array {
-        // The socket has been there, so it is an address.
-        let host = Url::new(&self.inputs.relay()).map(|url| url.hostname());
-        let (stun, turn) = server.urls(&host.unwrap_or_default());
-        let servers = Array::new();
+/// By which host the relay is reached.
+fn host_of_relay(node: &Node) -> String {
+    let mut connections = node.connections().into_iter();
+    let uplink = connections.find(|connection| {
+        connection.origin == Origin::Dialled && connection.state == ConnectionState::Connected
+    });
+    let address = uplink.and_then(|uplink| uplink.address);
+    let url = address.and_then(|address| Url::new(&address).ok());
+    url.map(|url| url.hostname()).unwrap_or_default()
+}
+
+fn read(server: &Server, relay: &str) -> Array {
+    let (stun, turn) = server.urls(relay);
+    let servers = Array::new();
+    let one = RtcIceServer::new();
+    one.set_urls(&JsValue::from(stun));
+    servers.push(&one);
+    if let (Some(url), Some(credential)) = (turn, &server.turn) {
         let one = RtcIceServer::new();
-        one.set_urls(&JsValue::from(stun));
+        one.set_urls(&JsValue::from(url));
+        one.set_username(&credential.name);
+        one.set_credential(&credential.password);
         servers.push(&one);
-        if let (Some(url), Some(credential)) = (turn, &server.turn) {
-            let one = RtcIceServer::new();
-            one.set_urls(&JsValue::from(url));
-            one.set_username(&credential.name);
-            one.set_credential(&credential.password);
-            servers.push(&one);
-        }
-        servers
     }
+    servers
 }

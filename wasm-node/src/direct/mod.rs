@@ -38,8 +38,8 @@ pub(crate) struct How {
 pub(crate) async fn run(node: Node, inputs: Inputs, how: How) {
     let directory = Rc::new(Directory {
         node: node.clone(),
-        servers: Servers::new(inputs.clone(), how.turn_only),
         inputs,
+        servers: Servers::new(how.turn_only),
         degree: RefCell::new(Degree::new(how.links_max)),
         peers: RefCell::default(),
     });

@@ -13,16 +13,15 @@ use std::time::Duration;
 use peerage::error::Code;
 use peerage::id::Kind;
 use peerage::limits::{DIRECT_PAUSE, PUNCH_PAUSE, PUNCH_PLACES_MAX, PUNCHES_MAX};
-use peerage::link::Origin;
 use peerage::log::{CONNECTION, ERROR};
-use peerage::node::{ConnectionState, Event, State, Stream};
+use peerage::node::{Event, State, Stream};
 use peerage::service::punch::{PROTOCOL, Place};
 use peerage::service::signal::{Admission, Degree, ice};
 use peerage::{Failure, Node, NodeId, Time};
 use tokio::net::lookup_host;
 use tokio::sync::oneshot;
-use url::Url;
 
+use crate::direct::relay_url;
 use crate::runtime::Runtime;
 use socket::Socket;
 
@@ -135,7 +134,7 @@ impl Punch {
         let node = self.node();
         let offline = || Code::Unreachable.because("this node has no relay");
         let relay = node.uplink().ok_or_else(offline)?;
-        let url = self.relay_url().ok_or_else(offline)?;
+        let url = relay_url(self.node()).ok_or_else(offline)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let server = ice::ask(node, relay).await.ok();
         let is_server = server.is_some();
@@ -159,15 +158,6 @@ impl Punch {
             places.push(Place { address, is_mapped });
         }
         Ok(places)
-    }
-
-    /// The address of the relay that this node is linked to.
-    fn relay_url(&self) -> Option<Url> {
-        let connections = self.node().connections().into_iter();
-        let mut above = connections.filter(|connection| {
-            connection.origin == Origin::Dialled && connection.state == ConnectionState::Connected
-        });
-        above.find_map(|connection| connection.address?.parse().ok())
     }
 
     /// Asks a node for a link, if that is this side's to do, and there is room.
