@@ -84,23 +84,26 @@ impl Nat {
             _ => ("", ""),
         };
         if !learn.is_empty() {
-            rules += &format!(
+            let chains = format!(
                 "chain learn {{ type filter hook forward priority filter; iifname lan0 meta l4proto udp {learn}; }}
                  chain admit {{ type nat hook prerouting priority dstnat; {admit}; }}
                 "
             );
+            rules.push_str(&chains);
         }
         if self == Self::UdpBlocked {
-            rules += "chain block { type filter hook forward priority filter; meta l4proto udp drop; }\n";
+            rules.push_str(
+                "chain block { type filter hook forward priority filter; meta l4proto udp drop; }\n",
+            );
         }
         let how = match self {
             Self::Symmetric => "masquerade random,fully-random",
             _ => "masquerade",
         };
+        rules.push_str(&format!(
+            "chain leave {{ type nat hook postrouting priority srcnat; oifname wan0 {how}; }}\n}}"
+        ));
         rules
-            + &format!(
-                "chain leave {{ type nat hook postrouting priority srcnat; oifname wan0 {how}; }} }}"
-            )
     }
 }
 
