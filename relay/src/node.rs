@@ -12,17 +12,21 @@ use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subscription, Topics};
 use peerage::service::command::{Commands, Outcome};
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
-use peerage::{Config, Failure};
+use peerage::{Config, Failure, Identity};
 use peerage_script::{Limits, Platform, Scripts};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::config::EnetConfig;
 use crate::direct::punch::Punch;
 use crate::direct::{self, Direct};
 use crate::discovery::{self, Discovery};
+use crate::enet::Ports;
 use crate::http::Served;
+use crate::link::dial::Above;
+use crate::runtime::random;
 use crate::{JoinError, Runtime};
 
 /// A node with its services. All that the core's [`Node`](peerage::Node) can do, it can do. Clones are the
@@ -106,10 +110,28 @@ impl Node {
         options: broker::Options,
         discovery: Discovery,
     ) -> Result<Self, JoinError> {
+        Self::launch_speaking(config, relays, options, discovery, &EnetConfig::default())
+    }
+
+    /// As [`Node::launch_discovering`], speaking ENet with those whom it calls as a configuration says.
+    ///
+    /// # Errors
+    /// As [`Node::launch_with`].
+    pub fn launch_speaking(
+        config: Config,
+        relays: Vec<Url>,
+        options: broker::Options,
+        discovery: Discovery,
+        enet: &EnetConfig,
+    ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let links = config.direct_links;
         let near = direct::near(&relays);
-        let (node, runtime) = Runtime::start(config, relays.clone(), discovery.clone())?;
+        let identity = Identity::from_secret(&random()?);
+        let above = relays.iter().cloned().map(Above::Far).collect();
+        let ports = Ports::speaking(enet.host());
+        let (node, runtime) =
+            Runtime::start_speaking(identity, config, above, discovery.clone(), ports)?;
         let punch = Punch::new(node.clone(), runtime.clone(), near, links);
         let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
         let commands = Commands::new(node.clone(), aliases);

@@ -81,9 +81,20 @@ impl Runtime {
     /// As [`Runtime::start`], for a node of this identity, and relays of this process as well.
     pub(crate) fn start_as(
         identity: Identity,
+        config: Config,
+        relays: Vec<Above>,
+        discovery: Discovery,
+    ) -> Result<(Node, Self), JoinError> {
+        Self::start_speaking(identity, config, relays, discovery, enet::Ports::default())
+    }
+
+    /// As [`Runtime::start_as`], calling others by these ports of ENet.
+    pub(crate) fn start_speaking(
+        identity: Identity,
         mut config: Config,
         relays: Vec<Above>,
         discovery: Discovery,
+        ports: enet::Ports,
     ) -> Result<(Node, Self), JoinError> {
         config.dials = !relays.is_empty();
         discovery.belongs_to(identity.id());
@@ -96,7 +107,7 @@ impl Runtime {
             input_room: Arc::new(Semaphore::new(INPUT_BYTES_MAX)),
             next_link: Arc::default(),
             links: TaskTracker::new(),
-            enet: Arc::default(),
+            enet: Arc::new(ports),
             stop: watch::channel(false).0,
             finished,
             dial_timeout,

@@ -1,5 +1,7 @@
 //! Connections of processes: whom they let in, what is said of it, and relays behind TLS.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ async fn given(tab: &Tab, body: &str) -> Value {
     tab.wait_for(&script, vec![]).await
 }
 
-async fn sensor(relay: &mut Relay, program: &C, port: &str, name: &str) -> Running {
+async fn sensor(relay: &Relay, program: &C, port: &str, name: &str) -> Running {
     let sensor = program.run(&["127.0.0.1", port, name]);
     sensor.until_said(&format!("{name} is in the mesh")).await;
     relay.until_here(name, true).await;
@@ -38,7 +38,7 @@ async fn a_sensor_in_c_is_used_from_a_tab() {
     let mut relay = Relay::start("127.0.0.1:0");
     let port = port_of(&mut relay);
     let program = C::build(SENSOR);
-    let mut boiler = sensor(&mut relay, &program, &port, "boiler").await;
+    let mut boiler = sensor(&relay, &program, &port, "boiler").await;
     let (_, listed) = relay.get("/api/v1/nodes", "").await;
     assert!(listed.contains(r#""kind":"enet""#), "{listed}");
     let browsers = Browsers::start().await;
@@ -91,7 +91,7 @@ async fn a_sensor_in_c_is_used_from_a_tab() {
     tab.until("return !peerage.peers().some(p => p.name === 'boiler')")
         .await;
     // Who comes back is who it was.
-    let again = sensor(&mut relay, &program, &port, "boiler").await;
+    let again = sensor(&relay, &program, &port, "boiler").await;
     let read = given(
         &tab,
         "return await peerage.proxy('boiler', 'Sensor').read() > 10",
@@ -132,7 +132,7 @@ async fn programs_call_each_other_through_the_mesh_and_bad_ones_are_refused() {
             .contains("expected a name")
     );
     // Two who want the same name are told apart.
-    let _one = sensor(&mut relay, &program, &port, "boiler").await;
+    let _one = sensor(&relay, &program, &port, "boiler").await;
     let two = program.run(&["127.0.0.1", &port, "boiler"]);
     two.until_said("boiler-2 is in the mesh").await;
     let node = join(&relay, "native").await;

@@ -1,6 +1,12 @@
 //! Native nodes behind routers of every kind: which pairs find a direct way, and that all of them work from the
 //! first message on. Times are told, and none is demanded.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, whose reader wants the figures"
+)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};

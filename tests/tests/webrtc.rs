@@ -1,5 +1,10 @@
 //! Direct links of tabs with native nodes, and what a relay does for those who can be reached by nobody.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
 use std::process::Command;
 use std::time::Duration;
 

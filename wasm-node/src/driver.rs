@@ -47,6 +47,8 @@ struct Tab {
     clock: Clock,
     /// The relays, of which the first is called next.
     relays: RefCell<Vec<String>>,
+    /// The relay that was called last.
+    called: RefCell<String>,
     sockets: RefCell<HashMap<LinkId, Socket>>,
     next_link: Cell<u64>,
     /// Wakes the loop, and when it wakes by itself.
@@ -59,6 +61,7 @@ impl Inputs {
         Self(Rc::new(Tab {
             driver,
             clock,
+            called: RefCell::new(relay.clone()),
             relays: RefCell::new(vec![relay]),
             sockets: RefCell::default(),
             next_link: Cell::default(),
@@ -89,6 +92,11 @@ impl Inputs {
         self.0.sockets.borrow_mut().insert(id, socket);
         self.tell(Input::LinkUp(id, origin));
         id
+    }
+
+    /// The address of the relay that was called last.
+    pub(crate) fn relay(&self) -> String {
+        self.0.called.borrow().clone()
     }
 
     /// The node's time.
@@ -169,6 +177,7 @@ impl Inputs {
     }
 
     fn call(&self, address: &str) {
+        address.clone_into(&mut self.0.called.borrow_mut());
         let id = self.new_link();
         let told = without_secrets(address);
         self.note(Input::Calling(told.clone()));

@@ -29,7 +29,7 @@ use crate::{connections, direct, identity, log, options, scripts, streams};
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface JoinOptions { relay: string; name?: string; insist?: boolean;
-  directLinks?: number; resumeWindowMs?: number; resumeWindowBytes?: number }
+  directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet"; path: "direct" | "relayed"; rtt?: number }
@@ -263,7 +263,6 @@ impl Node {
         let direct_how = direct::How {
             links_max: config.direct_links,
             turn_only: config.turn_only,
-            relay: relay.to_owned(),
         };
         let identity = Identity::from_secret(&secret);
         let (node, driver) = Driver::new(config, identity, random()?, clock.now());

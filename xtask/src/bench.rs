@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: the relay, tabs, calls and values beside others, in one run.
+//! `cargo xtask bench`: the relay, tabs, calls, values and ENet beside others, in one run.
 
 use crate::Error;
-use crate::install::{self, BROWSER, DRIVER, IP, MOSQUITTO, NATS, NGINX, NPM, Need};
+use crate::install::{self, BROWSER, CC, DRIVER, IP, LIBENET, MOSQUITTO, NATS, NGINX, NPM, Need};
 use crate::workspace::{Workspace, become_command, run};
 use crate::{npm, package, wasm};
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ pub(crate) fn bench(ws: &Workspace, args: &[OsString]) -> Result<(), Error> {
             DRIVER,
             IP,
             NPM,
+            CC,
+            LIBENET,
         ]
         .iter(),
     )?;

@@ -55,7 +55,7 @@ const GROUPS: [Group; 9] = [
     },
     Group {
         name: "native",
-        needs: &[SCRIPT, CURL],
+        needs: &[SCRIPT, CURL, CC, LIBENET],
         run: native,
     },
     Group {
@@ -169,7 +169,18 @@ fn lint(ws: &Workspace) -> Result<(), Error> {
 }
 
 fn core(ws: &Workspace) -> Result<(), Error> {
-    run(&mut ws.cargo("test", &["--locked", "-p", "peerage", "-p", "peerage-fuzz"]))
+    run(&mut ws.cargo(
+        "test",
+        &[
+            "--locked",
+            "-p",
+            "peerage",
+            "-p",
+            "peerage-enet",
+            "-p",
+            "peerage-fuzz",
+        ],
+    ))
 }
 
 fn native(ws: &Workspace) -> Result<(), Error> {
@@ -212,6 +223,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "http_guard",
         "--test",
         "broker",
+        "--test",
+        "enet",
         "--test",
         "enet_links",
     ];

@@ -30,7 +30,7 @@ struct Link {
 }
 
 /// Every kind of link that a native node can make.
-const LINKS: [Link; 2] = [
+const LINKS: [Link; 3] = [
     Link {
         name: "websocket",
         scheme: "ws",
@@ -42,6 +42,12 @@ const LINKS: [Link; 2] = [
         scheme: "wss",
         port: 443,
         path: "/mesh",
+    },
+    Link {
+        name: "enet",
+        scheme: "enet",
+        port: 14589,
+        path: "",
     },
 ];
 /// Addresses of one search that are tried.

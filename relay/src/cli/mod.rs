@@ -24,7 +24,7 @@ use peerage::Name;
 use url::Url;
 
 use crate::config::{ConfigError, FileConfig, RelayAddress};
-use crate::discovery::{Browsing, Way};
+use crate::discovery::{Browsing, Way, kai};
 use crate::{JoinError, Node};
 
 /// Peerage: a full network peer, in a browser tab and everywhere else.
@@ -158,6 +158,10 @@ fn discover(node: &Node, web: Option<SocketAddr>, enet: Option<SocketAddr>) -> O
     let ways = web.map(way("ws", "/mesh"));
     let ways = ways.into_iter().chain(enet.map(way("enet", "")));
     discovery.announce(node.deref().clone(), ways.collect());
+    if discovery.settings().announce != Some(false) {
+        let ports = node.runtime().enet.listening();
+        ports.iter().for_each(|port| port.hook(kai::hook()));
+    }
     discovery.settings().browse.then(|| discovery.browse())
 }
 

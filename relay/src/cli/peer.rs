@@ -52,7 +52,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let interactive = file.interactive.unwrap_or(true);
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
-    let node = Node::launch_discovering(config, relays, broker, discovery)?;
+    let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     let node = node.joined().await?;
     let enet = front::open(&node, &file, listen)?;
     if let Some(enet) = enet {

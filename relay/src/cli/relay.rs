@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     config.aliases = file.commands.clone();
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
-    let node = Node::launch_discovering(config, relays, broker, discovery)?;
+    let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     let enet = front::open(&node, &file, Some(asked))?;
     listen_for_tabs(&node, &file, Some(address))?;
     let _browsing = discover(&node, Some(address), enet);

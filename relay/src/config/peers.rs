@@ -64,7 +64,7 @@ impl FromStr for RelayAddress {
         let expected = "expected a relay's address such as ws://127.0.0.1:7700/mesh, enet://127.0.0.1:14589, \
              discover: or dns:example.org";
         known
-            .then(|| Self(url))
+            .then_some(Self(url))
             .ok_or_else(|| format!("{expected}, got `{}`", without_secrets(text)))
     }
 }

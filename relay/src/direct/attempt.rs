@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::direct::Direct;
 use crate::link::webrtc::{Connection, Told};
 
-/// Answers what the tab says, until the link is no more. `ended` says that it is to make way.
+/// Answers what the tab says, until the link is no more. `ended` says that it is to make way, or that the tab has
+/// begun anew.
 ///
 /// # Errors
 /// Why there is no link.
@@ -33,7 +34,10 @@ pub(super) async fn run(
     let mut open = false;
     loop {
         tokio::select! {
-            _ = &mut ended => {
+            anew = &mut ended => {
+                if anew.is_ok() {
+                    return Ok(());
+                }
                 let failure = Code::Overloaded.because("the direct link is needed no more");
                 theirs.reset(failure.clone());
                 ours.reset(failure);
@@ -84,6 +88,7 @@ impl Attempt<'_> {
 
     async fn answer(&mut self, offer: String) -> Result<(), Failure> {
         let port = self.direct.port()?;
+        self.direct.see_itself(&port).await;
         let (connection, answer) = port.answer(self.theirs.peer(), offer).await?;
         for candidate in std::mem::take(&mut self.candidates) {
             connection.candidate(candidate);

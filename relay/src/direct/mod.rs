@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use peerage::error::Code;
@@ -18,14 +18,18 @@ use peerage::id::Kind;
 use peerage::limits::TURN_BYTES_PER_SECOND;
 use peerage::log::{CONNECTION, ERROR};
 use peerage::node::Stream;
-use peerage::service::signal::{Admission, Degree, PROTOCOL};
+use peerage::service::signal::{self, Admission, Degree, PROTOCOL};
 use peerage::{Failure, Node, NodeId, Time};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::link::webrtc::WebRtc;
 use crate::runtime::Runtime;
 use crate::stun::{Fence, Secret, Settings, Stun};
+
+/// How long a STUN server may take to say how this node is seen.
+const SEE_MAX: Duration = Duration::from_millis(500);
 
 /// What a relay's server for STUN and TURN is told.
 #[derive(Clone, Debug, Default)]
@@ -58,11 +62,11 @@ struct Links {
     next: u64,
 }
 
-/// The way to an attempt, and to the link that came of it: it ends when this is dropped.
+/// The way to an attempt, and to the link that came of it. It makes way when this is dropped, and is told if the
+/// peer has begun another.
 struct Attempt {
     serial: u64,
-    #[expect(dead_code, reason = "it ends the attempt by being dropped")]
-    end: oneshot::Sender<()>,
+    anew: oneshot::Sender<()>,
 }
 
 impl Direct {
@@ -137,12 +141,14 @@ impl Direct {
     }
 
     fn begin(&self, peer: NodeId, theirs: Stream) {
-        let (end, ended) = oneshot::channel();
+        let (anew, ended) = oneshot::channel();
         let mut links = self.links();
         let serial = links.next;
         links.next += 1;
-        // One that is there already is one that the peer has given up.
-        links.attempts.insert(peer, Attempt { serial, end });
+        if let Some(given_up) = links.attempts.insert(peer, Attempt { serial, anew }) {
+            // It may have ended by itself.
+            let _ = given_up.anew.send(());
+        }
         let direct = self.clone();
         tokio::spawn(async move {
             if let Err(failure) = attempt::run(&direct, &theirs, ended).await {
@@ -193,6 +199,29 @@ impl Direct {
             Code::Unreachable.because("this node has no socket for WebRTC")
         })?;
         Ok(webrtc.insert(opened).clone())
+    }
+
+    /// Sees to it that the socket knows how it is seen from outside: the relay's STUN server tells. On this
+    /// machine, and where it is bound to one address, there is no need.
+    async fn see_itself(&self, port: &WebRtc) {
+        let Some(uplink) = self.0.node.uplink() else {
+            return;
+        };
+        if !port.address().ip().is_unspecified() {
+            return;
+        }
+        let asking = async {
+            let server = signal::ice::ask(&self.0.node, uplink).await.ok()?;
+            let relay = self.0.relays.iter().find_map(Url::host_str);
+            let host = server.host.as_deref().or(relay)?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let mut found = tokio::net::lookup_host((host, server.port)).await.ok()?;
+            let is_v6 = port.address().is_ipv6();
+            port.ask(found.find(|at| is_v6 || at.is_ipv4())?).await;
+            Some(())
+        };
+        // It is one candidate of several, and not worth a longer wait.
+        let _ = timeout(SEE_MAX, asking).await;
     }
 
     fn kind_of(&self, peer: NodeId) -> Option<Kind> {

@@ -199,7 +199,9 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         let interface = address::interface(&url);
         Some(address::with(url, id, interface.as_deref()))
     });
-    let kinds = HashMap::from([Kind::Browser, Kind::Native, Kind::Relay].map(|k| (k.as_str(), k)));
+    let kinds = HashMap::from(
+        [Kind::Browser, Kind::Native, Kind::Relay, Kind::Enet].map(|k| (k.as_str(), k)),
+    );
     Sighting {
         method: Method::DnsSd,
         place: place(&found.fullname),

@@ -1,5 +1,13 @@
 //! The ping by which nodes of KAI look for each other, and its answer: RakNet's of a system that is not connected.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use peerage::limits::DISCOVERY_ANSWERS_MAX;
+
+use crate::discovery::rate::Rate;
+use crate::enet::Hook;
+
 /// Where KAI's nodes listen.
 pub const PORT: u16 = 14589;
 
@@ -26,6 +34,22 @@ pub fn answer(datagram: &[u8]) -> Option<Vec<u8>> {
     let guid = rest.strip_prefix(&MAGIC)?;
     let is_ping = matches!(kind, PING | PING_OPEN) && matches!(guid.len(), 0 | GUID_BYTES);
     is_ping.then(|| [&[PONG][..], time, &GUID, &MAGIC, WHAT].concat())
+}
+
+/// What answers pings at a port of ENet, which KAI's nodes take for one of theirs.
+pub fn hook() -> Hook {
+    let rate = Mutex::new(Rate::new(DISCOVERY_ANSWERS_MAX));
+    Box::new(move |socket, from, datagram| {
+        let Some(answer) = answer(datagram) else {
+            return false;
+        };
+        let allows = |rate: &mut Rate| rate.allows(Instant::now());
+        if allows(&mut rate.lock().unwrap_or_else(PoisonError::into_inner)) {
+            // It may be lost, as any datagram.
+            let _ = socket.try_send_to(&answer, from);
+        }
+        true
+    })
 }
 
 #[cfg(test)]

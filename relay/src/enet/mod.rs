@@ -4,6 +4,8 @@ pub(crate) mod link;
 mod peer;
 mod port;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use peer::{Gone, Peer, Sender};
 pub use port::{Hook, Port, PortError};

@@ -21,9 +21,12 @@ struct State {
 }
 
 impl Ports {
-    /// How ENet is spoken from now on.
-    pub(crate) fn speak(&self, config: Config) {
-        self.with(|state| state.config = config);
+    /// None yet; ENet is spoken so at all that there will be.
+    pub(crate) fn speaking(config: Config) -> Self {
+        Self(Mutex::new(State {
+            config,
+            ..State::default()
+        }))
     }
 
     /// How ENet is spoken.

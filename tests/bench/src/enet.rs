@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -55,6 +55,21 @@ struct Cost {
 }
 
 pub(crate) async fn measure(rounds: usize) -> Result<Value, Failed> {
+    tokio::task::spawn_blocking(move || alone(measure_all(rounds))).await?
+}
+
+/// Sends back what comes, until it is ended.
+pub(crate) async fn echo(address: SocketAddr) -> Result<(), Failed> {
+    tokio::task::spawn_blocking(move || alone(echo_all(address))).await?
+}
+
+/// With a thread of its own: others that wait for the same sockets would wake for each datagram.
+fn alone<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(work)
+}
+
+async fn measure_all(rounds: usize) -> Result<Value, Failed> {
     let folder = tempfile::tempdir()?;
     let mut results = serde_json::Map::new();
     for (name, load) in LOADS {
@@ -106,8 +121,7 @@ async fn round(system: System, folder: &TempDir, load: Load) -> Result<Cost, Fai
     })
 }
 
-/// Sends back what comes, until it is ended.
-pub(crate) async fn echo(address: SocketAddr) -> Result<(), Failed> {
+async fn echo_all(address: SocketAddr) -> Result<(), Failed> {
     let mut end = End::at(address).await?;
     println!("ready");
     loop {
@@ -132,6 +146,8 @@ pub(crate) async fn echo(address: SocketAddr) -> Result<(), Failed> {
 struct Server {
     process: Child,
     address: SocketAddr,
+    /// Whose end would end a program that writes to it.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -154,10 +170,14 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let output = process.stdout.take().ok_or("no output")?;
+        let mut output = BufReader::new(process.stdout.take().ok_or("no output")?);
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let server = Self { process, address };
+        output.read_line(&mut line)?;
+        let server = Self {
+            process,
+            address,
+            _output: output,
+        };
         if line.starts_with("ready") {
             Ok(server)
         } else {

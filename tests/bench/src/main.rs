@@ -126,6 +126,10 @@ impl Bench {
         if self.wants("enet") {
             results.insert("enet".into(), enet::measure(self.rounds).await?);
         }
+        if self.wants("tab native") {
+            let found = tabs::native::measure("tab native", self.rounds).await?;
+            results.insert("tab native".into(), found);
+        }
         if self.wants("tabs") {
             results.insert("tabs".into(), self.tabs().await?);
         }

@@ -5,7 +5,7 @@ use super::ours::{Ours, kind};
 use super::pattern;
 use super::stock::{Batch, Mode, Stock, receive_line};
 use super::way::{Way, Weather};
-use peerage_enet::{Config, Event, Kind, Packet, PeerId, Reason, SendError, Timeouts};
+use peerage_enet::{Config, Event, Packet, PeerId, Reason, SendError, Timeouts};
 use std::time::Duration;
 
 type Case = (&'static str, fn(Mode));

@@ -11,13 +11,14 @@ use peerage::{Node, NodeId, Time};
 use wasm_bindgen::prelude::*;
 use web_sys::{RtcConfiguration, RtcIceServer, RtcIceTransportPolicy, Url};
 
+use crate::driver::Inputs;
+
 /// After how long a relay that did not say is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is known of the servers.
 pub(super) struct Servers {
-    /// The host by which the relay is reached.
-    host: String,
+    inputs: Inputs,
     turn_only: bool,
     known: RefCell<Option<Known>>,
 }
@@ -29,11 +30,9 @@ struct Known {
 }
 
 impl Servers {
-    pub(super) fn new(relay: String, turn_only: bool) -> Self {
-        // The socket has been there, so it is an address.
-        let host = Url::new(&relay).map(|url| url.hostname());
+    pub(super) fn new(inputs: Inputs, turn_only: bool) -> Self {
         Self {
-            host: host.unwrap_or_default(),
+            inputs,
             turn_only,
             known: RefCell::default(),
         }
@@ -96,7 +95,9 @@ impl Servers {
     }
 
     fn read(&self, server: &Server) -> Array {
-        let (stun, turn) = server.urls(&self.host);
+        // The socket has been there, so it is an address.
+        let host = Url::new(&self.inputs.relay()).map(|url| url.hostname());
+        let (stun, turn) = server.urls(&host.unwrap_or_default());
         let servers = Array::new();
         let one = RtcIceServer::new();
         one.set_urls(&JsValue::from(stun));

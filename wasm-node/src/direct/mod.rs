@@ -32,16 +32,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct How {
     pub(crate) links_max: usize,
     pub(crate) turn_only: bool,
-    /// The relay's address.
-    pub(crate) relay: String,
 }
 
 /// Keeps direct links for as long as the node lives.
 pub(crate) async fn run(node: Node, inputs: Inputs, how: How) {
     let directory = Rc::new(Directory {
         node: node.clone(),
+        servers: Servers::new(inputs.clone(), how.turn_only),
         inputs,
-        servers: Servers::new(how.relay, how.turn_only),
         degree: RefCell::new(Degree::new(how.links_max)),
         peers: RefCell::default(),
     });

@@ -47,7 +47,6 @@ impl Front {
     /// Speaks for programs beside the node that this runs, as a configuration says. Nobody can come before
     /// [`Front::listen`].
     pub fn new(runtime: Runtime, holder: Holder, config: EnetConfig) -> Self {
-        runtime.enet.speak(config.host());
         Self(Arc::new(Shared {
             runtime,
             holder,

@@ -1,5 +1,7 @@
 //! Small programs as they should be, and as they should not.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use peerage::limits::{PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX};
 use peerage::object::{Blob, Form, encode};
@@ -21,7 +23,7 @@ struct Stage {
     relay: Node,
     front: Front,
     port: Port,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
 }
 
 /// A program, as a test plays it.
@@ -29,15 +31,19 @@ struct Program(Peer);
 
 impl Stage {
     async fn new(config: Value) -> Self {
+        Self::at("127.0.0.1:0", config).await
+    }
+
+    async fn at(address: &str, config: Value) -> Self {
         let config: EnetConfig = serde_json::from_value(config).unwrap();
         let named = Config::new(Kind::Relay).named("relay".parse().unwrap());
         let relay = Node::launch(named, Vec::new()).unwrap();
         relay.online(true).await.unwrap();
         let holder = Holder::new(relay.runtime().clone());
         let front = Front::new(relay.runtime().clone(), holder, config);
-        let address = front.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = front.listen(address.parse().unwrap()).unwrap();
         let quiet = peerage_enet::Config::default();
-        let any = "127.0.0.1:0".parse().unwrap();
+        let any = SocketAddr::new(address.ip(), 0);
         let port = Port::open(any, quiet, mpsc::channel(1).0).unwrap();
         Self {
             relay,
@@ -61,19 +67,19 @@ impl Stage {
 }
 
 impl Program {
-    async fn say(&mut self, message: &impl Serialize) {
+    async fn say(&self, message: &impl Serialize) {
         let parcel = Parcel::of(message).unwrap();
         self.say_bytes(encode(parcel.value(), Form::Natural)).await;
     }
 
-    async fn say_first(&mut self, message: &impl Serialize) {
+    async fn say_first(&self, message: &impl Serialize) {
         let parcel = Parcel::of(message).unwrap();
         let body = encode(parcel.value(), Form::Natural);
         self.say_bytes([b"\xd9\xd9\xf7", &body[..]].concat().into())
             .await;
     }
 
-    async fn say_bytes(&mut self, bytes: Bytes) {
+    async fn say_bytes(&self, bytes: Bytes) {
         self.0.sender().send(0, bytes).await.unwrap();
     }
 
@@ -98,6 +104,22 @@ impl Program {
         assert!(self.0.recv().await.is_err());
         last[1].as_str().unwrap().to_owned()
     }
+}
+
+#[tokio::test]
+async fn programs_come_over_ipv6_too() {
+    let stage = Stage::at("[::1]:0", json!({})).await;
+    let mut program = stage.program("six").await;
+    let offered = program.ask(&("offer", 1, "A", ["b"])).await;
+    assert_eq!(offered[0], "result");
+}
+
+#[tokio::test]
+async fn with_the_node_its_programs_are_left() {
+    let stage = Stage::new(json!({})).await;
+    let mut program = stage.program("a").await;
+    stage.relay.close().await;
+    assert!(program.0.recv().await.is_err());
 }
 
 #[tokio::test]
@@ -148,72 +170,81 @@ async fn what_cannot_be_understood_ends_a_program_and_its_node() {
     }
 }
 
-#[tokio::test]
-async fn programs_use_each_others_agents() {
-    let stage = Stage::new(json!({})).await;
-    let (mut a, mut b) = (stage.program("a").await, stage.program("b").await);
-    let offered = a
-        .ask(&("offer", 1, "Lamp", ["toggle"], ["on"], ["changed"]))
-        .await;
-    assert_eq!(offered, [json!("result"), json!(1), Value::Null]);
-    let twice = a.ask(&("offer", 2, "Lamp", ["toggle"])).await;
-    assert_eq!(twice[..3], [json!("fail"), json!(2), json!("refused")]);
+/// A program with a lamp, and one that looks at it.
+async fn lamp(stage: &Stage) -> (Program, Program) {
+    let (mut a, b) = (stage.program("a").await, stage.program("b").await);
+    let lamp = ("offer", 1, "Lamp", ["toggle"], ["on"], ["changed"]);
+    assert_eq!(a.ask(&lamp).await, [json!("result"), json!(1), Value::Null]);
     a.say(&("property", "Lamp", "on", false)).await;
-    assert_eq!(
-        b.ask(&("get", 5, "a", "Lamp", "on")).await,
-        [json!("result"), json!(5), json!(false)]
-    );
-    assert_eq!(
-        b.ask(&("watch", 6, "a", "Lamp", "on")).await[..2],
-        [json!("result"), json!(6)]
-    );
+    (a, b)
+}
+
+#[tokio::test]
+async fn what_a_program_has_and_tells_is_there_for_another() {
+    let stage = Stage::new(json!({})).await;
+    let (mut a, mut b) = lamp(&stage).await;
+    let got = b.ask(&("get", 5, "a", "Lamp", "on")).await;
+    assert_eq!(got, [json!("result"), json!(5), json!(false)]);
+    b.ask(&("watch", 6, "a", "Lamp", "on")).await;
     assert_eq!(b.hear().await[..3], [json!("next"), json!(6), json!(false)]);
-    assert_eq!(
-        b.ask(&("listen", 7, "a", "Lamp", "changed")).await[..2],
-        [json!("result"), json!(7)]
-    );
-    // It is called, and answers; by whom, it is told.
+    b.ask(&("listen", 7, "a", "Lamp", "changed")).await;
+    // It is called, and told by whom.
     b.say(&("call", 8, "a", "Lamp", "toggle", ["now"])).await;
     let called = a.hear().await;
-    assert_eq!(
-        (&called[0], &called[2..5]),
-        (
-            &json!("call"),
-            &[json!("Lamp"), json!("toggle"), json!(["now"])][..]
-        )
-    );
     let b_id = stage.relay.resolve("b").await.unwrap().unwrap();
-    assert_eq!(called[5], b_id.to_string());
+    let expected = [
+        json!("Lamp"),
+        json!("toggle"),
+        json!(["now"]),
+        json!(b_id.to_string()),
+    ];
+    assert_eq!((&called[0], &called[2..]), (&json!("call"), &expected[..]));
     a.say(&("property", "Lamp", "on", true)).await;
     a.say(&("emit", "Lamp", "changed", "on")).await;
     a.say(&("return", &called[1], true)).await;
-    let mut heard = vec![b.hear().await, b.hear().await, b.hear().await];
+    let mut heard = [b.hear().await, b.hear().await, b.hear().await];
     heard.sort_by_key(|message| message[1].as_u64());
     assert_eq!(heard[0][..3], [json!("next"), json!(6), json!(true)]);
     assert_eq!(heard[1][..3], [json!("next"), json!(7), json!("on")]);
     assert_eq!(heard[2], [json!("result"), json!(8), json!(true)]);
-    // It sets, and is thrown at.
+    // The lamp goes, and whoever listens learns it.
+    drop(a);
+    let mut ended = [b.hear().await, b.hear().await];
+    ended.sort_by_key(|message| message[1].as_u64());
+    for (ended, id) in ended.iter().zip([6, 7]) {
+        assert_eq!(ended[..2], [json!("fail"), json!(id)]);
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_set_throws_and_is_told_of_who_gives_up() {
+    let stage = Stage::new(json!({})).await;
+    let (mut a, mut b) = lamp(&stage).await;
     b.say(&("set", 9, "a", "Lamp", "on", 3)).await;
     let set = a.hear().await;
     assert_eq!(set[2..5], [json!("Lamp"), json!("on"), json!(3)]);
     a.say(&("throw", &set[1], "TypeError", "expected yes or no"))
         .await;
-    let thrown = b.hear().await;
-    assert_eq!(
-        thrown,
-        [
-            json!("fail"),
-            json!(9),
-            json!("TypeError"),
-            json!("expected yes or no")
-        ]
-    );
-    // Who gives up says so, and it is told.
+    let thrown = [
+        json!("fail"),
+        json!(9),
+        json!("TypeError"),
+        json!("expected yes or no"),
+    ];
+    assert_eq!(b.hear().await, thrown);
     b.say(&("call", 10, "a", "Lamp", "toggle")).await;
     let called = a.hear().await;
     assert_eq!(called[4], json!([]));
     b.say(&("cancel", 10)).await;
     assert_eq!(a.hear().await, [json!("cancelled"), called[1].clone()]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_answered_by_name() {
+    let stage = Stage::new(json!({})).await;
+    let (mut a, mut b) = lamp(&stage).await;
+    let twice = a.ask(&("offer", 2, "Lamp", ["toggle"])).await;
+    assert_eq!(twice[..3], [json!("fail"), json!(2), json!("refused")]);
     for (asked, code) in [
         (
             json!(["call", 11, "nobody", "Lamp", "toggle"]),
@@ -235,14 +266,6 @@ async fn programs_use_each_others_agents() {
             "{asked}"
         );
     }
-    // The lamp goes, and whoever listens learns it.
-    drop(a);
-    let mut ended = vec![b.hear().await, b.hear().await];
-    ended.sort_by_key(|message| message[1].as_u64());
-    assert_eq!(
-        ended.iter().map(|m| (&m[0], &m[1])).collect::<Vec<_>>(),
-        [(&json!("fail"), &json!(6)), (&json!("fail"), &json!(7)),]
-    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! relay answers STUN and TURN; by the first byte of a datagram (RFC 7983) it is known for whom it is.
 
 mod addresses;
+mod mirror;
 mod peer;
 mod port;
 mod relayed;
@@ -70,6 +71,15 @@ impl WebRtc {
     /// Where its socket is bound.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks a STUN server by which address the socket is seen, and waits for the answer.
+    pub(crate) async fn ask(&self, server: SocketAddr) {
+        let (reply, answered) = oneshot::channel();
+        if self.orders.send(Order::Ask(server, reply)).is_ok() {
+            // An error means that it was asked once more, or that the task has ended.
+            let _ = answered.await;
+        }
     }
 
     /// Answers the offer of a peer: the connection, and the description to send back.

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -13,11 +12,12 @@ use peerage::error::Code;
 use peerage::limits::{CANDIDATES_MAX, DIRECT_LINKS_NATIVE, WEBRTC_SOURCES_MAX};
 use peerage::link::Origin;
 use peerage::log::CONNECTION;
-use peerage::node::Input;
+use peerage::node::{Input, Medium};
 use peerage::{Failure, NodeId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
+use crate::link::webrtc::mirror::Mirror;
 use crate::link::webrtc::peer::{Peer, Said, candidates_of, input};
 use crate::link::webrtc::relayed::Relayed;
 use crate::link::webrtc::socket::Received;
@@ -28,6 +28,8 @@ use crate::stun::{For, FromPeer, Now, Stun};
 
 /// After an error of the socket, such as one that the network has told, it is read again.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How soon a connection may have something to do by itself.
+const TICK_MIN: Duration = Duration::from_millis(1);
 /// How long the task may sleep if nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long the last words of links may take once the node has left.
@@ -43,6 +45,8 @@ pub(super) enum Order {
     },
     Candidate(ConnectionId, String),
     End(ConnectionId),
+    /// Asks a STUN server by which address this socket is seen.
+    Ask(SocketAddr, oneshot::Sender<()>),
 }
 
 /// What a link's inbox had, and the inbox. Nobody waits there while the connection has no room.
@@ -59,6 +63,7 @@ pub(super) struct Port {
     runtime: Runtime,
     socket: Socket,
     public: Option<IpAddr>,
+    mirror: Mirror,
     peers: HashMap<ConnectionId, Peer>,
     next: ConnectionId,
     /// By which name in STUN, and from where, a connection is meant.
@@ -80,6 +85,7 @@ impl Port {
             runtime,
             socket,
             public,
+            mirror: Mirror::default(),
             peers: HashMap::new(),
             next: 0,
             names: HashMap::new(),
@@ -172,6 +178,11 @@ impl Port {
                 }
             }
             Order::End(id) => self.end(id).await,
+            Order::Ask(server, reply) => {
+                let question = self.mirror.ask(server, reply);
+                let from = self.socket.address().ip();
+                self.socket.send(from, server, &question).await;
+            }
         }
     }
 
@@ -184,7 +195,8 @@ impl Port {
         if self.peers.len() >= DIRECT_LINKS_NATIVE {
             return Err(Code::Overloaded.because("no more direct links"));
         }
-        let here = addresses::candidates(self.socket.address(), self.public);
+        let mut here = addresses::candidates(self.socket.address(), self.public);
+        here.extend(self.mirror.candidate());
         let (peer, answer) = Peer::answer(node, offer, &here, tell, Instant::now())?;
         let id = self.next;
         self.next += 1;
@@ -212,6 +224,9 @@ impl Port {
 
     /// A datagram is of a connection or of STUN and TURN, or of nobody.
     async fn hear(&mut self, datagram: Datagram<'_>) {
+        if self.mirror.hear(datagram) {
+            return;
+        }
         let id = match For::of(datagram.bytes) {
             For::Connection(name) => self.names.get(name).copied(),
             For::Known => self.sources.get(&datagram.from).copied(),
@@ -289,6 +304,8 @@ impl Port {
         while let Some(peer) = self.peers.get_mut(&id) {
             let before = peer.due;
             let Some(said) = peer.poll() else {
+                // One that is always due would leave no time for others.
+                peer.due = peer.due.max(Instant::now() + TICK_MIN);
                 let after = peer.due;
                 self.timers.remove(&(before, id));
                 self.timers.insert((after, id));
@@ -299,7 +316,11 @@ impl Port {
                     let from = to.source.ip();
                     self.socket.send(from, to.destination, &to.contents).await;
                 }
-                Said::Packet(packet) => self.take(id, packet).await,
+                Said::Packet(packet) => {
+                    if let Some(link) = peer.link {
+                        self.runtime.tell_packet(link, packet).await;
+                    }
+                }
                 Said::Open => heard.opened = true,
                 Said::Room => heard.room = true,
                 Said::Closed => self.forget(id).await,
@@ -318,15 +339,12 @@ impl Port {
         let link = self.runtime.new_link();
         peer.link = Some(link);
         let _ = peer.tell.send(Told::Open);
-        let link = runtime::Told::Link(link, Origin::Direct(peer.node), outbox);
-        self.runtime.tell(link).await;
+        let from = peer.sources.last().map(SocketAddr::to_string);
+        let up = runtime::Told::Link(link, Origin::Direct(peer.node), outbox);
+        let place = Input::Place(link, Medium::WebRtc, from);
+        self.runtime.tell(up).await;
+        self.runtime.tell(runtime::Told::Input(place)).await;
         self.wait(id, inbox);
-    }
-
-    async fn take(&mut self, id: ConnectionId, packet: Bytes) {
-        if let Some(link) = self.peers.get(&id).and_then(|peer| peer.link) {
-            self.runtime.tell_packet(link, packet).await;
-        }
     }
 
     /// Waits for the next packet that is to leave.

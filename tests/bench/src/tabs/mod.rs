@@ -3,6 +3,7 @@
 
 mod calls;
 mod codec;
+pub(crate) mod native;
 
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const PAGE: &str = concat!(
     include_str!("calls.js"),
     "</script><script type=module>",
     include_str!("codec.js"),
+    "</script><script type=module>",
+    include_str!("native.js"),
     "</script>"
 );
 /// Chunks on their way through a wire that delays.
@@ -121,7 +124,7 @@ impl Tabs {
     }
 }
 
-fn script(expression: &str) -> String {
+pub(super) fn script(expression: &str) -> String {
     format!(
         "const done = arguments[arguments.length - 1];
         (async () => {expression})().then(done, e => done(`${{e}}`));"

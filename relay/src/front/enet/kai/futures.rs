@@ -29,13 +29,13 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
             peerage::error::Code::BadMessage.because(KaiError::Foreign("a reference").to_string())
         };
         let reference = reference.ok_or_else(foreign)?.clone();
+        let running = shared.begin()?;
         let number = shared.new_number()?;
         let pair = vec![Item::Bool(false), i64::from(number).into()];
         let pair = value.add(Node::List(pair));
         if let Some(Node::List(items)) = value.node_mut(root) {
             items[place] = pair;
         }
-        let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let asking = reference.proxy().ask(Act::Await, "", Parcel::default());
             let (value, outcome) = match asking.within(KAI_ANSWER_TIMEOUT).await {
@@ -44,7 +44,7 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
             };
             let future = number;
             // It may have gone.
-            let _ = shared.say(&Message::Resolve {
+            let _ = running.shared().say(&Message::Resolve {
                 future,
                 value,
                 outcome,

@@ -200,7 +200,7 @@ impl Shared {
         Ok(told)
     }
 
-    /// Something that the node of KAI has asked for begins.
+    /// Something that the node of KAI has asked for begins, or that it is to be told of later.
     ///
     /// # Errors
     /// `overloaded` if too much is not over yet.

@@ -1,6 +1,7 @@
 //! Datagrams of connections: one inbox for each node, since a node has one for a protocol.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -57,11 +58,10 @@ impl Datagrams {
         let mut state = lock(&self.0.state);
         state.last = state.last.wrapping_add(1);
         let number = state.last;
-        if !state.inboxes.contains_key(&peer) {
-            let inbox = Inbox::open(&self.0.held, peer)?;
-            state.inboxes.insert(peer, inbox);
-        }
-        let inbox = &state.inboxes[&peer];
+        let inbox = match state.inboxes.entry(peer) {
+            Entry::Occupied(inbox) => inbox.into_mut(),
+            Entry::Vacant(place) => place.insert(Inbox::open(&self.0.held, peer)?),
+        };
         let way = (connection.sender().clone(), connection.about.channels);
         lock(&inbox.routes).insert(number, way);
         let datagrams = Arc::clone(&inbox.datagrams);

@@ -259,3 +259,32 @@ fn a_caller_that_takes_no_output_does_not_make_its_target_hold_more_than_a_limit
         last.len()
     );
 }
+
+#[test]
+fn who_speaks_for_a_node_runs_what_others_ask_for_there() {
+    let mut stage = Stage::with(&["a", "b"]);
+    stage
+        .of("b")
+        .hand_over(|call: Call, line: String| async move {
+            let status = if line == "fail" {
+                Status::FAILED
+            } else {
+                Status::OK
+            };
+            call.end(status, format!("told: {line}"))
+        });
+    for (line, status, output) in [
+        ("calc 1+2 @b", 0, "told: calc 1+2"),
+        ("anything at all @b", 0, "told: anything at all"),
+        ("fail @b", 1, "told: fail"),
+        ("calc 1+2 @relay", 0, "3"),
+    ] {
+        assert_eq!(stage.ran(line), (status, output.to_owned()), "{line}");
+    }
+    // Its own user has the commands that it had.
+    let commands = stage.of("b");
+    let own = stage
+        .zone
+        .run(async move { commands.run("calc 1+2").await });
+    assert_eq!(own.unwrap().output, "3");
+}

@@ -227,6 +227,29 @@ fn what_fails_has_its_type_and_its_words() {
 }
 
 #[test]
+fn an_agent_that_is_missing_is_made_when_it_is_asked_for() {
+    let mut s = Stage::new();
+    let made: Arc<Mutex<Vec<AgentHandle>>> = Arc::default();
+    let (making, b) = (Arc::clone(&made), s.b.clone());
+    s.b.on_missing(move |name| {
+        if name.parse::<u32>().is_ok() {
+            let agent = b.agent(name, Calculator::at(&b)).unwrap();
+            making.lock().unwrap().push(agent);
+        }
+    });
+    let calc = s.a.proxy("b", "7");
+    assert_eq!(s.zone.run(calc.call::<f64>("add", &(1, 2))), Ok(3.0));
+    assert_eq!(s.zone.run(calc.call::<f64>("add", &(2, 2))), Ok(4.0));
+    assert_eq!(made.lock().unwrap().len(), 1);
+    let nobody = s.zone.run(s.a.proxy("b", "x").call::<f64>("add", &(1, 2)));
+    assert_eq!(code(nobody), Some(Code::UnknownName));
+    // It is gone with what was made.
+    made.lock().unwrap().clear();
+    let again = s.zone.run(s.a.proxy("b", "x").call::<f64>("add", &(1, 2)));
+    assert_eq!(code(again), Some(Code::UnknownName));
+}
+
+#[test]
 fn events_reach_who_subscribed_and_nobody_else_and_end_with_the_agent() {
     let mut s = Stage::new();
     let agent = s.b.agent("Calculator", Calculator::at(&s.b)).unwrap();
