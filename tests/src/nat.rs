@@ -25,6 +25,8 @@ pub enum Nat {
     PortRestricted,
     /// The same, and each of them sees another address.
     Symmetric,
+    /// As [`Nat::PortRestricted`], and every fifth datagram of UDP is lost, by chance.
+    Lossy,
     /// No UDP at all.
     UdpBlocked,
 }
@@ -47,13 +49,14 @@ impl Nat {
             Self::AddressRestricted => "address",
             Self::PortRestricted => "port",
             Self::Symmetric => "symmetric",
+            Self::Lossy => "lossy",
             Self::UdpBlocked => "no UDP",
         }
     }
 
     /// Whether two machines behind such routers find a way to each other.
     pub fn is_way(self, other: Self) -> bool {
-        let is_hard = |nat| matches!(nat, Self::PortRestricted | Self::Symmetric);
+        let is_hard = |nat| matches!(nat, Self::PortRestricted | Self::Lossy | Self::Symmetric);
         match (self, other) {
             (Self::UdpBlocked, _) | (_, Self::UdpBlocked) => false,
             // Who is called from a port that nobody could know has to let in strangers.
@@ -84,21 +87,31 @@ impl Nat {
             _ => ("", ""),
         };
         if !learn.is_empty() {
-            rules += &format!(
+            let chains = format!(
                 "chain learn {{ type filter hook forward priority filter; iifname lan0 meta l4proto udp {learn}; }}
                  chain admit {{ type nat hook prerouting priority dstnat; {admit}; }}
                 "
             );
+            rules.push_str(&chains);
+        }
+        if self == Self::Lossy {
+            rules.push_str(
+                "chain lose { type filter hook forward priority filter; meta l4proto udp numgen random mod 5 0 drop; }\n",
+            );
         }
         if self == Self::UdpBlocked {
-            rules += "chain block { type filter hook forward priority filter; meta l4proto udp drop; }\n";
+            rules.push_str(
+                "chain block { type filter hook forward priority filter; meta l4proto udp drop; }\n",
+            );
         }
         let how = match self {
             Self::Symmetric => "masquerade random,fully-random",
             _ => "masquerade",
         };
-        let leave = "chain leave { type nat hook postrouting priority srcnat; oifname wan0";
-        format!("{rules}{leave} {how}; }} }}")
+        rules.push_str(&format!(
+            "chain leave {{ type nat hook postrouting priority srcnat; oifname wan0 {how}; }}\n}}"
+        ));
+        rules
     }
 }
 

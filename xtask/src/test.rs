@@ -60,7 +60,7 @@ const GROUPS: [Group; 9] = [
     },
     Group {
         name: "lan",
-        needs: &[IP, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        needs: &[IP, NFT, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
         run: lan,
     },
     Group {
@@ -234,7 +234,15 @@ fn native(ws: &Workspace) -> Result<(), Error> {
 /// Nodes on networks of their own, which the tests make.
 fn lan(ws: &Workspace) -> Result<(), Error> {
     let isolated = isolate::cargo_option("cfg(all())", None)?;
-    let tests = ["--test", "discovery", &isolated, "--", "--test-threads=1"];
+    let tests = [
+        "--test",
+        "discovery",
+        "--test",
+        "nat",
+        &isolated,
+        "--",
+        "--test-threads=1",
+    ];
     processes(ws, "test", &tests)
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use peerage::log::ERROR;
 
@@ -27,7 +28,20 @@ pub(super) fn open(
         (None, None) => Ok(None),
     };
     front.call(&file.peers);
-    Ok(listening?)
+    let listening = listening?;
+    keep_out(node, file);
+    Ok(listening)
+}
+
+/// Nothing is heard from addresses that have no access: no state is kept for who cannot prove where it is.
+fn keep_out(node: &Node, file: &FileConfig) {
+    let addresses = Arc::new(file.access.addresses());
+    for port in node.runtime().enet_ports() {
+        let addresses = Arc::clone(&addresses);
+        port.hook(Box::new(move |_, from, _| {
+            addresses.check(from.ip()).is_err()
+        }));
+    }
 }
 
 /// Where it is said to be: KAI's key means ENet.

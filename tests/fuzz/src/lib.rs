@@ -14,6 +14,7 @@ use peerage::link::{Frame, LinkId, Origin};
 use peerage::node::Machine;
 use peerage::object::{Form, decode, encode, from_value};
 use peerage::service::command::{Line, parse_duration};
+use peerage::service::punch::Invitation;
 use peerage::service::signal::Signal;
 use peerage::session::Payload;
 use peerage::session::transport::Remark;
@@ -117,6 +118,9 @@ pub fn frames(input: &[u8]) {
 pub fn text(input: &[u8]) {
     if let Ok(signal) = Signal::decode(input) {
         assert_eq!(Signal::decode(&signal.encode()), Ok(signal));
+    }
+    if let Ok(invitation) = Invitation::decode(input) {
+        assert_eq!(Invitation::decode(&invitation.encode()), Ok(invitation));
     }
     let Ok(text) = std::str::from_utf8(input) else {
         return;

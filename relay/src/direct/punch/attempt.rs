@@ -1,7 +1,8 @@
 //! One attempt at a direct link with a native node, from the invitations to the end of the link.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
@@ -18,6 +19,9 @@ use tokio::time::{sleep_until, timeout};
 use crate::direct::punch::Punch;
 use crate::direct::punch::socket::{Share, is_place};
 use crate::enet::{Peer, link};
+
+/// How long the last words of a link may take.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Agrees on a link over this stream, and runs it until its end. `ended` says that it is to make way.
 ///
@@ -42,14 +46,29 @@ pub(super) async fn run(
         "a way to a native node"
     );
     let origin = Origin::Direct(stream.peer());
+    let sender = peer.sender().clone();
     let running = link::run(punch.runtime().clone(), origin, peer, address.to_string());
-    tokio::select! {
-        () = running => {}
-        _ = ended => stream.reset(Code::Overloaded.because("the direct link is needed no more")),
-        // The other side says no more than that it is over.
-        _ = stream.recv() => {}
+    let mut running = pin!(running);
+    let is_over = tokio::select! {
+        () = &mut running => true,
+        _ = ended => {
+            stream.reset(Code::Overloaded.because("the direct link is needed no more"));
+            false
+        }
+        // The other side says no more than that it is over; the reason comes by the link.
+        _ = stream.recv() => timeout(LINGER, &mut running).await.is_ok(),
+    };
+    if !is_over {
+        // In good order, so that the node hears of it.
+        sender.disconnect(0);
+        let _ = timeout(LINGER, running).await;
     }
-    drop(share);
+    stream.finish();
+    // What is said last has to be acknowledged.
+    tokio::spawn(async move {
+        tokio::time::sleep(LINGER).await;
+        drop(share);
+    });
     Ok(())
 }
 
@@ -62,8 +81,8 @@ struct Found {
 async fn find(punch: &Punch, stream: &Stream, is_opener: bool) -> Result<Found, Failure> {
     let socket = punch.socket()?;
     let share = socket.share();
-    let ours = creds();
-    let token = token(punch)?;
+    let ours = IceCreds::new();
+    let token = token()?;
     let expected = share.expect(token);
     let invite = async || {
         let places = punch.places(&socket).await?;
@@ -213,11 +232,7 @@ fn candidate(place: &Place, base: Option<SocketAddr>) -> Option<Candidate> {
     made.ok()
 }
 
-fn creds() -> IceCreds {
-    IceCreds::new()
-}
-
-fn token(_: &Punch) -> Result<[u8; 16], Failure> {
+fn token() -> Result<[u8; 16], Failure> {
     let random = crate::runtime::random();
     let random = random.map_err(|error| Code::Refused.because(error.to_string()))?;
     let mut token = [0; 16];

@@ -83,6 +83,7 @@ impl Punch {
         }
         let mut events = node.events();
         let mut listener = node.listen(PROTOCOL);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 stream = listener.accept() => match stream {
@@ -100,7 +101,7 @@ impl Punch {
                     Event::State(State::Closed) => break,
                     _ => {}
                 },
-                () = tokio::time::sleep(LOOK_EVERY) => self.look(),
+                _ = looks.tick() => self.look(),
             }
         }
         let mut links = self.links();
@@ -175,7 +176,11 @@ impl Punch {
     /// A node asks for a link.
     fn asked(&self, stream: Stream) {
         let peer = stream.peer();
-        if self.is_native(peer) && peer < self.node().id() && self.admit(peer) {
+        if self.is_native(peer)
+            && peer < self.node().id()
+            && !self.is_paused(peer)
+            && self.admit(peer)
+        {
             self.begin(stream, false);
         } else {
             stream.reset(Code::Overloaded.because("no more direct links"));
@@ -248,6 +253,13 @@ impl Punch {
         let links = self.links();
         let is_hopeless = links.hopeless.get(&peer).is_some_and(|until| now < *until);
         !is_hopeless && !links.attempts.contains_key(&peer) && links.degree.may_ask(peer, now)
+    }
+
+    /// Whether there is to be no link with this node for a while.
+    fn is_paused(&self, peer: NodeId) -> bool {
+        let links = self.links();
+        let is_new = !links.attempts.contains_key(&peer);
+        is_new && !links.degree.may_ask(peer, self.0.node.now())
     }
 
     fn admit(&self, peer: NodeId) -> bool {
