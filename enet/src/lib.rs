@@ -12,6 +12,8 @@
 //! sent: then their acknowledgements leave together. After a call that sends or connects, poll for
 //! datagrams as well.
 //!
+//! A datagram that the socket does not take may be dropped: it counts as lost on the way.
+//!
 //! Addresses are compared as they are given: a socket for both IPv4 and IPv6 has to connect to
 //! mapped addresses if it receives from such.
 //!

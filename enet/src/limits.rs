@@ -28,7 +28,7 @@ pub(crate) const PENDING_MAX: usize = 65_536;
 /// How long a handshake may take.
 pub(crate) const PENDING_AGE_MAX: Millis = 10_000;
 /// Numbers that are tried for one handshake.
-pub(crate) const NUMBER_TRIES_MAX: u16 = 8;
+pub(crate) const NUMBER_TRIES_MAX: u16 = 64;
 
 /// Bytes of a packet, whatever a host allows (ENet's usual limit).
 pub(crate) const PACKET_BYTES_MAX: usize = 32 << 20;

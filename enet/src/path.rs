@@ -173,3 +173,52 @@ impl Path {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(path: &mut Path) -> usize {
+        (0..SCALE).filter(|_| path.lets_pass()).count()
+    }
+
+    #[test]
+    fn a_way_that_becomes_slow_gets_less_and_one_that_recovers_all_of_it() {
+        let mut path = Path::new(THROTTLING);
+        let mut now = 0;
+        let mut measure = |path: &mut Path, rtt, times| {
+            for _ in 0..times {
+                now += 100;
+                path.measured(now, rtt);
+            }
+        };
+        // The last of these begins another interval.
+        measure(&mut path, 50, 201);
+        assert_eq!((path.rtt(), path.throttle()), (50, SCALE));
+        assert_eq!(passes(&mut path), 32);
+        measure(&mut path, 500, 10);
+        assert_eq!(path.throttle(), SCALE - 20);
+        assert!((12..=13).contains(&passes(&mut path)));
+        measure(&mut path, 50, 10);
+        assert_eq!(path.throttle(), SCALE);
+        path.limit(8);
+        measure(&mut path, 50, 10);
+        assert_eq!(path.throttle(), 8);
+    }
+
+    #[test]
+    fn losses_are_reckoned_over_a_while() {
+        let mut path = Path::new(THROTTLING);
+        path.reckon_loss(0);
+        for second in 1..=400 {
+            for n in 0..10 {
+                path.sent();
+                if n % 2 == 0 {
+                    path.lost();
+                }
+            }
+            path.reckon_loss(second * 1000);
+        }
+        assert!((32_000..=32_768).contains(&path.loss()), "{}", path.loss());
+    }
+}

@@ -65,7 +65,7 @@ impl Host {
         let (mut total, mut left) = match self.config.outgoing_bandwidth {
             0 => (0, u64::MAX),
             own => (
-                peers.iter().map(|peer| peer.sent_lately).sum(),
+                peers.iter().map(|peer| peer.offered_lately).sum(),
                 per_interval(own),
             ),
         };
@@ -74,18 +74,18 @@ impl Host {
             let before = peers.len();
             peers.retain_mut(|peer| {
                 let can = per_interval(peer.agreed.incoming_bandwidth);
-                let sent = peer.sent_lately;
-                if can == 0 || u64::from(share) * sent / u64::from(SCALE) <= can {
+                let offered = peer.offered_lately;
+                if can == 0 || u64::from(share) * offered / u64::from(SCALE) <= can {
                     return true;
                 }
                 peer.path.limit(
-                    u32::try_from(can * u64::from(SCALE) / sent)
+                    u32::try_from(can * u64::from(SCALE) / offered)
                         .unwrap_or(SCALE)
                         .max(1),
                 );
                 left = left.saturating_sub(can);
-                total = total.saturating_sub(sent);
-                peer.sent_lately = 0;
+                total = total.saturating_sub(offered);
+                peer.offered_lately = 0;
                 self.bandwidth.is_limited = true;
                 false
             });
@@ -97,7 +97,7 @@ impl Host {
         for peer in peers {
             self.bandwidth.is_limited |= peer.agreed.incoming_bandwidth != 0;
             peer.path.limit(share);
-            peer.sent_lately = 0;
+            peer.offered_lately = 0;
         }
     }
 

@@ -68,7 +68,11 @@ impl Host {
         data: u32,
     ) {
         let channels = 1..=u32::from(CHANNELS_MAX);
-        if !self.config.accepts || !channels.contains(&handshake.channels) {
+        if !self.config.accepts {
+            self.counters.unknown += 1;
+            return;
+        }
+        if !channels.contains(&handshake.channels) {
             self.counters.malformed += 1;
             return;
         }

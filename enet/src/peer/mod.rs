@@ -84,8 +84,9 @@ pub(crate) struct Peer {
     pub(crate) is_released: bool,
     /// When it is looked at again.
     pub(crate) timer: Option<Millis>,
-    /// Bytes sent since the bandwidth was last shared out.
-    pub(crate) sent_lately: u64,
+    /// Bytes that were to be sent since the bandwidth was last shared out, also those that the
+    /// throttle dropped.
+    pub(crate) offered_lately: u64,
     outbox: Outbox,
     channels: Vec<Inbox>,
     waiting: Waiting,
@@ -137,7 +138,7 @@ impl Peer {
             is_scheduled: false,
             is_released: false,
             timer: None,
-            sent_lately: 0,
+            offered_lately: 0,
             outbox: Outbox::default(),
             channels: Vec::new(),
             waiting: Waiting {
@@ -171,12 +172,14 @@ impl Peer {
         if packet.bytes.len() > config.packet_bytes_max {
             return Err(SendError::TooLarge(config.packet_bytes_max));
         }
+        let len = packet.bytes.len() as u64;
         let datagram = usize::from(self.agreed.mtu) - header_len(config);
         let max = config.queued_bytes_max;
         let pushed = self.outbox.push(channel, packet, datagram, max);
         let is_full = pushed == Err(SendError::Full);
         self.is_busy |= is_full || self.outbox.queued() > max / 2;
         pushed?;
+        self.offered_lately += len;
         Ok(if self.is_busy { Room::Busy } else { Room::Free })
     }
 
@@ -229,7 +232,6 @@ impl Peer {
     /// Notes a datagram that has left.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.bytes_sent += bytes as u64;
-        self.sent_lately += bytes as u64;
     }
 
     /// Does what is due; says whether there may be something to send.

@@ -42,3 +42,22 @@ impl Unsequenced {
         is_new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_group_is_new_once_and_what_is_far_behind_never() {
+        let mut seen = Unsequenced::default();
+        // Twice around.
+        for n in 1..150_000_u32 {
+            assert!(seen.is_new(n as u16), "{n}");
+            assert!(!seen.is_new(n as u16), "{n}");
+        }
+        let current = 149_999_u32 as u16;
+        assert!(!seen.is_new(current.wrapping_sub(2000)));
+        assert!(!seen.is_new(current.wrapping_add(40 * 1024)));
+        assert!(seen.is_new(current.wrapping_add(30 * 1024)));
+    }
+}

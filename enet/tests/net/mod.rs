@@ -17,6 +17,7 @@ pub(crate) struct Weather {
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) reordered: u64,
+    pub(crate) damaged: u64,
 }
 
 /// A network of hosts.
@@ -191,7 +192,13 @@ impl Net {
             }
             self.count += 1;
             let key = (self.now + delay, self.count);
-            self.way.insert(key, (from, to, datagram.to_vec()));
+            let mut datagram = datagram.to_vec();
+            if self.chance(self.weather.damaged) {
+                let n = self.draw() as usize % datagram.len();
+                // Whom it is for stays readable.
+                datagram[n.max(2)] ^= 1 << (n % 8);
+            }
+            self.way.insert(key, (from, to, datagram));
         }
     }
 
