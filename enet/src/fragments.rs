@@ -1,6 +1,6 @@
 //! A packet whose fragments are arriving.
 
-use crate::limits::FRAGMENTS_MAX;
+use crate::limits::{FRAGMENTS_MAX, MTU_MAX};
 use crate::wire::Fragment;
 use bytes::Bytes;
 
@@ -35,13 +35,15 @@ impl Assembly {
         if !fits {
             return Err(Misfit);
         }
-        let size = size(fragment, len).ok_or(Misfit)?;
+        let size = size(fragment, len).filter(|size| *size <= u32::from(MTU_MAX));
+        let size = size.ok_or(Misfit)?;
         Ok(Self {
             size,
             count: fragment.count,
             missing: fragment.count,
             seen: vec![0; fragment.count.div_ceil(64) as usize],
-            bytes: Vec::with_capacity(total),
+            // Zeros of the system, which take memory where something is written.
+            bytes: vec![0; total],
             total,
         })
     }
@@ -89,15 +91,7 @@ impl Assembly {
     }
 
     fn put(&mut self, offset: usize, body: &[u8]) {
-        if offset == self.bytes.len() {
-            self.bytes.extend_from_slice(body);
-            return;
-        }
-        let end = offset + body.len();
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
-        self.bytes[offset..end].copy_from_slice(body);
+        self.bytes[offset..offset + body.len()].copy_from_slice(body);
     }
 }
 

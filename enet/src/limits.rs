@@ -26,6 +26,8 @@ pub(crate) const PEERS_MAX: usize = 65_535;
 /// Handshakes of a host that are not complete.
 pub(crate) const PENDING_MAX: usize = 65_536;
 /// How long a handshake may take.
+/// Milliseconds between two answers to one who asks for nothing, but is pending.
+pub(crate) const PENDING_ANSWER_INTERVAL: Millis = 250;
 pub(crate) const PENDING_AGE_MAX: Millis = 10_000;
 /// Numbers that are tried for one handshake.
 pub(crate) const NUMBER_TRIES_MAX: u16 = 64;

@@ -93,7 +93,7 @@ fn a_request_that_is_repeated_gets_the_same_answer_and_one_connection() {
 }
 
 #[test]
-fn who_does_not_know_the_time_in_the_answer_is_not_connected() {
+fn who_does_not_know_the_number_and_the_time_in_the_answer_is_not_connected() {
     let from = SocketAddr::from(([10, 0, 0, 1], 1));
     let now = Time::from_secs(1);
     let mut host = Host::new(Config::default(), [1; 32]);
@@ -102,11 +102,21 @@ fn who_does_not_know_the_time_in_the_answer_is_not_connected() {
     host.poll_transmit(now, &mut verify);
     let id = u16::from_be_bytes([verify[8], verify[9]]);
     let [high, low] = (id | u16::from(verify[11] & 3) << 12).to_be_bytes();
-    let guess = [high, low, 1, 0xFF, 0, 1, 0, 1, !verify[2], verify[3]];
-    host.handle_datagram(now, from, &guess);
-    assert_eq!(host.poll_event(), None);
+    let answer = |number: u8, time: u8| {
+        let (number, time) = (verify[6] ^ number, verify[2] ^ time);
+        [1, 0xFF, 0, 1, number, verify[7], time, verify[3]]
+    };
+    let says = |commands: &[[u8; 8]]| [&[high, low][..], &commands.concat()].concat();
+    for wrong in [answer(0, 1), answer(1, 0)] {
+        host.handle_datagram(now, from, &says(&[wrong]));
+        // One try for each datagram.
+        host.handle_datagram(now, from, &says(&[wrong, answer(0, 0)]));
+        assert_eq!(host.poll_event(), None);
+    }
+    // And no answer to what is shorter than that.
+    assert_eq!(host.poll_transmit(now, &mut Vec::new()), None);
     let elsewhere = SocketAddr::from(([10, 0, 0, 2], 1));
-    let right = [high, low, 1, 0xFF, 0, 1, 0, 1, verify[2], verify[3]];
+    let right = says(&[answer(0, 0)]);
     host.handle_datagram(now, elsewhere, &right);
     assert_eq!(host.poll_event(), None);
     host.handle_datagram(now, from, &right);
@@ -321,4 +331,37 @@ fn a_farewell_that_is_repeated_is_acknowledged_again() {
     raw.now += Time::from_secs(60);
     raw.host.handle_time(raw.now);
     assert_eq!(raw.host.deadline(), None);
+}
+
+#[test]
+fn who_only_acknowledges_that_one_calls_is_given_up() {
+    let (now, to) = (Time::from_secs(1), SocketAddr::from(([10, 0, 0, 1], 1)));
+    let mut host = Host::new(Config::default(), [1; 32]);
+    host.connect(now, to, 1, 0).unwrap();
+    let mut asked = Vec::new();
+    host.poll_transmit(now, &mut asked);
+    let id = u16::from_be_bytes([asked[8], asked[9]]);
+    let [high, low] = id.to_be_bytes();
+    let acknowledge = [
+        high, low, 1, 0xFF, 0, 1, asked[6], asked[7], asked[2], asked[3],
+    ];
+    host.handle_datagram(now, to, &acknowledge);
+    let mut now = now;
+    while let Some(deadline) = host.deadline() {
+        now = now.max(deadline);
+        host.handle_time(now);
+        while host.poll_transmit(now, &mut asked).is_some() {}
+    }
+    let ended = host.poll_event();
+    assert!(
+        matches!(
+            ended,
+            Some(Event::Disconnected {
+                reason: Reason::TimedOut,
+                ..
+            })
+        ),
+        "{ended:?}"
+    );
+    assert!(host.is_idle());
 }

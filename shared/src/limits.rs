@@ -315,6 +315,10 @@ pub const SUBSCRIPTION_RETRY: Duration = Duration::from_millis(500);
 pub const PUNCH_PLACES_MAX: usize = 16;
 /// Bytes of such an invitation.
 pub const INVITATION_BYTES_MAX: usize = 2048;
+/// Bytes of the name by which a node is known in the checks of ICE: with another they are one field of STUN.
+pub const ICE_NAME_BYTES_MAX: usize = 64;
+/// Bytes of what those checks are signed with.
+pub const ICE_PASSWORD_BYTES_MAX: usize = 256;
 /// Direct links with native nodes that a native node makes at once.
 pub const PUNCHES_MAX: usize = 16;
 /// How long it may take until one of the two knows a way to the other.
@@ -493,6 +497,8 @@ pub const RAW_LINGER: Duration = Duration::from_secs(5);
 pub const KAI_DEPTH_MAX: usize = 10;
 /// Objects in one of KAI's.
 pub const KAI_ITEMS_MAX: usize = 65_536;
+/// Arguments of a call by a node of KAI.
+pub const KAI_ARGUMENTS_MAX: usize = 64;
 /// Bytes of a message to or from a node of KAI.
 pub const KAI_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// What a node of KAI may have asked for, or been asked for, that is not answered.
@@ -505,9 +511,13 @@ pub const KAI_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a message to or from a small program.
 pub const PROGRAM_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Agents and operations that a small program offers.
-pub const PROGRAM_OFFERS_MAX: usize = 256;
+pub const PROGRAM_OFFERS_MAX: usize = 64;
 /// Requests of a small program, subscriptions among them, that have not ended; and those of others to it.
-pub const PROGRAM_REQUESTS_MAX: usize = 1024;
+pub const PROGRAM_REQUESTS_MAX: usize = 64;
+/// Methods, properties and events of an agent of a program.
+pub const PROGRAM_NAMES_MAX: usize = 64;
+/// Bytes of the values that the properties of such an agent have.
+pub const PROGRAM_VALUES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that wait to be said to a program of ENet.
 pub const PROGRAM_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a program may take to say who it is.

@@ -1,6 +1,6 @@
 //! How connections begin.
 //!
-//! Who sends CONNECT gets no place, but VERIFY_CONNECT with a number and a time that nobody can
+//! Who sends CONNECT gets no place, but VERIFY_CONNECT with two numbers and a time that nobody can
 //! foresee, since they are hashes with a secret. Both come back in the acknowledgement, and then
 //! there is a peer. Nothing is sent but in answer, one datagram for one that is longer: if
 //! VERIFY_CONNECT is lost CONNECT comes again, and if its acknowledgement is lost then what the other
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::limits::{
     CHANNELS_MAX, LOOSE_DATAGRAMS_MAX, MTU_MIN, NOBODY, NUMBER_TRIES_MAX, PENDING_AGE_MAX,
-    WINDOW_BYTES_MIN,
+    PENDING_ANSWER_INTERVAL, WINDOW_BYTES_MIN,
 };
 use crate::path::Path;
 use crate::peer::{Agreed, Peer, header_len, window, window_max};
@@ -90,7 +90,7 @@ impl Host {
                 agreed,
                 throttling: handshake.throttling,
                 data,
-                cookie: (secret >> 32) as u16,
+                cookie: ((secret >> 16) as u16, (secret >> 32) as u16),
                 asked_at: now,
                 answered_at: now,
             };
@@ -140,6 +140,18 @@ impl Host {
             channels: channels.min(config.channels_max),
             incoming_bandwidth: theirs,
             outgoing_bandwidth: handshake.outgoing_bandwidth,
+        }
+    }
+
+    /// Sends VERIFY_CONNECT to who has said something else, which may be shorter: now and then, and not for long.
+    pub(super) fn verify_again(&mut self, now: Millis, route: &Route) {
+        let Some(entry) = self.pending.get(route) else {
+            return;
+        };
+        if now.saturating_sub(entry.asked_at) > PENDING_AGE_MAX {
+            self.pending.remove(route);
+        } else if now.saturating_sub(entry.answered_at) >= PENDING_ANSWER_INTERVAL {
+            self.verify(now, route);
         }
     }
 
@@ -205,11 +217,17 @@ impl Host {
 
     fn refuse(&mut self, agreed: &Agreed) {
         self.counters.refused += 1;
-        self.push_loose(agreed, 0, Command::Disconnect { data: 0 });
+        self.push_loose(agreed, (1, 0), Command::Disconnect { data: 0 });
     }
 
     /// Queues a datagram with one command of a connection that has no peer.
-    pub(super) fn push_loose(&mut self, agreed: &Agreed, sent_time: u16, command: Command<'_>) {
+    /// It has this number and time.
+    pub(super) fn push_loose(
+        &mut self,
+        agreed: &Agreed,
+        (sequence, sent_time): (u16, u16),
+        command: Command<'_>,
+    ) {
         if self.loose.len() >= LOOSE_DATAGRAMS_MAX {
             return;
         }
@@ -224,7 +242,7 @@ impl Host {
         datagram.resize(header_len(&self.config), 0);
         let head = Head {
             channel: CONTROL,
-            sequence: 1,
+            sequence,
             acknowledged: matches!(command, Command::VerifyConnect(_)),
         };
         command.encode(head, &mut datagram);

@@ -165,7 +165,7 @@ impl Host {
         }
         let agreed = peer.agreed;
         if peer.has_session() {
-            self.push_loose(&agreed, 0, Command::Disconnect { data });
+            self.push_loose(&agreed, (1, 0), Command::Disconnect { data });
         }
         self.with(place, 0, |peer, ctx| peer.end(ctx, Reason::Asked, 0));
         self.settle(place);
@@ -232,6 +232,11 @@ impl Host {
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {
         let peers = self.peers.iter().flatten();
         peers.filter(|peer| peer.is_connected()).map(|peer| peer.id)
+    }
+
+    /// Whether there is no connection, not even one that is about to end.
+    pub fn is_idle(&self) -> bool {
+        self.active == 0
     }
 
     /// What was seen of datagrams so far.

@@ -26,8 +26,8 @@ pub(super) struct Entry {
     pub(super) agreed: Agreed,
     pub(super) throttling: Throttling,
     pub(super) data: u32,
-    /// What has to be in the acknowledgement.
-    pub(super) cookie: u16,
+    /// What has to be in the acknowledgement: the number of what it acknowledges, and its time.
+    pub(super) cookie: (u16, u16),
     pub(super) asked_at: Millis,
     /// When it was last answered.
     pub(super) answered_at: Millis,

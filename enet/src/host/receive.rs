@@ -119,15 +119,18 @@ impl Host {
     ) {
         let cookie = self.pending.get(route).map(|entry| entry.cookie);
         let mut rest = body;
-        while let Some((head, command)) = Command::decode(&mut rest) {
-            if is_answer(head, command, cookie) {
+        // Acknowledgements come first, and a datagram has one try to guess what is in this one.
+        match Command::decode(&mut rest) {
+            Some((head, command)) if is_answer(head, command, cookie) => {
                 if let Some(place) = self.promote(now, route) {
                     self.handle_peer(now, place, header, body, len);
                 }
-                return;
             }
+            Some((head, Command::Acknowledge { .. })) if head.channel == CONTROL => {
+                self.counters.malformed += 1;
+            }
+            _ => self.verify_again(now, route),
         }
-        self.verify(now, route);
     }
 
     fn handle_peer(
@@ -160,12 +163,12 @@ impl Host {
 }
 
 /// Whether it acknowledges our VERIFY_CONNECT, with what only its reader can know.
-fn is_answer(head: Head, command: Command<'_>, cookie: Option<u16>) -> bool {
+fn is_answer(head: Head, command: Command<'_>, cookie: Option<(u16, u16)>) -> bool {
     match command {
         Command::Acknowledge {
             sequence,
             sent_time,
-        } => head.channel == CONTROL && sequence == 1 && Some(sent_time) == cookie,
+        } => head.channel == CONTROL && Some((sequence, sent_time)) == cookie,
         _ => false,
     }
 }

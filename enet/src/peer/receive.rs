@@ -137,6 +137,10 @@ impl Peer {
         number: u16,
         sent_time: u16,
     ) -> Result<(), Refusal> {
+        // What is asked for is answered by VERIFY_CONNECT: who only acknowledges it would never be given up.
+        if self.state == State::Connecting {
+            return Ok(());
+        }
         let Some(item) = self.outbox.acknowledged(channel, number) else {
             return Ok(());
         };

@@ -22,7 +22,7 @@ impl Raw {
         assert_eq!(host.poll_transmit(now, &mut verify), Some(address));
         let id = u16::from_be_bytes([verify[8], verify[9]]);
         let header = (id | u16::from(verify[11] & 3) << 12).to_be_bytes();
-        let acknowledge = [1, 0xFF, 0, 1, 0, 1, verify[2], verify[3]];
+        let acknowledge = [1, 0xFF, 0, 1, verify[6], verify[7], verify[2], verify[3]];
         host.handle_datagram(now, address, &[&header[..], &acknowledge].concat());
         let Some(Event::Connected { peer, .. }) = host.poll_event() else {
             panic!("not connected");

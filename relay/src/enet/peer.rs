@@ -103,11 +103,20 @@ pub(super) fn pair(
 }
 
 impl Inlet {
-    /// Hands over a packet; `false` if too much waits already, or nobody reads.
+    /// Hands over a packet; `false` if too much waits already. What nobody reads any more is dropped: that the
+    /// connection is to end is on its way.
     pub(super) fn put(&self, channel: u8, packet: Packet) -> bool {
         let bytes = packet.bytes.len() + PACKET_OVERHEAD_BYTES;
         let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        before <= ENET_INBOX_BYTES_MAX && self.inbox.send(Incoming::Packet(channel, packet)).is_ok()
+        if self.inbox.is_closed() {
+            return true;
+        }
+        if before > ENET_INBOX_BYTES_MAX {
+            return false;
+        }
+        // It may have been closed just now.
+        let _ = self.inbox.send(Incoming::Packet(channel, packet));
+        true
     }
 }
 

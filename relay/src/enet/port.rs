@@ -202,7 +202,8 @@ impl Loop {
                 },
                 () = sleep_until(wake) => self.host.handle_time(self.start.elapsed()),
             }
-            let is_over = |until| until <= Instant::now() || self.peers.is_empty();
+            // The host has those, too, that were left before and have not heard it yet.
+            let is_over = |until| until <= Instant::now() || self.host.is_idle();
             if until.is_some_and(is_over) {
                 return self.drain().await;
             }
@@ -260,7 +261,8 @@ impl Loop {
             }
             Order::Send(id, channel, packet) => self.send(id, channel, packet),
             Order::Disconnect(id, data) => {
-                self.peers.remove(&id);
+                // Who still waits to send learns it.
+                self.end(id, Gone::HERE);
                 self.host.disconnect(id, data);
             }
         }

@@ -66,6 +66,8 @@ pub(crate) trait Outside {
     fn open(&mut self, allocation: AllocationId, at: IpAddr) -> io::Result<SocketAddr>;
     /// Sends a datagram from there.
     fn send(&mut self, allocation: AllocationId, to: SocketAddr, bytes: &[u8]);
+    /// All addresses of this machine.
+    fn here(&self) -> Vec<IpAddr>;
     /// The port is needed no more.
     fn close(&mut self, allocation: AllocationId);
 }

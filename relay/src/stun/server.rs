@@ -38,6 +38,8 @@ pub(crate) struct Stun {
     relayed: HashMap<SocketAddr, AllocationId>,
     /// This relay's own addresses, as far as allocations have them.
     own: HashSet<IpAddr>,
+    /// All addresses of this machine.
+    machine: HashSet<IpAddr>,
     next: AllocationId,
     look_at: Instant,
 }
@@ -59,6 +61,7 @@ impl Stun {
             clients: HashMap::new(),
             relayed: HashMap::new(),
             own: HashSet::new(),
+            machine: HashSet::new(),
             next: 0,
             look_at: now,
         }
@@ -228,6 +231,8 @@ impl Stun {
         self.allocations.insert(*client, made);
         self.clients.insert(id, *client);
         self.relayed.insert(relayed, id);
+        // By each of its addresses one reaches what is on this machine, past what guards it from outside.
+        self.machine.extend(outside.here());
         self.own.extend([relayed.ip(), bound.ip()]);
         Ok(request.allocated(relayed, client.from, lifetime, signed))
     }
@@ -396,7 +401,8 @@ impl Stun {
     /// Whether an allocation may lead to any port of a host. This one's own are for allocations only.
     fn is_open(&self, ip: IpAddr) -> bool {
         let fence = &self.settings.fence;
-        fence.opens(ip) || (!self.own.contains(&ip) && fence.allows(ip))
+        fence.opens(ip)
+            || (!self.own.contains(&ip) && !self.machine.contains(&ip) && fence.allows(ip))
     }
 
     fn end(&mut self, client: Client, outside: &mut impl Outside) {

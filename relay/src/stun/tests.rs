@@ -32,6 +32,8 @@ const UNIX: u64 = 1_700_000_000;
 const HERE: &str = "203.0.113.1:7700";
 /// A peer that anybody may reach.
 const PEER: &str = "8.8.8.8:53";
+/// Another address of the relay's machine.
+const HERE_TOO: &str = "9.9.9.10";
 
 /// What the server has done outside.
 #[derive(Default)]
@@ -45,6 +47,10 @@ struct Sockets {
 impl Outside for Sockets {
     fn answer(&mut self, client: Client, bytes: Vec<u8>) {
         self.answers.push((client, bytes));
+    }
+
+    fn here(&self) -> Vec<IpAddr> {
+        vec![HERE_TOO.parse().unwrap()]
     }
 
     fn open(&mut self, allocation: AllocationId, at: IpAddr) -> io::Result<SocketAddr> {
@@ -513,6 +519,9 @@ fn two_allocations_reach_each_other_and_nothing_else_of_this_relay() {
     for port in [7700, 22, 53] {
         stage.send(&a, SocketAddr::new(at_b.ip(), port), b"x");
     }
+    let too = format!("{HERE_TOO}:53");
+    assert_eq!(stage.peer(&a, CREATE_PERMISSION, &too), Some(403));
+    stage.send(&a, address(&too), b"x");
     assert!(stage.sockets.sent.is_empty());
     assert!(stage.told().is_empty());
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Front;
 use crate::Node;
+use crate::access::Addresses;
 use crate::config::EnetConfig;
 use crate::enet::{Peer, Port};
 use crate::front::held::Holder;
@@ -40,7 +41,12 @@ impl Stage {
         let relay = Node::launch(named, Vec::new()).unwrap();
         relay.online(true).await.unwrap();
         let holder = Holder::new(relay.runtime().clone());
-        let front = Front::new(relay.runtime().clone(), holder, config);
+        let front = Front::new(
+            relay.runtime().clone(),
+            holder,
+            config,
+            Addresses::default(),
+        );
         let address = front.listen(address.parse().unwrap()).unwrap();
         let quiet = peerage_enet::Config::default();
         let any = SocketAddr::new(address.ip(), 0);

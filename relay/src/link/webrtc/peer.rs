@@ -8,7 +8,10 @@ use bytes::Bytes;
 use peerage::Failure;
 use peerage::NodeId;
 use peerage::error::Code;
-use peerage::limits::{PACKET_BYTES_MAX, WEBRTC_BUFFER_BYTES_MAX, WEBRTC_BUFFER_BYTES_READY};
+use peerage::limits::{
+    ICE_NAME_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, PACKET_BYTES_MAX, WEBRTC_BUFFER_BYTES_MAX,
+    WEBRTC_BUFFER_BYTES_READY,
+};
 use peerage::link::LinkId;
 use str0m::change::SdpOffer;
 use str0m::channel::{ChannelConfig, ChannelId};
@@ -61,6 +64,7 @@ impl Peer {
         tell: UnboundedSender<Told>,
         now: Instant,
     ) -> Result<(Self, String), Failure> {
+        check_secrets(offer)?;
         let creds = IceCreds::new();
         let name = creds.ufrag.clone();
         let mut rtc = Rtc::builder()
@@ -146,6 +150,8 @@ impl Peer {
                 }
                 Event::ChannelBufferedAmountLow(_) => return Some(Said::Room),
                 Event::ChannelClose(id) if Some(id) == self.channel => return Some(Said::Closed),
+                // There is one channel, and each more would cost memory.
+                Event::ChannelOpen(..) | Event::ChannelData(_) => return Some(Said::Closed),
                 Event::Closed => return Some(Said::Closed),
                 _ => {}
             }
@@ -190,6 +196,23 @@ pub(super) fn input(
 ) -> Option<Input<'_>> {
     let received = Receive::new(Protocol::Udp, from, at, bytes).ok()?;
     Some(Input::Receive(now, received))
+}
+
+/// What the checks of ICE are made with must fit into them.
+fn check_secrets(offer: &str) -> Result<(), Failure> {
+    for line in offer.lines() {
+        for (name, most) in [
+            ("a=ice-ufrag:", ICE_NAME_BYTES_MAX),
+            ("a=ice-pwd:", ICE_PASSWORD_BYTES_MAX),
+        ] {
+            let bytes = line.trim().strip_prefix(name).map_or(0, str::len);
+            if bytes > most {
+                let message = format!("expected at most {most} bytes after `{name}`, got {bytes}");
+                return Err(Code::TooLarge.because(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A description without its candidates, of which each is then taken or left by itself.

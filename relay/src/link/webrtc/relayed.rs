@@ -65,6 +65,12 @@ impl Outside for Relayed {
         self.answers.push((client, bytes));
     }
 
+    fn here(&self) -> Vec<IpAddr> {
+        // Without them there are those at which somebody has asked.
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        interfaces.iter().map(if_addrs::Interface::ip).collect()
+    }
+
     fn open(&mut self, allocation: AllocationId, at: IpAddr) -> io::Result<SocketAddr> {
         let socket = std::net::UdpSocket::bind(SocketAddr::new(at, 0))?;
         socket.set_nonblocking(true)?;

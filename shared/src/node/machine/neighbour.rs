@@ -207,6 +207,12 @@ impl Machine {
                     link = id.0, %failure,
                     "the other side ends the link"
                 );
+                // Who has not proven to be who was called has no last word.
+                if let (Some(expected), false) = (link.expected, matches!(link.phase, Phase::Up(_)))
+                {
+                    self.skip_relay(id, expected, failure);
+                    return Ok(());
+                }
                 let in_place = origin == Origin::Dialled && !self.uplink.is_another(id);
                 self.outputs.push_back(Output::Close(id, failure.clone()));
                 self.forget_link_quietly(id, Change::Disconnected, failure.clone());

@@ -5,7 +5,9 @@ use core::net::SocketAddr;
 use minicbor::{Decode, Encode};
 
 use crate::error::{Code, Failure};
-use crate::limits::{INVITATION_BYTES_MAX, PUNCH_PLACES_MAX};
+use crate::limits::{
+    ICE_NAME_BYTES_MAX, ICE_PASSWORD_BYTES_MAX, INVITATION_BYTES_MAX, PUNCH_PLACES_MAX,
+};
 use crate::wire::{from_cbor, to_cbor};
 
 /// Where a node may be reached, and by which secrets it is known there.
@@ -52,6 +54,17 @@ impl Invitation {
             )));
         }
         let invitation: Self = from_cbor(bytes, "an invitation")?;
+        for (what, text, most) in [
+            ("a name", &invitation.name, ICE_NAME_BYTES_MAX),
+            ("a password", &invitation.password, ICE_PASSWORD_BYTES_MAX),
+        ] {
+            if text.is_empty() || text.len() > most {
+                return Err(Code::BadMessage.because(format!(
+                    "expected {what} of 1 to {most} bytes, got {}",
+                    text.len()
+                )));
+            }
+        }
         match invitation.places.len() {
             0..=PUNCH_PLACES_MAX => Ok(invitation),
             many => Err(Code::TooLarge.because(format!(
@@ -131,6 +144,19 @@ mod tests {
         assert_eq!(Invitation::decode(&more).unwrap_err().code, Code::TooLarge);
         let long = vec![0; INVITATION_BYTES_MAX + 1];
         assert_eq!(Invitation::decode(&long).unwrap_err().code, Code::TooLarge);
+        let named = |name: usize, password: usize| {
+            let (name, password) = ("n".repeat(name), "p".repeat(password));
+            let told = Invitation {
+                name,
+                password,
+                ..invitation(1)
+            };
+            Invitation::decode(&told.encode()).map_err(|failure| failure.code)
+        };
+        assert!(named(ICE_NAME_BYTES_MAX, ICE_PASSWORD_BYTES_MAX).is_ok());
+        assert_eq!(named(ICE_NAME_BYTES_MAX + 1, 1), Err(Code::BadMessage));
+        assert_eq!(named(1, ICE_PASSWORD_BYTES_MAX + 1), Err(Code::BadMessage));
+        assert_eq!(named(0, 1), Err(Code::BadMessage));
         let bytes = invitation(1).encode();
         let text = b"10.0.0.1:0";
         let at = bytes.windows(text.len()).position(|w| w == text).unwrap();

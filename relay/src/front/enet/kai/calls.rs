@@ -20,7 +20,11 @@ const UNWRITABLE: &str = "Failed to serialize function response";
 
 /// A method is called.
 pub(super) fn call(shared: &Arc<Shared>, handle: i32, future: i32, method: &str, args: Value) {
-    let args = futures::import_all(shared, &args);
+    let args = match shared.config.agents.contains_key(&handle) {
+        true => futures::import_all(shared, &args),
+        // It fails for that, whatever its arguments are.
+        false => Ok(Parcel::default()),
+    };
     ask(shared, handle, future, (Act::Call, method), args);
 }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use peerage::limits::KAI_ANSWER_TIMEOUT;
+use peerage::error::Code;
+use peerage::limits::{KAI_ANSWER_TIMEOUT, KAI_ARGUMENTS_MAX};
 use peerage::object::{Item, Node, Value};
 use peerage::rpc::{Act, CallError, Parcel};
 
@@ -25,9 +26,7 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
             continue;
         };
         let reference = args.reference(&pointer).filter(|_| pointer.future);
-        let foreign = || {
-            peerage::error::Code::BadMessage.because(KaiError::Foreign("a reference").to_string())
-        };
+        let foreign = || Code::BadMessage.because(KaiError::Foreign("a reference").to_string());
         let reference = reference.ok_or_else(foreign)?.clone();
         let running = shared.begin()?;
         let number = shared.new_number()?;
@@ -58,6 +57,11 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
 pub(super) fn import_all(shared: &Arc<Shared>, args: &Value) -> Result<Parcel, CallError> {
     let parcel = Parcel::new(args.clone(), Vec::new());
     let count = parcel.items().len();
+    // Each is taken out of the whole by itself.
+    if count > KAI_ARGUMENTS_MAX {
+        let message = format!("expected at most {KAI_ARGUMENTS_MAX} arguments, got {count}");
+        return Err(Code::TooLarge.because(message).into());
+    }
     let mut parcels = Vec::with_capacity(count);
     for item in parcel.items() {
         parcels.push(import(shared, args, item)?);
@@ -71,7 +75,7 @@ fn import(shared: &Arc<Shared>, args: &Value, item: &Item) -> Result<Parcel, Cal
         Some((false, Item::Unsigned(number))) if i32::try_from(*number).is_ok() => {
             let number = i32::try_from(*number).unwrap_or_default();
             let told = shared.import(number)?;
-            let gone = || peerage::error::Code::Gone.because("the node of KAI has gone");
+            let gone = || Code::Gone.because("the node of KAI has gone");
             let coming = async move { told.await.unwrap_or_else(|_| Err(gone().into())) };
             Ok(shared.rpc.share_future(coming).into())
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use peerage::limits::PROGRAM_VALUES_BYTES_MAX;
 use peerage::rpc::{Act, Agent, Handling, Interface, Parcel, Request};
+use peerage::{Code, Failure};
 
 use super::desk::{Desk, caller};
 use super::wire::of;
@@ -12,7 +14,8 @@ use super::wire::of;
 pub(super) struct Offered {
     interface: Interface,
     desk: Arc<Desk>,
-    values: Mutex<BTreeMap<String, Parcel>>,
+    /// What each property has, and how much that is.
+    values: Mutex<BTreeMap<String, (Parcel, usize)>>,
 }
 
 impl Offered {
@@ -25,13 +28,29 @@ impl Offered {
         }
     }
 
-    /// Takes the value of a property; `false` if there is no such property.
-    pub(super) fn set(&self, name: &str, value: Parcel) -> bool {
-        let is_known = has(&self.interface.properties, name);
-        if is_known {
-            self.with(|values| values.insert(name.to_owned(), value));
+    /// Takes the value of a property.
+    ///
+    /// # Errors
+    /// `bad-message` if there is no such property, `too-large` if all values together are too much.
+    pub(super) fn set(&self, name: &str, value: Parcel) -> Result<(), Failure> {
+        if !has(&self.interface.properties, name) {
+            let agent = &self.interface.name;
+            let message = format!("expected a property of `{agent}`, got `{name}`");
+            return Err(Code::BadMessage.because(message));
         }
-        is_known
+        let bytes = value.value().weight();
+        self.with(|values| {
+            let others = values.iter().filter(|(known, _)| *known != name);
+            let all = others.map(|(_, (_, bytes))| bytes).sum::<usize>() + bytes;
+            if all > PROGRAM_VALUES_BYTES_MAX {
+                let message = format!(
+                    "expected values of at most {PROGRAM_VALUES_BYTES_MAX} bytes in all, got {all}"
+                );
+                return Err(Code::TooLarge.because(message));
+            }
+            values.insert(name.to_owned(), (value, bytes));
+            Ok(())
+        })
     }
 
     /// Whether it has such an event.
@@ -39,7 +58,7 @@ impl Offered {
         has(self.interface.events.as_deref().unwrap_or_default(), name)
     }
 
-    fn with<T>(&self, action: impl FnOnce(&mut BTreeMap<String, Parcel>) -> T) -> T {
+    fn with<T>(&self, action: impl FnOnce(&mut BTreeMap<String, (Parcel, usize)>) -> T) -> T {
         action(&mut self.values.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -65,7 +84,7 @@ impl Agent for Offered {
                 self.desk.ask("set", fields)
             }
             Act::Get | Act::Watch if has(&self.interface.properties, name) => {
-                let value = self.with(|values| values.get(name).cloned());
+                let value = self.with(|values| values.get(name).map(|(value, _)| value.clone()));
                 Box::pin(core::future::ready(Ok(value.unwrap_or_default())))
             }
             _ => Box::pin(core::future::ready(Err(self.interface.unknown(act, name)))),

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use peerage::Failure;
 use peerage::error::Code;
-use peerage::limits::{PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX};
+use peerage::limits::{
+    OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX,
+};
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
 use peerage::service::operation::StopKind;
 use tokio::sync::mpsc;
@@ -131,6 +133,7 @@ impl Session {
 
     fn offer(&mut self, interface: Interface) -> Result<(), Failure> {
         self.check_offers()?;
+        check_names(&interface)?;
         let name = interface.name.clone();
         let offered = Arc::new(Offered::new(interface, Arc::clone(&self.desk)));
         let handle = self.held.rpc().agent_of(&name, offered.clone())?;
@@ -160,10 +163,7 @@ impl Session {
 
     fn changed(&self, agent: &str, name: &str, value: Parcel) -> Result<(), Failure> {
         let (handle, offered) = self.offered(agent)?;
-        if !offered.set(name, value.clone()) {
-            let message = format!("expected a property of `{agent}`, got `{name}`");
-            return Err(Code::BadMessage.because(message));
-        }
+        offered.set(name, value.clone())?;
         handle.emitter().tell(Act::Watch, name, value);
         Ok(())
     }
@@ -247,4 +247,22 @@ impl Session {
 
 fn lock(asking: &Asking) -> std::sync::MutexGuard<'_, HashMap<u32, Ask>> {
     asking.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an agent of a program has is of a size.
+fn check_names(interface: &Interface) -> Result<(), Failure> {
+    let events = interface.events.as_deref().unwrap_or_default();
+    let lists = [&interface.methods[..], &interface.properties, events];
+    let names = lists.into_iter().flatten();
+    let (count, longest) = names.fold((0, 0), |(count, longest), name| {
+        (count + 1, name.len().max(longest))
+    });
+    if count > PROGRAM_NAMES_MAX || longest > OBJECT_NAME_BYTES_MAX {
+        let message = format!(
+            "expected at most {PROGRAM_NAMES_MAX} names of at most {OBJECT_NAME_BYTES_MAX} bytes, \
+             got {count} of up to {longest}"
+        );
+        return Err(Code::TooLarge.because(message));
+    }
+    Ok(())
 }
