@@ -21,7 +21,7 @@ pub(super) fn open(
 ) -> Result<Option<SocketAddr>, CliError> {
     let runtime = node.runtime().clone();
     let holder = Holder::new(runtime.clone());
-    let front = Front::new(runtime, holder, file.enet.clone(), file.access.addresses());
+    let front = Front::new(runtime, holder, file.enet.clone());
     let listening = match (stated(file), web) {
         (Some(address), _) => front.listen(address).map(Some),
         (None, Some(web)) => unless_taken(front.listen(usual(web))),

@@ -22,7 +22,6 @@ use peerage_enet::Packet;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::access::Addresses;
 use crate::config::{Allowed, EnetConfig, PeerConfig};
 use crate::enet::{Gone, Peer, Port, PortError, link};
 use crate::front::held::Holder;
@@ -36,7 +35,6 @@ struct Shared {
     runtime: Runtime,
     holder: Holder,
     config: EnetConfig,
-    access: Addresses,
 }
 
 /// What a program is told with a disconnect that is not let in.
@@ -48,12 +46,11 @@ type First = Option<(u8, Packet)>;
 impl Front {
     /// Speaks for programs beside the node that this runs, as a configuration says. Nobody can come before
     /// [`Front::listen`].
-    pub fn new(runtime: Runtime, holder: Holder, config: EnetConfig, access: Addresses) -> Self {
+    pub fn new(runtime: Runtime, holder: Holder, config: EnetConfig) -> Self {
         Self(Arc::new(Shared {
             runtime,
             holder,
             config,
-            access,
         }))
     }
 
@@ -91,14 +88,6 @@ impl Front {
 
     /// Finds out what has come.
     async fn greet(self, mut peer: Peer) {
-        if let Err(failure) = self.0.access.check(peer.about.address.ip()) {
-            tracing::debug!(
-                target: CONNECTION,
-                address = %peer.about.address, %failure,
-                "an ENet connection is not let in"
-            );
-            return peer.close(NOT_ALLOWED);
-        }
         let first = match timeout(self.0.config.silence(), peer.recv()).await {
             Ok(Ok(first)) => Some(first),
             // It is gone already.

@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 
 use super::Front;
 use crate::Node;
-use crate::access::Addresses;
 use crate::config::EnetConfig;
 use crate::enet::{Peer, Port};
 use crate::front::held::Holder;
