@@ -51,11 +51,11 @@ impl Stage {
         host.handle_datagram(now, address(1), &connect());
         let mut verify = Vec::new();
         assert_eq!(host.poll_transmit(now, &mut verify), Some(address(1)));
-        // Its number and its session, and the time that comes back.
+        // Its number and its session, and the number and the time that come back.
         let id = u16::from_be_bytes([verify[8], verify[9]]);
         let session = u16::from(verify[11] & 3) << 12;
         let header = (id | session).to_be_bytes();
-        let acknowledge = [1, 0xFF, 0, 1, 0, 1, verify[2], verify[3]];
+        let acknowledge = [1, 0xFF, 0, 1, verify[6], verify[7], verify[2], verify[3]];
         host.handle_datagram(now, address(1), &[&header[..], &acknowledge].concat());
         let Some(Event::Connected { peer, .. }) = host.poll_event() else {
             panic!("no connection");
