@@ -282,7 +282,7 @@ impl Loop {
     fn dial(&mut self) {
         let relays = self.relays.clone();
         self.relays.rotate_left(1.min(relays.len()));
-        tokio::spawn(call_in_turn(self.runtime.clone(), relays));
+        tokio::spawn(call_in_turn(self.runtime.clone(), relays, None));
     }
 
     /// Calls a relay that was named just now, and before the others from now on.
@@ -292,7 +292,8 @@ impl Loop {
                 self.relays.retain(|known| !known.is_at(&relay));
                 self.relays.insert(0, relay.clone());
                 self.relays.truncate(ADDRESSES_MAX);
-                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay]));
+                let named = Some(without_secrets(address));
+                tokio::spawn(call_in_turn(self.runtime.clone(), vec![relay], named));
             }
             Err(reason) => {
                 let (now, told) = (self.start.elapsed(), without_secrets(address));

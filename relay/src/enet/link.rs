@@ -28,8 +28,8 @@ const CHANNELS: u8 = 2;
 /// How the payload of a record begins that need not arrive.
 const UNRELIABLE_RECORD: u8 = 5;
 
-/// Calls a node at an `enet:` address, and runs the link in a task.
-pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
+/// Calls a node at an `enet:` address, which is told as `told`, and runs the link in a task.
+pub(crate) async fn dial(runtime: &Runtime, url: &Url, told: &str) -> Result<(), String> {
     let in_words = |error: std::io::Error| error.to_string();
     let expected = address::node(url).map_err(|error| error.to_string())?;
     let mut reason = String::from("it has no address");
@@ -39,7 +39,7 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
         match called.map_err(late).and_then(|called| called) {
             Ok(peer) => {
                 let claim = expected.map(|node| (node, url.clone()));
-                let (runtime, told) = (runtime.clone(), address::show(url));
+                let (runtime, told) = (runtime.clone(), told.to_owned());
                 let links = runtime.links.clone();
                 links.spawn(run_claimed(runtime, Origin::Dialled, peer, told, claim));
                 return Ok(());

@@ -40,12 +40,13 @@ impl fmt::Display for Above {
     }
 }
 
-/// Calls these until one answers, and tells the node how it goes.
-pub(crate) async fn call_in_turn(runtime: Runtime, calls: Vec<Above>) {
+/// Calls these until one answers, and tells the node how it goes. Who has named one himself is told of it as he
+/// `named` it, wherever it is found.
+pub(crate) async fn call_in_turn(runtime: Runtime, calls: Vec<Above>, named: Option<String>) {
     let mut reasons = Vec::new();
     for above in calls {
         let done = match &above {
-            Above::Far(relay) => call(&runtime, relay, &mut reasons).await,
+            Above::Far(relay) => call(&runtime, relay, named.as_deref(), &mut reasons).await,
             Above::Here(node) => match memory::dial(&runtime, node).await {
                 Ok(()) => true,
                 Err(reason) => {
@@ -63,22 +64,28 @@ pub(crate) async fn call_in_turn(runtime: Runtime, calls: Vec<Above>) {
 }
 
 /// Calls one relay, wherever discovery has found it; `true` if there is a link.
-async fn call(runtime: &Runtime, relay: &Url, reasons: &mut Vec<String>) -> bool {
+async fn call(
+    runtime: &Runtime,
+    relay: &Url,
+    named: Option<&str>,
+    reasons: &mut Vec<String>,
+) -> bool {
+    let told = |url| named.map_or_else(|| address::show(url), str::to_owned);
     let found = match runtime.discovery.addresses(relay).await {
         Ok(found) => found,
         Err(reason) => {
-            failed(runtime, reasons, address::show(relay), reason.to_string()).await;
+            failed(runtime, reasons, told(relay), reason.to_string()).await;
             Vec::new()
         }
     };
     for url in found {
-        let told = address::show(&url);
+        let told = told(&url);
         runtime
             .tell(Told::Input(Input::Calling(told.clone())))
             .await;
         let called = match url.scheme() {
-            "enet" => enet::link::dial(runtime, &url).await,
-            _ => websocket::dial(runtime, &url).await,
+            "enet" => enet::link::dial(runtime, &url, &told).await,
+            _ => websocket::dial(runtime, &url, &told).await,
         };
         match called {
             Ok(()) => return true,

@@ -52,15 +52,15 @@ const LINGER_MAX: Duration = Duration::from_secs(30);
 /// Close codes are this and the number of the failure's code.
 const CLOSE_CODE_BASE: u16 = 4000;
 
-/// Calls a relay at a `ws:` or `wss:` address, and runs the link in a task.
-pub(crate) async fn dial(runtime: &Runtime, url: &Url) -> Result<(), String> {
+/// Calls a relay at a `ws:` or `wss:` address, which is told as `told`, and runs the link in a task.
+pub(crate) async fn dial(runtime: &Runtime, url: &Url, told: &str) -> Result<(), String> {
     let patience = runtime.dial_timeout;
     let called = timeout(patience, call(url)).await;
     let called = called.map_err(|_| format!("no answer within {patience:?}"))?;
     let socket = called.map_err(|error| error.to_string())?;
     let expected = address::node(url).map_err(|error| error.to_string())?;
     let claim = expected.map(|node| (node, url.clone()));
-    let told = address::show(url);
+    let told = told.to_owned();
     let link = run(runtime.clone(), Origin::Dialled, socket, told, claim);
     runtime.links.spawn(link);
     Ok(())

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, select};
-use peerage::limits::ENET_BACKLOG_MAX;
+use peerage::limits::{ENET_BACKLOG_MAX, PROGRAM_HELLO_TIMEOUT};
 use peerage::link::Origin;
 use peerage::log::CONNECTION;
 use peerage_enet::Packet;
@@ -88,7 +88,14 @@ impl Front {
 
     /// Finds out what has come.
     async fn greet(self, mut peer: Peer) {
-        let first = match timeout(self.0.config.silence(), peer.recv()).await {
+        let address = peer.about.address;
+        // Where nobody is there for who says nothing, it is a first packet that is late.
+        let patience = match self.takes_raw(address) || self.0.config.kai.name_of(address).is_some()
+        {
+            true => self.0.config.silence(),
+            false => PROGRAM_HELLO_TIMEOUT.max(self.0.config.silence()),
+        };
+        let first = match timeout(patience, peer.recv()).await {
             Ok(Ok(first)) => Some(first),
             // It is gone already.
             Ok(Err(Gone { .. })) => return,
@@ -102,6 +109,12 @@ impl Front {
             None => Dialect::Raw,
         };
         self.hand(dialect, peer, first).await;
+    }
+
+    /// Whether what speaks no dialect is carried to somebody.
+    fn takes_raw(&self, address: SocketAddr) -> bool {
+        let raw = &self.0.config.raw;
+        raw.target.is_some() && Allowed::has(&raw.allow, address.ip())
     }
 
     async fn hand(self, dialect: Dialect, peer: Peer, first: First) {
