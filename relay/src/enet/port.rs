@@ -96,6 +96,7 @@ impl Port {
         let the_loop = Loop {
             host: Host::new(config, seed),
             socket: Arc::clone(&port.socket),
+            is_v6: address.is_ipv6(),
             hooks: Arc::clone(&port.hooks),
             // The loop must not keep itself going.
             orders: orders.downgrade(),
@@ -153,7 +154,8 @@ fn bind(address: SocketAddr) -> io::Result<(UdpSocket, SocketAddr)> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if domain == Domain::IPV6 {
-        socket.set_only_v6(true)?;
+        // At any address there is IPv4 as well, as at the port of HTTP.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     // The system may give less.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
@@ -168,6 +170,7 @@ fn bind(address: SocketAddr) -> io::Result<(UdpSocket, SocketAddr)> {
 struct Loop {
     host: Host,
     socket: Arc<UdpSocket>,
+    is_v6: bool,
     hooks: Hooks,
     orders: mpsc::WeakUnboundedSender<Order>,
     accept: mpsc::Sender<Peer>,
@@ -218,12 +221,23 @@ impl Loop {
         let mut datagram = Vec::with_capacity(DATAGRAM_BYTES_MAX);
         while let Some(to) = self.host.poll_transmit(self.start.elapsed(), &mut datagram) {
             // What one destination makes go wrong is no matter of the others: it is lost, as any datagram may be.
+            let to = self.on_the_socket(to);
             if let Err(error) = self.socket.try_send_to(&datagram, to)
                 && error.kind() == io::ErrorKind::WouldBlock
             {
                 let _ = self.socket.send_to(&datagram, to).await;
             }
             datagram.clear();
+        }
+    }
+
+    /// An address as the socket has it: one for both families knows those of IPv4 as some of IPv6.
+    fn on_the_socket(&self, address: SocketAddr) -> SocketAddr {
+        match address {
+            SocketAddr::V4(v4) if self.is_v6 => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            address => address,
         }
     }
 
@@ -241,7 +255,7 @@ impl Loop {
             drop(hooks);
             if !is_foreign {
                 let now = self.start.elapsed();
-                self.host.handle_datagram(now, from, datagram);
+                self.host.handle_datagram(now, plain(from), datagram);
             }
         }
     }
@@ -368,6 +382,17 @@ impl Inlet {
         // Nobody may be reading.
         let _ = self.inbox.send(Incoming::Gone(gone));
         self.room.close();
+    }
+}
+
+/// An address as everybody knows it.
+fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), v6.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
     }
 }
 

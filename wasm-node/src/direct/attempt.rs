@@ -139,9 +139,6 @@ impl Directory {
                     timer = None;
                     Ok(())
                 }
-                Next::Told(Some(Told::Closed) | None) if link.is_none() => {
-                    break Ended::Failed(String::from("the connection has failed"));
-                }
                 Next::Told(Some(Told::Closed) | None) => break Ended::Lost,
                 Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
                 Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
