@@ -70,7 +70,7 @@ async fn call(
     named: Option<&str>,
     reasons: &mut Vec<String>,
 ) -> bool {
-    let told = |url| named.map_or_else(|| address::show(url), str::to_owned);
+    let told = |url: &Url| named.map_or_else(|| address::show(url), str::to_owned);
     let found = match runtime.discovery.addresses(relay).await {
         Ok(found) => found,
         Err(reason) => {

@@ -40,12 +40,7 @@ impl Stage {
         let relay = Node::launch(named, Vec::new()).unwrap();
         relay.online(true).await.unwrap();
         let holder = Holder::new(relay.runtime().clone());
-        let front = Front::new(
-            relay.runtime().clone(),
-            holder,
-            config,
-            Addresses::default(),
-        );
+        let front = Front::new(relay.runtime().clone(), holder, config);
         let address = front.listen(address.parse().unwrap()).unwrap();
         let quiet = peerage_enet::Config::default();
         let any = SocketAddr::new(address.ip(), 0);
