@@ -11,6 +11,7 @@ use peerage::http::{Body, Http};
 use peerage::rpc::{Agent, AgentHandle, Proxy, Rpc};
 use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subscription, Topics};
 use peerage::service::command::{Commands, Outcome};
+use peerage::service::inspect::Inspect;
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
 use peerage::{Config, Failure, Identity};
 use peerage_script::{Limits, Platform, Scripts};
@@ -36,6 +37,7 @@ pub struct Node {
     commands: Commands,
     rpc: Rpc,
     operations: Operations,
+    inspect: Inspect,
     scripts: Scripts,
     http: Http,
     topics: Topics,
@@ -149,6 +151,7 @@ impl Node {
         let operations = lanes.and_then(|()| Operations::new(rpc.clone()));
         let operations = operations.map_err(JoinError::Failed)?;
         operations.register(&commands);
+        let inspect = Inspect::new(rpc.clone()).map_err(JoinError::Failed)?;
         let platform = Platform {
             limits: Limits::NATIVE,
             compute: Arc::new(compute),
@@ -168,6 +171,7 @@ impl Node {
             commands,
             rpc,
             operations,
+            inspect,
             scripts,
             http,
             topics,
@@ -189,6 +193,11 @@ impl Node {
     /// The operations that others may start here, and the way to start one anywhere.
     pub fn operations(&self) -> &Operations {
         &self.operations
+    }
+
+    /// What it tells of itself to those who look after the mesh, and the way to ask others.
+    pub fn inspect(&self) -> &Inspect {
+        &self.inspect
     }
 
     /// The scripts that others may run here, and the way to run one anywhere.

@@ -66,6 +66,11 @@ pub const OFFERED_PROTOCOLS_MAX: usize = 8;
 /// Events that wait for one reader; the oldest is dropped beyond.
 pub const EVENTS_MAX: usize = 1024;
 
+/// Messages and frames that wait for one tap's reader; the oldest is dropped beyond, and counted.
+pub const CAPTURED_MAX: usize = 4096;
+/// Bytes of a message or a frame that a tap keeps.
+pub const CAPTURED_BYTES_MAX: usize = 4096;
+
 /// Nodes linked to one relay.
 pub const LINKS_MAX: usize = 16_384;
 /// Links of one node to the same relay: the newest is in use, the others are spares.

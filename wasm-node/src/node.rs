@@ -11,6 +11,7 @@ use peerage::node::{Driver, Event};
 use peerage::rpc::Rpc;
 use peerage::service::broker::{self, Broker, Topics};
 use peerage::service::command::Commands;
+use peerage::service::inspect::Inspect;
 use peerage::service::operation::Operations;
 use peerage::{Config, Failure, Identity, Name};
 use peerage_script::Scripts;
@@ -78,6 +79,7 @@ pub struct Node {
     commands: Commands,
     objects: Objects,
     operations: Operations,
+    inspect: Inspect,
     scripts: Scripts,
     http: Http,
     topics: Topics,
@@ -276,6 +278,7 @@ impl Node {
         commands.share_lanes(&rpc)?;
         let operations = Operations::new(rpc.clone())?;
         operations.register(&commands);
+        let inspect = Inspect::new(rpc.clone())?;
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
@@ -288,6 +291,7 @@ impl Node {
             commands,
             objects,
             operations,
+            inspect,
             scripts,
             http,
             topics,
@@ -318,8 +322,13 @@ impl Node {
         self.commands.clone()
     }
 
+    /// What it tells of itself to those who look after the mesh, and the way to ask others.
+    pub fn core_inspect(&self) -> Inspect {
+        self.inspect.clone()
+    }
+
     /// The node's operations.
-    pub(crate) fn core_operations(&self) -> Operations {
+    pub fn core_operations(&self) -> Operations {
         self.operations.clone()
     }
 
@@ -339,7 +348,7 @@ impl Node {
     }
 
     /// The topics of the zone, and of other nodes.
-    pub(crate) fn topics(&self) -> Topics {
+    pub fn topics(&self) -> Topics {
         self.topics.clone()
     }
 

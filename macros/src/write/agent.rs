@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Ident;
+use syn::{Ident, Type};
 
 use super::local;
 use crate::interface::{Interface, Method, Property};
@@ -38,7 +38,7 @@ pub(super) fn agent(interface: &Interface) -> TokenStream {
 fn serves(interface: &Interface) -> TokenStream {
     let own = &interface.item.ident;
     let (agent, events) = (beside(interface, "Agent"), beside(interface, "Events"));
-    let what = what(interface);
+    let (what, signatures) = (what(interface), signatures(interface));
     let (args, request) = (local("args"), local("request"));
     let answers = interface.methods.iter().map(|method| answer(own, method));
     let property_answers = interface
@@ -50,6 +50,10 @@ fn serves(interface: &Interface) -> TokenStream {
         impl<__Object: #own + 'static> ::peerage::rpc::Agent for #agent<__Object> {
             fn interface(&self) -> ::peerage::rpc::Interface {
                 #what
+            }
+
+            fn signatures(&self) -> ::std::vec::Vec<::peerage::rpc::Signature> {
+                ::std::vec::Vec::from([#(#signatures),*])
             }
 
             fn handle(
@@ -102,6 +106,39 @@ fn what(interface: &Interface) -> TokenStream {
             events: ::core::option::Option::Some(names(&[#(#events),*])),
         }
     }
+}
+
+/// The types of its methods, for people.
+fn signatures(interface: &Interface) -> Vec<TokenStream> {
+    let signature = |method: &Method| {
+        let (cfg, wire) = (&method.attributes.cfg, on_wire(&method.name));
+        let params = method.params.iter().map(|(param, ty)| {
+            let (name, ty) = (bare(param), in_words(ty));
+            quote!((#name, #ty))
+        });
+        let returns = in_words(&method.returns.value);
+        quote! {
+            #(#cfg)*
+            ::peerage::rpc::Signature::new(#wire, &[#(#params),*], #returns)
+        }
+    };
+    interface.methods.iter().map(signature).collect()
+}
+
+/// A type as people write it.
+fn in_words(ty: &Type) -> String {
+    let mut text = quote!(#ty).to_string();
+    for (apart, together) in [
+        (" :: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+    ] {
+        text = text.replace(apart, together);
+    }
+    text
 }
 
 fn answer(own: &Ident, method: &Method) -> TokenStream {

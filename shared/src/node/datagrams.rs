@@ -10,6 +10,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::DATAGRAMS_MAX;
 use crate::node::handle::Node;
+use crate::node::tap::{Direction, What};
 
 /// Datagrams of one protocol, to and from one other node. Those that come while nobody holds this are
 /// lost, as are the oldest of those that are not read.
@@ -74,8 +75,16 @@ impl Datagrams {
     /// no session.
     pub fn send(&self, datagram: Bytes) -> Result<(), Failure> {
         let (peer, protocol) = (self.peer, &self.protocol);
-        self.node
-            .act(|machine| machine.send_datagram(peer, protocol, datagram))
+        let mut inner = self.node.lock();
+        let what = || What::Datagram {
+            peer,
+            protocol: protocol.clone(),
+        };
+        let now = inner.machine.now;
+        inner.taps.note(now, Direction::Out, &datagram, what);
+        let sent = inner.machine.send_datagram(peer, protocol, datagram);
+        inner.wake_driver();
+        sent
     }
 
     /// The next one that comes.

@@ -14,6 +14,7 @@ use crate::node::connection::Medium;
 use crate::node::events::State;
 use crate::node::handle::{Node, Shared};
 use crate::node::machine::{Machine, Output};
+use crate::node::tap::Direction;
 
 /// The platform's side of a node. The node goes on for as long as somebody runs this.
 pub struct Driver(Arc<Shared>);
@@ -69,6 +70,9 @@ impl Driver {
     /// Tells what happened.
     pub fn handle(&self, now: Time, input: Input) {
         let mut inner = self.0.lock();
+        if let Input::Packet(id, packet) = &input {
+            inner.taps.note_packet(now, Direction::In, *id, packet);
+        }
         let machine = &mut inner.machine;
         match input {
             Input::LinkUp(id, origin) => machine.handle_link_up(now, id, origin),
@@ -97,7 +101,10 @@ impl Driver {
             return Poll::Ready(match output {
                 Output::Dial => Action::Dial,
                 Output::DialAt(address) => Action::DialAt(address),
-                Output::Send(id, packet) => Action::Send(id, packet),
+                Output::Send(id, packet) => {
+                    inner.taps.note_packet(now, Direction::Out, id, &packet);
+                    Action::Send(id, packet)
+                }
                 Output::Close(id, failure) => Action::Close(id, failure),
                 Output::Event(_) => return Poll::Pending,
             });

@@ -18,6 +18,7 @@ use crate::node::events::{Event, Peer, Pong, State, StreamKey};
 use crate::node::machine::Resolution;
 use crate::node::machine::{Machine, Output};
 use crate::node::stream::Stream;
+use crate::node::tap::{Direction, Taps, What};
 use crate::node::wait::{Answers, Question, Timers};
 use crate::quality::Quality;
 
@@ -359,6 +360,7 @@ pub(super) struct Inner {
     /// By protocol: the last listener's serial number, and what waits for it.
     listeners: HashMap<String, (u64, Queue<StreamKey>)>,
     subscribers: BTreeMap<u64, Queue<Event>>,
+    pub(super) taps: Taps,
     pub(super) resolves: Answers<NodeId>,
     pub(super) pings: Answers<Pong>,
     serial: u64,
@@ -407,6 +409,7 @@ impl Shared {
             datagrams: HashMap::new(),
             listeners: HashMap::new(),
             subscribers: BTreeMap::new(),
+            taps: Taps::default(),
             resolves: Answers::default(),
             pings: Answers::default(),
             serial: 0,
@@ -446,6 +449,12 @@ impl Inner {
             Event::Readable(key) => wake(&mut self.readers, key),
             Event::Writable(key) => wake(&mut self.writers, key),
             Event::Datagram(peer, protocol, datagram) => {
+                let what = || What::Datagram {
+                    peer,
+                    protocol: protocol.clone(),
+                };
+                self.taps
+                    .note(self.machine.now, Direction::In, &datagram, what);
                 if let Some(inbox) = self.datagrams.get_mut(&(peer, protocol)) {
                     inbox.push(datagram);
                 }

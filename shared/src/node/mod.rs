@@ -8,6 +8,7 @@ mod events;
 mod handle;
 mod machine;
 mod stream;
+mod tap;
 mod wait;
 
 pub use crate::stream::flow::Read;
@@ -20,3 +21,4 @@ pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
 pub use handle::{Events, Listener, Node};
 pub use machine::{Backlog, Machine, Output, Resolution, Traffic};
 pub use stream::Stream;
+pub use tap::{Captured, Direction, Tap, What};

@@ -12,7 +12,8 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::OFFER_TIMEOUT;
 use crate::node::events::StreamKey;
-use crate::node::handle::Node;
+use crate::node::handle::{Inner, Node};
+use crate::node::tap::{Direction, What};
 use crate::stream::Priority;
 use crate::stream::flow::Read;
 
@@ -100,6 +101,9 @@ impl Stream {
     pub fn try_send(&self, message: &Bytes) -> Result<bool, Failure> {
         let mut inner = self.node.lock();
         let sent = inner.machine.send(self.key, message)?;
+        if sent {
+            self.note(&mut inner, Direction::Out, message);
+        }
         inner.wake_driver();
         Ok(sent)
     }
@@ -109,6 +113,7 @@ impl Stream {
         let mut inner = self.node.lock();
         match inner.machine.send(self.key, message) {
             Ok(true) => {
+                self.note(&mut inner, Direction::Out, message);
                 inner.wake_driver();
                 Poll::Ready(Ok(()))
             }
@@ -133,6 +138,7 @@ impl Stream {
         let mut inner = self.node.lock();
         match inner.machine.read(self.key) {
             Read::Message(message) => {
+                self.note(&mut inner, Direction::In, &message);
                 inner.wake_driver();
                 Poll::Ready(Ok(Some(message)))
             }
@@ -160,6 +166,17 @@ impl Stream {
                 Poll::Pending
             }
         }
+    }
+
+    /// Notes a message for who looks at what this node sends and receives.
+    fn note(&self, inner: &mut Inner, direction: Direction, message: &[u8]) {
+        let what = || What::Message {
+            peer: self.key.peer,
+            protocol: self.protocol.clone(),
+            stream: self.key.stream.0,
+        };
+        let now = inner.machine.now;
+        inner.taps.note(now, direction, message, what);
     }
 
     /// How urgent what is sent from here is, from now on. A message longer than 256 KiB counts as bulk in

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod command;
 pub mod http;
+pub mod inspect;
 pub mod lane;
 pub mod operation;
 #[cfg(test)]

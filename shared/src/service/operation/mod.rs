@@ -13,6 +13,7 @@
 //! stop(which, "cancel" | "abort", reason)
 //! list()                                                what runs, and what ended lately
 //! property `which`                                      its progress: who is slow sees the latest
+//! property `changes`                                    how often the list has changed
 //!
 //! which      the tracker in hexadecimal; or `#` and the number that `list` tells, to watch only
 //! ending     [0 success | 1 fail | 2 cancel | 3 abort, reason, value or data, the last progress]
@@ -22,6 +23,7 @@
 mod client;
 mod command;
 mod group;
+mod listed;
 mod record;
 mod server;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use serde::Serialize;
 
 pub use client::{Operation, Options};
 pub use group::Step;
+pub use listed::Listed;
 pub use wire::{Ending, Info, Progress, Stop, StopKind, Tracker, Unsuccessful, Which};
 pub use work::Work;
 
@@ -69,6 +72,8 @@ struct State {
     records: BTreeMap<u64, Arc<Record>>,
     trackers: HashMap<Tracker, u64>,
     last_id: u64,
+    /// How often what the list tells has changed.
+    changes: u64,
     /// Those that have ended, the oldest first.
     ended: VecDeque<Ended>,
     /// Bytes of their results.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
+use super::listed::CHANGES;
 use super::record::Record;
 use super::wire::{
     Ending, Info, Progress, Stop, StopKind, Tracker, Unsuccessful, Which, of_millis,
@@ -59,6 +60,7 @@ impl Service {
                 Parcel::default()
             }
             (Act::Call, "list") => Parcel::of(&operations.list_for(caller))?,
+            (Act::Get | Act::Watch, CHANGES) => Parcel::of(&operations.changes())?,
             (Act::Get | Act::Watch, which) => {
                 let record = operations.find(which, caller)?;
                 record.progress().to_parcel()?
@@ -75,7 +77,7 @@ impl Agent for Service {
             name: AGENT.into(),
             version: Some(1),
             methods: ["start", "attach", "stop", "list"].map(String::from).into(),
-            properties: Vec::new(),
+            properties: vec![CHANGES.into()],
             events: Some(Vec::new()),
         }
     }
@@ -185,6 +187,7 @@ impl Operations {
             peer = %caller.short(), operation = record.id, name = &*record.name,
             "an operation is started"
         );
+        self.tell_change();
         let running = self.clone().run(Arc::clone(&record), offer, args);
         self.rpc().spawn(running);
         Ok(record)
@@ -222,6 +225,7 @@ impl Operations {
             return Ending::Stopped(stop);
         }
         record.run();
+        self.tell_change();
         let work = Work::new(self.clone(), Arc::clone(record), args);
         let working = AssertUnwindSafe(async move { (offer.run)(work).await }).catch_unwind();
         let given_up = async {
@@ -282,6 +286,7 @@ impl Operations {
             (state.forget_old(now, Some(record.caller)), sweeps)
         };
         drop(forgotten);
+        self.tell_change();
         if sweeps {
             let swept = sweep(Arc::downgrade(&self.0), self.rpc().node().clone());
             self.rpc().spawn(swept);
@@ -356,6 +361,7 @@ impl Operations {
                 }
             }
         }
+        self.tell_change();
     }
 }
 
@@ -460,7 +466,7 @@ const LIST_MAX: usize = 4096;
 async fn sweep(operations: Weak<Shared>, node: crate::node::Node) {
     loop {
         node.sleep(ENDED_OPERATION_KEPT / 4).await;
-        let Some(operations) = operations.upgrade() else {
+        let Some(operations) = operations.upgrade().map(Operations) else {
             return;
         };
         let mut state = operations.lock();
@@ -468,6 +474,9 @@ async fn sweep(operations: Weak<Shared>, node: crate::node::Node) {
         state.is_sweeping = !state.ended.is_empty();
         let goes_on = state.is_sweeping;
         drop(state);
+        if !forgotten.is_empty() {
+            operations.tell_change();
+        }
         drop(forgotten);
         if !goes_on {
             return;

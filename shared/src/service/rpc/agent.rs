@@ -24,6 +24,11 @@ pub trait Agent: Any + Send + Sync {
     /// What it is and has.
     fn interface(&self) -> Interface;
 
+    /// The types of its methods, where they are known.
+    fn signatures(&self) -> Vec<Signature> {
+        Vec::new()
+    }
+
     /// Sees to a request. What is done before the first wait is done in the order of the requests.
     fn handle(self: Arc<Self>, request: Request<'_>) -> Handling;
 
@@ -65,6 +70,42 @@ pub struct Interface {
     pub properties: Vec<String>,
     /// Its events; `None` if it may have any.
     pub events: Option<Vec<String>>,
+}
+
+/// The types of a method, as they are written in the language of who declared it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The method's name.
+    pub method: String,
+    /// Its parameters, in their order.
+    pub params: Vec<Param>,
+    /// What it returns.
+    pub returns: String,
+}
+
+/// A parameter of a method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: String,
+}
+
+impl Signature {
+    /// A method with these parameters, each a name and a type.
+    pub fn new(method: &str, params: &[(&str, &str)], returns: &str) -> Self {
+        let param = |(name, ty): &(&str, &str)| Param {
+            name: (*name).to_owned(),
+            ty: (*ty).to_owned(),
+        };
+        Self {
+            method: method.to_owned(),
+            params: params.iter().map(param).collect(),
+            returns: returns.to_owned(),
+        }
+    }
 }
 
 impl Interface {

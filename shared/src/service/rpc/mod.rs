@@ -45,7 +45,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-pub use agent::{Act, Agent, AgentHandle, Emitter, Handling, Interface, Request};
+pub use agent::{Act, Agent, AgentHandle, Emitter, Handling, Interface, Param, Request, Signature};
 pub use call::{Asking, Call, Subscription};
 pub use fault::{CallError, Thrown};
 pub use later::Later;
@@ -172,6 +172,20 @@ impl Rpc {
     /// An object by reference, to be handed on in calls. The same object is the same reference.
     pub fn share(&self, agent: Arc<dyn Agent>) -> Reference {
         self.export(Exported::Object(agent))
+    }
+
+    /// The agents of this node that others find by a name, with these names.
+    pub fn agents(&self) -> Vec<(String, Arc<dyn Agent>)> {
+        let agents = self.with(|state| {
+            let named = state.names.iter().filter_map(|(name, handle)| {
+                match &state.exports.get(handle)?.what {
+                    Exported::Object(agent) => Some((name.clone(), Arc::clone(agent))),
+                    Exported::Future(_) => None,
+                }
+            });
+            named.collect::<Vec<_>>()
+        });
+        agents
     }
 
     /// The node that these belong to.

@@ -52,6 +52,32 @@ impl Stage {
     }
 }
 
+#[test]
+fn a_list_that_is_followed_tells_of_beginnings_progress_and_ends_but_not_of_others_own() {
+    let mut stage = Stage::new();
+    stage
+        .b
+        .offer_made("secret", false, |_| Box::pin(core::future::pending()));
+    let mut listed = stage.c.listed("b");
+    assert_eq!(stage.zone.run(listed.next()).unwrap(), []);
+    let pour = stage.start("pour", &2_u64);
+    let _secret = stage.start("secret", &());
+    let mut states = Vec::new();
+    let mut fractions = 0;
+    while states.last().is_none_or(|state| state != "success") {
+        let list = stage.zone.run(listed.next()).unwrap();
+        assert!(list.len() <= 1, "{list:?}");
+        let Some(info) = list.first() else { continue };
+        fractions += usize::from(info.fraction.is_some_and(|done| done > 0.0 && done < 1.0));
+        if states.last() != Some(&info.state) {
+            states.push(info.state.clone());
+        }
+    }
+    assert!(fractions >= 3, "{fractions}");
+    assert_eq!(states.last().map(String::as_str), Some("success"));
+    assert!(stage.zone.run(pour).is_ok());
+}
+
 /// Pours for so many seconds, a tenth of it at a time.
 async fn pour(work: Work) -> Result<u64, Unsuccessful> {
     let seconds: u64 = work.args()?;
