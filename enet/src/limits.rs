@@ -47,6 +47,9 @@ pub(crate) const HOST_WAITING_BYTES: usize = 256 << 20;
 /// What may wait to leave for all peers, likewise.
 pub(crate) const HOST_QUEUED_BYTES: usize = 256 << 20;
 
+/// Milliseconds until who leaves no room is looked for again, after it was the one that was heard.
+pub(crate) const CROWDED_INTERVAL: Millis = 10;
+
 /// What a packet counts beside its bytes wherever packets wait: its place takes memory too.
 pub(crate) const PACKET_COST: usize = 64;
 /// Acknowledgements that wait to leave for one peer.

@@ -71,7 +71,10 @@ async fn a_node_of_kai_and_a_tab_use_each_others_calculators() {
     let refused = other.run("3+4 @old").await;
     assert_eq!(refused["status"], 126, "{refused}");
     let told = refused["output"].as_str().unwrap();
-    assert!(told.contains("unauthorised") && told.contains("`enet.kai.console`"), "{told}");
+    assert!(
+        told.contains("unauthorised") && told.contains("`enet.kai.console`"),
+        "{told}"
+    );
     let ran = tab.run("1+2 @old").await;
     assert_eq!(ran["output"], "3", "{ran}");
     kai.until_said("command from tab: 1+2").await;

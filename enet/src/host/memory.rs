@@ -13,6 +13,7 @@
 use super::{Host, network};
 use crate::Millis;
 use crate::event::Reason;
+use crate::limits::CROWDED_INTERVAL;
 use crate::peer::{State, Waits};
 use crate::wire::Command;
 use std::collections::HashMap;
@@ -55,10 +56,13 @@ impl Host {
     /// Ends who has most waiting, if there was no room for what has just come from another.
     pub(super) fn make_room(&mut self, now: Millis, heard: usize) {
         let is_crowded = |place| self.peer_at(place).is_some_and(|peer| peer.is_crowded());
-        if !is_crowded(heard) {
+        // Who has most itself is not to make us look for others with each of its datagrams.
+        let is_tired = now < self.looked_at + CROWDED_INTERVAL;
+        if !is_crowded(heard) || is_tired {
             return;
         }
         let Some(place) = self.largest().filter(|place| *place != heard) else {
+            self.looked_at = now;
             return;
         };
         let Some(agreed) = self.peer_at(place).map(|peer| peer.agreed) else {

@@ -53,6 +53,8 @@ pub struct Host {
     counters: Counters,
     /// What waits of all peers.
     waits: Waits,
+    /// When it was looked in vain for one that leaves no room.
+    looked_at: Millis,
 }
 
 /// What a host has seen of datagrams, since it began.
@@ -111,6 +113,7 @@ impl Host {
             scratch: Vec::new(),
             counters: Counters::default(),
             waits: Waits::default(),
+            looked_at: 0,
         }
     }
 

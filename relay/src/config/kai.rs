@@ -67,10 +67,11 @@ pub struct KaiHandle(i32);
 #[serde(try_from = "BTreeMap<KaiHandle, String>")]
 #[schemars(
     inline,
+    with = "BTreeMap<String, String>",
     extend("maxProperties" = KAI_OFFERS_MAX, "propertyNames" = { "pattern": HANDLE_PATTERN },
         "additionalProperties" = { "type": "string", "pattern": "^(?!kai$|[0-9]+$)", "minLength": 1 })
 )]
-pub struct Offers(#[schemars(with = "BTreeMap<String, String>")] BTreeMap<KaiHandle, String>);
+pub struct Offers(BTreeMap<KaiHandle, String>);
 
 /// A node, or all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -21,8 +21,7 @@ const LANGUAGE: i32 = 1;
 /// What a line is answered that may not be run.
 const FORBIDDEN: &str = "not allowed: `enet.kai.commands` is off";
 /// What another node is told that may not run lines at the console of a node of KAI.
-const UNAUTHORISED: &str =
-    "unauthorised: `enet.kai.console` at the node of the ENet port names nobody who is you";
+const UNAUTHORISED: &str = "unauthorised: `enet.kai.console` does not name the caller";
 
 /// The console of a node of KAI.
 pub(super) struct Console {

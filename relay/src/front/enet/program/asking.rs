@@ -84,7 +84,11 @@ impl Asking {
     }
 
     /// Gives a request up, and has the last word on it, unless it is over.
-    pub(super) fn cancel(&self, id: u32, last: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn cancel(
+        &self,
+        id: u32,
+        last: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.with(|state| match state.requests.remove(&id) {
             Some(request) => {
                 request.abort();

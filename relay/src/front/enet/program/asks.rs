@@ -95,7 +95,8 @@ impl Line {
             match next {
                 Ok(parcel) => {
                     let missed = of(&subscription.missed());
-                    self.say(say("next", [of(&self.ticket.id), parcel, missed])).await;
+                    self.say(say("next", [of(&self.ticket.id), parcel, missed]))
+                        .await;
                 }
                 Err(error) => return self.end(Err(error)).await,
             }
@@ -125,7 +126,11 @@ impl Line {
                 self.say_last(say("fail", fields)).await;
             }
             Err(Unsuccessful::Stopped(stop)) => {
-                let fields = [of(&self.ticket.id), of(stop.kind.as_str()), of(&stop.reason)];
+                let fields = [
+                    of(&self.ticket.id),
+                    of(stop.kind.as_str()),
+                    of(&stop.reason),
+                ];
                 self.say_last(say("fail", fields)).await;
             }
         }
@@ -175,7 +180,8 @@ impl Line {
                     self.say(say("message", fields)).await;
                 }
                 Ok(Item::Gap(gap)) => {
-                    self.say(say("gap", [of(&self.ticket.id), of(&gap.missed)])).await;
+                    self.say(say("gap", [of(&self.ticket.id), of(&gap.missed)]))
+                        .await;
                 }
                 Err(failure) => return self.end(Err(failure.into())).await,
             }
