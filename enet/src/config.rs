@@ -38,8 +38,8 @@ pub struct Config {
     pub host_waiting_bytes_max: usize,
     /// What may wait to leave for one peer, or to be acknowledged by it.
     pub queued_bytes_max: usize,
-    /// What may wait to leave for all peers. Once it is half of this each has no more than an equal
-    /// share of the other half.
+    /// What may wait to leave for all peers. Once half of this does, who has more than an equal share of
+    /// the other half better waits; once all of it does, no more than that is taken of anybody.
     pub host_queued_bytes_max: usize,
     /// Bytes that may be under way to one peer that allows as much: 64 KiB is what stock ENet has.
     /// The receiver's socket has to have the buffers for more.

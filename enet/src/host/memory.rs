@@ -7,14 +7,14 @@
 //! there is no word by which it could be asked for less. Who keeps little never is that peer, and so
 //! is never without room for long.
 //!
-//! What leaves can be put off by who sends it, so nobody is ended for that: once half of all is taken,
-//! each has an equal share of the other half.
+//! What leaves can be put off by who sends it: once half of all is taken, who has more than an equal
+//! share of the other half is told to wait. Only when all is taken is more than that refused.
 
 use super::{Host, network};
 use crate::Millis;
 use crate::event::Reason;
 use crate::limits::CROWDED_INTERVAL;
-use crate::peer::{State, Waits};
+use crate::peer::{Share, State, Waits};
 use crate::wire::Command;
 use std::collections::HashMap;
 
@@ -27,11 +27,13 @@ impl Host {
     }
 
     /// What may wait to leave for any one peer.
-    pub(super) fn sending_share(&self) -> usize {
-        let half = self.config.host_queued_bytes_max / 2;
-        match self.waits.queued > half {
-            true => half / self.active.max(1),
-            false => usize::MAX,
+    pub(super) fn sending_share(&self) -> Share {
+        let most = self.config.host_queued_bytes_max;
+        let (queued, fair) = (self.waits.queued, most / 2 / self.active.max(1));
+        let beyond = |limit| if queued > limit { fair } else { usize::MAX };
+        Share {
+            free: beyond(most / 2),
+            most: beyond(most),
         }
     }
 

@@ -65,6 +65,15 @@ pub(crate) struct Agreed {
     pub(crate) outgoing_bandwidth: u32,
 }
 
+/// What may wait to leave for a peer, for what waits for the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Beyond which one better waits,
+    pub(crate) free: usize,
+    /// and nothing is taken.
+    pub(crate) most: usize,
+}
+
 /// What waits of packets, by the memory that it takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
@@ -179,7 +188,7 @@ impl Peer {
         channel: u8,
         packet: Packet,
         config: &Config,
-        share: usize,
+        share: Share,
     ) -> Result<Room, SendError> {
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
@@ -192,10 +201,11 @@ impl Peer {
         }
         let len = packet.bytes.len() as u64;
         let datagram = usize::from(self.agreed.mtu) - header_len(config);
-        let max = config.queued_bytes_max.min(share);
+        let max = config.queued_bytes_max.min(share.most);
         let pushed = self.outbox.push(channel, packet, datagram, max);
         let is_full = pushed == Err(SendError::Full);
-        self.is_busy |= is_full || self.outbox.queued() > max / 2;
+        let free = config.queued_bytes_max.min(share.free) / 2;
+        self.is_busy |= is_full || self.outbox.queued() > free;
         pushed?;
         self.offered_lately += len;
         Ok(if self.is_busy { Room::Busy } else { Room::Free })
@@ -334,8 +344,8 @@ impl Peer {
     }
 
     /// Whether somebody who was told to wait can go on; it is said once.
-    pub(crate) fn becomes_writable(&mut self, config: &Config, share: usize) -> bool {
-        let is_low = self.outbox.queued() <= config.queued_bytes_max.min(share) / 4;
+    pub(crate) fn becomes_writable(&mut self, config: &Config, share: Share) -> bool {
+        let is_low = self.outbox.queued() <= config.queued_bytes_max.min(share.free) / 4;
         let becomes = self.is_busy && is_low && self.state == State::Connected;
         self.is_busy &= !becomes;
         becomes
