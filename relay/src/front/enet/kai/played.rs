@@ -180,13 +180,13 @@ async fn a_value_to_come_never_comes_before_the_call_that_names_it() {
         assert_eq!((is_there, two), (false, 2));
         let Message::Resolve {
             future: told,
-            value,
+            value: there,
             ..
         } = kai.hear().await
         else {
             panic!("and then the value");
         };
-        assert_eq!((told, from_value::<i64>(&value).unwrap()), (number, n));
+        assert_eq!((told, from_value::<i64>(&there).unwrap()), (number, n));
         kai.say(Message::Response {
             future,
             outcome: Outcome::Returned,
