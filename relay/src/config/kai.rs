@@ -1,6 +1,6 @@
 //! The group `enet.kai`: which nodes of KAI there are, and who may do what with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use peerage::limits::{KAI_OFFERS_MAX, OBJECT_NAME_BYTES_MAX};
@@ -131,12 +131,6 @@ impl KaiHandle {
     }
 }
 
-impl From<i32> for KaiHandle {
-    fn from(number: i32) -> Self {
-        Self(number)
-    }
-}
-
 impl TryFrom<String> for KaiHandle {
     type Error = String;
 
@@ -156,7 +150,7 @@ impl TryFrom<BTreeMap<KaiHandle, String>> for Offers {
                 "expected at most {KAI_OFFERS_MAX} agents, got {got}"
             ));
         }
-        let mut known = std::collections::BTreeSet::new();
+        let mut known = BTreeSet::new();
         for (handle, name) in &offers {
             let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
             let fits = name.len() <= OBJECT_NAME_BYTES_MAX && !is_number && name != "kai";
