@@ -72,15 +72,24 @@ pub(crate) struct Room {
     pub(crate) reserve: usize,
     /// Bytes of a packet, at the most.
     pub(crate) packet_max: usize,
+    /// What may wait of this peer's for what waits of the others'.
+    pub(crate) share: usize,
+    /// Whether it was the others that left too little room.
+    pub(crate) is_crowded: bool,
 }
 
 impl Room {
     fn take(&mut self, cost: usize, is_next: bool) -> Result<(), Refusal> {
         let reserve = if is_next { self.reserve } else { 0 };
-        if self.waiting.saturating_add(cost) > self.max.saturating_add(reserve) {
+        let waiting = self.waiting.saturating_add(cost);
+        if waiting > self.max.saturating_add(reserve) {
             return Err(Refusal::NoRoom);
         }
-        self.waiting += cost;
+        if waiting > self.share {
+            self.is_crowded = true;
+            return Err(Refusal::NoRoom);
+        }
+        self.waiting = waiting;
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! What a host is told once.
 
 use crate::limits::{
-    CHANNELS_MAX, MTU, MTU_MAX, MTU_MIN, PACKET_BYTES_MAX, PEERS_MAX, PENDING_MAX, WINDOW_BYTES,
-    WINDOW_BYTES_MAX,
+    CHANNELS_MAX, HOST_QUEUED_BYTES, HOST_WAITING_BYTES, MTU, MTU_MAX, MTU_MIN, PACKET_BYTES_MAX,
+    PACKET_COST, PEERS_MAX, PENDING_MAX, WINDOW_BYTES, WINDOW_BYTES_MAX,
 };
 use crate::{Millis, Time};
 
@@ -29,11 +29,18 @@ pub struct Config {
     pub compression: bool,
     /// Bytes of a packet.
     pub packet_bytes_max: usize,
-    /// What may wait of one peer's packets until it is complete, in its order, and taken. For the
-    /// packet that is next, `packet_bytes_max` are there beyond this.
+    /// What may wait of one peer's packets until it is complete, in its order, and
+    /// [taken](crate::Host::taken). For the packet that is next, `packet_bytes_max` are there beyond
+    /// this.
     pub waiting_bytes_max: usize,
+    /// What may wait of all peers' packets. What comes when there is no room is refused, and who keeps
+    /// most of it is ended for the others: of the address that has most, the peer that has most.
+    pub host_waiting_bytes_max: usize,
     /// What may wait to leave for one peer, or to be acknowledged by it.
     pub queued_bytes_max: usize,
+    /// What may wait to leave for all peers. Once half of this does, who has more than an equal share of
+    /// the other half better waits; once all of it does, no more than that is taken of anybody.
+    pub host_queued_bytes_max: usize,
     /// Bytes that may be under way to one peer that allows as much: 64 KiB is what stock ENet has.
     /// The receiver's socket has to have the buffers for more.
     pub window_bytes_max: u32,
@@ -82,7 +89,9 @@ impl Default for Config {
             compression: false,
             packet_bytes_max: 1 << 20,
             waiting_bytes_max: 4 << 20,
+            host_waiting_bytes_max: HOST_WAITING_BYTES,
             queued_bytes_max: 4 << 20,
+            host_queued_bytes_max: HOST_QUEUED_BYTES,
             window_bytes_max: WINDOW_BYTES,
             timeouts: Timeouts::default(),
             ping_interval: Time::from_millis(500),
@@ -101,6 +110,9 @@ impl Config {
         }
         self.mtu = self.mtu.clamp(MTU_MIN, MTU_MAX);
         self.packet_bytes_max = self.packet_bytes_max.min(PACKET_BYTES_MAX);
+        // One packet of the longest, in however many fragments, has room at least.
+        let packet = 2 * self.packet_bytes_max + PACKET_COST;
+        self.host_waiting_bytes_max = self.host_waiting_bytes_max.max(packet);
         self.window_bytes_max = self.window_bytes_max.clamp(WINDOW_BYTES, WINDOW_BYTES_MAX);
         self
     }

@@ -1,6 +1,7 @@
 //! What goes in and out of a host.
 
 use crate::Time;
+use crate::limits::PACKET_COST;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -53,6 +54,11 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// What it counts where packets wait, by the memory that it takes.
+    pub fn cost(&self) -> usize {
+        self.bytes.len() + PACKET_COST
+    }
+
     /// A packet that arrives.
     pub fn reliable(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
@@ -89,7 +95,7 @@ pub enum Event {
         /// What who asked for it said; 0 if that was us.
         data: u32,
     },
-    /// A packet has come.
+    /// A packet has come. It counts until it is [taken](crate::Host::taken).
     Received {
         /// From whom.
         peer: PeerId,
@@ -106,6 +112,11 @@ pub enum Event {
         data: u32,
         /// Why.
         reason: Reason,
+    },
+    /// A peer that was [asked](crate::Host::ask) has answered: it is there.
+    Answered {
+        /// Which.
+        peer: PeerId,
     },
     /// There is room again for what leaves to a peer, after there was little or none.
     Writable {
@@ -127,6 +138,8 @@ pub enum Reason {
     Refused,
     /// It answered our request as no ENet does.
     Protocol,
+    /// It kept more waiting than any other, and there was no room left for the others.
+    Crowded,
 }
 
 /// Whether more can be sent to a peer.

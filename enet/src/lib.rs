@@ -6,7 +6,8 @@
 //! - gives it each datagram that arrives ([`Host::handle_datagram`]), and the time when
 //!   [`Host::deadline`] has come ([`Host::handle_time`]),
 //! - after that, sends what it has to send ([`Host::poll_transmit`] until there is nothing),
-//! - and takes what happened ([`Host::poll_event`] until there is nothing).
+//! - and takes what happened ([`Host::poll_event`] until there is nothing). Packets count as waiting
+//!   until it says that they are [taken](Host::taken): who sends faster than that is slowed down.
 //!
 //! Several datagrams that have arrived are best handed in one after another before anything is
 //! sent: then their acknowledgements leave together. After a call that sends or connects, poll for
@@ -26,7 +27,8 @@
 //!   the 4,095 numbers.
 //! - A full host says so by a DISCONNECT, which ends a stock client's attempt at once.
 //! - Who says goodbye twice, since our acknowledgement was lost, is answered twice.
-//! - What waits counts by the memory that it takes, and is given back whenever it is dropped.
+//! - What waits counts by the memory that it takes, and is given back whenever it is dropped. All
+//!   peers together have a limit as well; who keeps most is ended if others have no room.
 //! - Fragments have to be where stock senders put them; nothing overlaps.
 //! - The window of stock ENet ends at 64 KiB. A host that allows more
 //!   ([`Config::window_bytes_max`]) says so in its CONNECT, where stock hosts cut it down to

@@ -25,10 +25,12 @@ pub(crate) const NOBODY: u16 = 0xFFF;
 pub(crate) const PEERS_MAX: usize = 65_535;
 /// Handshakes of a host that are not complete.
 pub(crate) const PENDING_MAX: usize = 65_536;
-/// How long a handshake may take.
 /// Milliseconds between two answers to one who asks for nothing, but is pending.
 pub(crate) const PENDING_ANSWER_INTERVAL: Millis = 250;
+/// How long a handshake may take.
 pub(crate) const PENDING_AGE_MAX: Millis = 10_000;
+/// Bytes to which a datagram of somebody unknown may unfold: one CONNECT.
+pub(crate) const STRANGER_BYTES_MAX: usize = 48;
 /// Numbers that are tried for one handshake.
 pub(crate) const NUMBER_TRIES_MAX: u16 = 64;
 
@@ -39,6 +41,14 @@ pub(crate) const FRAGMENTS_MAX: u32 = 1 << 20;
 /// Fragments of a packet that is sent: with more, stock receivers would see the last ones as being
 /// of the past, since they count forward from the packet's first one.
 pub(crate) const FRAGMENTS_SENT_MAX: usize = 6 * 4096;
+
+/// What may wait of all peers' packets that came, unless a host is told otherwise.
+pub(crate) const HOST_WAITING_BYTES: usize = 256 << 20;
+/// What may wait to leave for all peers, likewise.
+pub(crate) const HOST_QUEUED_BYTES: usize = 256 << 20;
+
+/// Milliseconds until who leaves no room is looked for again, after it was the one that was heard.
+pub(crate) const CROWDED_INTERVAL: Millis = 10;
 
 /// What a packet counts beside its bytes wherever packets wait: its place takes memory too.
 pub(crate) const PACKET_COST: usize = 64;

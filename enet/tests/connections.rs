@@ -225,7 +225,7 @@ fn tally(events: Vec<Event>, open: &mut BTreeMap<PeerId, bool>) {
         match event {
             Event::Connected { peer, .. } => assert_ne!(open.insert(peer, true), Some(false)),
             Event::Disconnected { peer, .. } => assert_eq!(open.insert(peer, false), Some(true)),
-            Event::Received { peer, .. } | Event::Writable { peer } => {
+            Event::Received { peer, .. } | Event::Answered { peer } | Event::Writable { peer } => {
                 assert_eq!(open.get(&peer), Some(&true));
             }
         }

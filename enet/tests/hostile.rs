@@ -9,7 +9,7 @@ mod net;
 
 use net::Net;
 use net::raw::{Fragment, Raw, connect, reliable, unreliable};
-use peerage_enet::{Config, Event, Host, Packet, Reason, SendError, Time};
+use peerage_enet::{Config, Event, Host, Packet, PeerId, Reason, Room, SendError, Time};
 use std::net::SocketAddr;
 
 const FIRST: Fragment = Fragment {
@@ -364,4 +364,195 @@ fn who_only_acknowledges_that_one_calls_is_given_up() {
         "{ended:?}"
     );
     assert!(host.is_idle());
+}
+
+/// A host with peers that say what they like, each from an address of a network and at a port.
+struct Crowd {
+    host: Host,
+    now: Time,
+    /// What the host has told beside who came.
+    told: Vec<Event>,
+}
+
+impl Crowd {
+    fn new(config: Config) -> Self {
+        let host = Host::new(config, [3; 32]);
+        let now = Time::from_secs(1);
+        let told = Vec::new();
+        Self { host, now, told }
+    }
+
+    /// One more peer, and what its datagrams begin with.
+    fn join(&mut self, from: SocketAddr) -> (PeerId, [u8; 2]) {
+        self.host.handle_datagram(self.now, from, &connect(7));
+        let mut verify = Vec::new();
+        while self.host.poll_transmit(self.now, &mut verify) != Some(from) {}
+        let id = u16::from_be_bytes([verify[8], verify[9]]);
+        let header = (id | u16::from(verify[11] & 3) << 12).to_be_bytes();
+        let acknowledge = [1, 0xFF, 0, 1, verify[6], verify[7], verify[2], verify[3]];
+        let datagram = [&header[..], &acknowledge].concat();
+        self.host.handle_datagram(self.now, from, &datagram);
+        let mut joined = None;
+        while let Some(event) = self.host.poll_event() {
+            match event {
+                Event::Connected { peer, .. } => joined = Some(peer),
+                other => self.told.push(other),
+            }
+        }
+        (joined.unwrap(), header)
+    }
+
+    fn say(&mut self, from: SocketAddr, [high, low]: [u8; 2], commands: &[u8]) {
+        let datagram = [&[high | 0x80, low, 0, 0], commands].concat();
+        self.host.handle_datagram(self.now, from, &datagram);
+    }
+
+    /// What all keep waiting.
+    fn waiting(&self) -> usize {
+        let peers: Vec<_> = self.host.peers().collect();
+        let stats = peers.into_iter().filter_map(|peer| self.host.stats(peer));
+        stats.map(|stats| stats.waiting_bytes).sum()
+    }
+}
+
+#[test]
+fn all_together_keep_no_more_than_a_host_has_and_who_keeps_most_pays() {
+    const MOST: usize = 300_000;
+    let config = Config {
+        packet_bytes_max: 100_000,
+        waiting_bytes_max: 100_000,
+        host_waiting_bytes_max: MOST,
+        ..Config::default()
+    };
+    let mut crowd = Crowd::new(config);
+    let honest = SocketAddr::from(([10, 0, 0, 1], 1));
+    let (_, header) = crowd.join(honest);
+    // More than any one of the others, and less than those of their address together.
+    crowd.say(
+        honest,
+        header,
+        &Fragment {
+            total: 90_000,
+            count: 90,
+            ..FIRST
+        }
+        .with(&[1; 1000]),
+    );
+    // Each begins a packet that never ends.
+    for n in 0..100 {
+        let from = SocketAddr::from(([10, 0, 0, 2], 1000 + n));
+        let (_, header) = crowd.join(from);
+        let fragment = Fragment {
+            total: 60_000,
+            count: 60,
+            ..FIRST
+        };
+        crowd.say(from, header, &fragment.with(&[1; 1000]));
+        // What was refused comes again.
+        crowd.say(from, header, &fragment.with(&[1; 1000]));
+        assert!(crowd.waiting() <= MOST, "{n}: {}", crowd.waiting());
+    }
+    let mut crowded = 0;
+    let mut packets = 0;
+    for part in 1..90_u16 {
+        let fragment = Fragment {
+            number: part + 1,
+            part: part.into(),
+            total: 90_000,
+            count: 90,
+            offset: u32::from(part) * 1000,
+            ..FIRST
+        };
+        crowd.say(honest, header, &fragment.with(&[1; 1000]));
+    }
+    crowd
+        .told
+        .extend(std::iter::from_fn(|| crowd.host.poll_event()));
+    for event in &crowd.told {
+        match event {
+            Event::Disconnected { reason, .. } => {
+                assert_eq!(*reason, Reason::Crowded);
+                crowded += 1;
+            }
+            Event::Received { packet, .. } => {
+                assert_eq!(packet.bytes.len(), 90_000);
+                packets += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(packets, 1, "who means well is served");
+    assert_eq!(crowd.host.counters().crowded, crowded);
+    assert!(crowded > 90, "{crowded}");
+}
+
+#[test]
+fn what_is_told_waits_until_it_is_taken() {
+    let config = Config {
+        waiting_bytes_max: 10_000,
+        packet_bytes_max: 2000,
+        ..Config::default()
+    };
+    let mut raw = Raw::new(config);
+    let mut told = 0;
+    for n in 1..100 {
+        raw.say_unheard(&reliable(0, n, &[1; 1000]));
+        while raw.host.poll_event().is_some() {
+            told += 1;
+        }
+    }
+    assert!(told < 12, "{told}");
+    // What is not acknowledged comes again, and is heard once there is room.
+    raw.host
+        .taken(raw.peer, Packet::reliable(vec![1; 1000]).cost());
+    let next = told as u16 + 1;
+    assert_eq!(packets(&raw.say(&reliable(0, next, b"x"))), [b"x"]);
+}
+
+#[test]
+fn what_leaves_is_bounded_for_all_and_nobody_is_without_a_share() {
+    const MOST: usize = 200_000;
+    let config = Config {
+        queued_bytes_max: 100_000,
+        host_queued_bytes_max: MOST,
+        ..Config::default()
+    };
+    let mut crowd = Crowd::new(config);
+    let mut peers = Vec::new();
+    for n in 0..10 {
+        let from = SocketAddr::from(([10, 0, 0, 2], 1000 + n));
+        peers.push(crowd.join(from).0);
+    }
+    let mut told_to_wait = 0;
+    for peer in &peers {
+        let mut room = Room::Free;
+        while let Ok(said) = crowd.host.send(*peer, 0, Packet::reliable(vec![1; 900])) {
+            told_to_wait += usize::from((room, said) == (Room::Free, Room::Busy));
+            room = said;
+        }
+    }
+    assert_eq!(told_to_wait, peers.len());
+    let queued: Vec<_> = peers
+        .iter()
+        .map(|peer| crowd.host.queued_bytes(*peer))
+        .collect();
+    assert!(
+        queued.iter().sum::<usize>() <= MOST + MOST / 2,
+        "{queued:?}"
+    );
+    assert!(queued.iter().all(|queued| *queued >= 8000), "{queued:?}");
+}
+
+#[test]
+fn a_peer_that_is_asked_answers_if_it_is_there() {
+    let (mut net, a, _) = Net::pair(1, Config::default());
+    net.host(0).ask(a);
+    net.until(|net| {
+        net.take(0)
+            .iter()
+            .any(|event| *event == Event::Answered { peer: a })
+    });
+    // It is told once.
+    net.pass(Time::from_secs(3));
+    assert!(!net.take(0).contains(&Event::Answered { peer: a }));
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use peerage::{Code, Failure};
 
 /// An address, or a network of them.
@@ -28,9 +28,35 @@ impl FromStr for Network {
         };
         let expected =
             |_| format!("expected an address, or a network such as 10.0.0.0/8, got `{text}`");
-        network
-            .map(|network| Self(network.trunc()))
-            .map_err(expected)
+        let network = network.map_err(expected)?;
+        match network {
+            // Callers are known by their IPv4 addresses, so no other would ever fit.
+            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() && v6.prefix_len() < MAPPED => {
+                Err(format!(
+                    "expected a network of IPv4 addresses such as 10.0.0.0/8 or ::ffff:10.0.0.0/104, got `{text}`"
+                ))
+            }
+            network => Ok(network.into()),
+        }
+    }
+}
+
+/// How many bits IPv4 addresses have before them where they are written as IPv6.
+const MAPPED: u8 = 96;
+
+impl From<IpNet> for Network {
+    /// The network, of IPv4 if its addresses are such.
+    fn from(network: IpNet) -> Self {
+        let mapped = match network {
+            IpNet::V6(v6) => {
+                let v4 = v6.addr().to_ipv4_mapped();
+                let bits = v6.prefix_len().checked_sub(MAPPED);
+                v4.zip(bits)
+                    .and_then(|(v4, bits)| Ipv4Net::new(v4, bits).ok())
+            }
+            IpNet::V4(_) => None,
+        };
+        Self(mapped.map_or(network, IpNet::V4).trunc())
     }
 }
 
@@ -107,8 +133,32 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_addresses_are_the_same_however_they_are_written() {
+        let addresses = Addresses {
+            allow: list(&["::ffff:10.0.0.0/104", "::ffff:192.0.2.7"]),
+            deny: Vec::new(),
+        };
+        for (address, may) in [
+            ("10.2.0.1", true),
+            ("::ffff:10.2.0.1", true),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+        ] {
+            let checked = addresses.check(address.parse().unwrap());
+            assert_eq!(checked.is_ok(), may, "{address}");
+        }
+    }
+
+    #[test]
     fn what_is_no_network_is_told() {
-        for text in ["10.0.0.0/33", "ten", "", "::/129", "1.2.3"] {
+        for text in [
+            "10.0.0.0/33",
+            "ten",
+            "",
+            "::/129",
+            "1.2.3",
+            "::ffff:10.0.0.0/90",
+        ] {
             let error = text.parse::<Network>().unwrap_err();
             assert!(
                 error.contains("10.0.0.0/8") && error.contains(text),

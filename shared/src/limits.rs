@@ -473,8 +473,10 @@ pub const HELD_NODES_MAX: usize = 4096;
 /// Names of such nodes whose identities it remembers; who has been away for longest is forgotten.
 pub const HELD_IDENTITIES_MAX: usize = 4096;
 
-/// Bytes that have come on a connection of ENet and that nobody has read; the connection ends beyond.
-pub const ENET_INBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that may be read of a connection of ENet before its port is told that there is room again.
+pub const ENET_TAKEN_BYTES: usize = 16 * 1024;
+/// How long who is at the other end of such a connection may take to show that it is there.
+pub const ENET_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that may be sent on a connection of ENet before the first of them are on their way.
 pub const ENET_ROOM_BYTES: usize = 256 * 1024;
 /// Datagrams that an ENet port takes before it is the turn of what is to leave.
@@ -508,8 +510,10 @@ pub const KAI_ARGUMENTS_MAX: usize = 64;
 pub const KAI_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// What a node of KAI may have asked for, or been asked for, that is not answered.
 pub const KAI_PENDING_MAX: usize = 1024;
-/// Agents of a node of KAI that others have asked for.
+/// Agents of a node of KAI that others have asked for by handle; beyond, the one used longest ago is forgotten.
 pub const KAI_AGENTS_MAX: usize = 1024;
+/// Agents of a node of KAI that have a name.
+pub const KAI_OFFERS_MAX: usize = 1024;
 /// How long a node of KAI may take to answer.
 pub const KAI_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -525,6 +529,10 @@ pub const PROGRAM_NAMES_MAX: usize = 64;
 pub const PROGRAM_VALUES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that wait to be said to a program of ENet.
 pub const PROGRAM_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a program may take to answer a call; what takes longer is an operation.
+pub const PROGRAM_ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a program that has come back waits until its node of before has gone.
+pub const PROGRAM_RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a program may take to say who it is.
 pub const PROGRAM_HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -53,7 +53,7 @@ const CALCULATOR: &str = "
 #[tokio::test]
 async fn a_node_of_kai_and_a_tab_use_each_others_calculators() {
     let mut relay = relay_with(&json!({
-        "names": { "127.0.0.1": "old" }, "commands": true,
+        "names": { "127.0.0.1": "old" }, "commands": true, "console": ["tab"],
         "agents": { "5": "tab/Calculator" }, "offers": { "7": "Calc" },
     }));
     let port = port_of(&mut relay);
@@ -66,10 +66,19 @@ async fn a_node_of_kai_and_a_tab_use_each_others_calculators() {
     tab.ask(CALCULATOR).await;
     kai_uses_a_tab(&mut kai).await;
     events_and_objects_go_both_ways(&tab, &mut kai).await;
-    // Lines of consoles, both ways.
+    // Lines of consoles, both ways, for who may.
+    let other = browsers.open(&relay.console("other")).await;
+    let refused = other.run("3+4 @old").await;
+    assert_eq!(refused["status"], 126, "{refused}");
+    let told = refused["output"].as_str().unwrap();
+    assert!(
+        told.contains("unauthorised") && told.contains("`enet.kai.console`"),
+        "{told}"
+    );
     let ran = tab.run("1+2 @old").await;
     assert_eq!(ran["output"], "3", "{ran}");
     kai.until_said("command from tab: 1+2").await;
+    assert!(!kai.said().iter().any(|line| line.contains("3+4")));
     asked(
         &mut kai,
         "command calc 2+3 @tab",

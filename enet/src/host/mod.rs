@@ -3,6 +3,7 @@
 mod bandwidth;
 mod handshake;
 mod keyed;
+mod memory;
 mod pending;
 mod receive;
 mod transmit;
@@ -11,7 +12,7 @@ use crate::compress::RangeCoder;
 use crate::config::{Config, millis};
 use crate::event::{Event, Packet, PeerId, Reason, Room, Stats};
 use crate::limits::LINGERING_MAX;
-use crate::peer::{Context, Peer, State};
+use crate::peer::{Context, Peer, State, Waits};
 use crate::wire::Command;
 use crate::{ConnectError, Millis, SendError, Time};
 use bandwidth::Bandwidth;
@@ -50,6 +51,10 @@ pub struct Host {
     coder: Option<Box<RangeCoder>>,
     scratch: Vec<u8>,
     counters: Counters,
+    /// What waits of all peers.
+    waits: Waits,
+    /// When it was looked in vain for one that leaves no room.
+    looked_at: Millis,
 }
 
 /// What a host has seen of datagrams, since it began.
@@ -71,6 +76,8 @@ pub struct Counters {
     pub no_room: u64,
     /// Requests that were refused, since there are as many peers as there may be.
     pub refused: u64,
+    /// Peers that were ended, since they left no room for others.
+    pub crowded: u64,
     /// Handshakes that were forgotten before they were too old, since there were too many.
     pub forgotten: u64,
 }
@@ -105,6 +112,8 @@ impl Host {
             coder,
             scratch: Vec::new(),
             counters: Counters::default(),
+            waits: Waits::default(),
+            looked_at: 0,
         }
     }
 
@@ -131,10 +140,12 @@ impl Host {
     /// Queues a packet.
     pub fn send(&mut self, peer: PeerId, channel: u8, packet: Packet) -> Result<Room, SendError> {
         let place = self.find(peer).ok_or(SendError::NoPeer)?;
+        let share = self.sending_share();
         let Some(Some(peer)) = self.peers.get_mut(place) else {
             return Err(SendError::NoPeer);
         };
-        let sent = peer.send(channel, packet, &self.config);
+        let sent = peer.send(channel, packet, &self.config, share);
+        self.count(place);
         self.schedule(place);
         sent
     }
@@ -171,6 +182,14 @@ impl Host {
         self.settle(place);
     }
 
+    /// Gives a connection up as if it had timed out: nothing is said to the other side, where another
+    /// may be by now.
+    pub fn give_up(&mut self, peer: PeerId) {
+        let Some(place) = self.find(peer) else { return };
+        self.with(place, 0, |peer, ctx| peer.end(ctx, Reason::TimedOut, 0));
+        self.settle(place);
+    }
+
     /// When [`handle_time`](Self::handle_time) has to be called, if nothing happens before.
     pub fn deadline(&self) -> Option<Time> {
         let timer = self.timers.first().map(|(at, _)| *at);
@@ -198,14 +217,26 @@ impl Host {
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let Event::Received { peer, packet, .. } = &event {
-            let place = self.find(*peer);
-            if let Some(Some(peer)) = place.and_then(|place| self.peers.get_mut(place)) {
-                peer.taken(packet.bytes.len());
-            }
+        self.events.pop_front()
+    }
+
+    /// Packets of a peer have been taken by whom they are for, which [count](Packet::cost) so much
+    /// together. Until then they wait, and who has too much waiting is not heard.
+    pub fn taken(&mut self, peer: PeerId, cost: usize) {
+        let Some(place) = self.find(peer) else { return };
+        if let Some(Some(peer)) = self.peers.get_mut(place) {
+            peer.taken(cost);
         }
-        Some(event)
+        self.count(place);
+    }
+
+    /// Asks a peer whether it is there: if it is, [`Event::Answered`] tells.
+    pub fn ask(&mut self, peer: PeerId) {
+        let Some(place) = self.find(peer) else { return };
+        if let Some(Some(peer)) = self.peers.get_mut(place) {
+            peer.ask();
+        }
+        self.settle(place);
     }
 
     /// What waits to leave to a peer or to be acknowledged by it, by the memory that it takes.
@@ -299,11 +330,13 @@ impl Host {
 
     /// Brings the host in line with a peer after something happened to it.
     fn settle(&mut self, place: usize) {
+        self.count(place);
+        let share = self.sending_share();
         let Some(Some(peer)) = self.peers.get_mut(place) else {
             return;
         };
         self.bandwidth.note(peer.agreed.incoming_bandwidth);
-        if peer.becomes_writable(&self.config) {
+        if peer.becomes_writable(&self.config, share) {
             self.events.push_back(Event::Writable { peer: peer.id });
         }
         match peer.state {
@@ -351,6 +384,7 @@ impl Host {
         let Some(peer) = self.peers.get_mut(place).and_then(Option::take) else {
             return;
         };
+        self.uncount(peer.counted);
         let agreed = peer.agreed;
         self.routes.remove(&(agreed.address, agreed.incoming_id));
         if let Some(timer) = peer.timer {

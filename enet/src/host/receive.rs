@@ -4,7 +4,7 @@ use super::Host;
 use super::pending::Route;
 use crate::channel::Refusal;
 use crate::config::millis;
-use crate::limits::{MTU_MAX, NOBODY};
+use crate::limits::{MTU_MAX, NOBODY, STRANGER_BYTES_MAX};
 use crate::peer::State;
 use crate::wire::{CHECKSUM, CONTROL, Command, Head, Header};
 use crate::{Millis, Time, checksum};
@@ -39,7 +39,12 @@ impl Host {
             return;
         };
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some(body) = self.decompressed(header, head.len(), body, &mut scratch) {
+        // Work for nobody knows whom is bounded.
+        let max = match target {
+            Target::Nobody => STRANGER_BYTES_MAX,
+            _ => usize::from(MTU_MAX) - head.len(),
+        };
+        if let Some(body) = self.decompressed(header, max, body, &mut scratch) {
             if self.config.checksum && !checksum::is_right(head, body, connect_id) {
                 self.counters.checksum += 1;
             } else {
@@ -69,7 +74,7 @@ impl Host {
     fn decompressed<'a>(
         &mut self,
         header: Header,
-        header_len: usize,
+        max: usize,
         body: &'a [u8],
         scratch: &'a mut Vec<u8>,
     ) -> Option<&'a [u8]> {
@@ -77,7 +82,6 @@ impl Host {
             return Some(body);
         }
         scratch.clear();
-        let max = usize::from(MTU_MAX) - header_len;
         let coder = self.coder.as_mut();
         let is_done = coder.is_some_and(|coder| coder.decompress(body, scratch, max));
         if !is_done {
@@ -141,8 +145,10 @@ impl Host {
         mut body: &[u8],
         len: usize,
     ) {
+        let share = self.receiving_share(place);
         let refusal = self.with(place, now, |peer, ctx| {
             peer.received(len);
+            peer.begin_hearing(share);
             while !body.is_empty() && peer.state != State::Ended {
                 let Some((head, command)) = Command::decode(&mut body) else {
                     return Some(Refusal::Misfit);
@@ -159,6 +165,7 @@ impl Host {
             None => {}
         }
         self.settle(place);
+        self.make_room(now, place);
     }
 }
 

@@ -74,10 +74,12 @@ impl Host {
 
     /// Brings the host in line with a peer that has sent; what it still has to send has its turn.
     fn settle_sent(&mut self, place: usize) {
+        self.count(place);
+        let share = self.sending_share();
         let Some(Some(peer)) = self.peers.get_mut(place) else {
             return;
         };
-        if peer.becomes_writable(&self.config) {
+        if peer.becomes_writable(&self.config, share) {
             let peer = peer.id;
             self.events.push_back(crate::Event::Writable { peer });
         }

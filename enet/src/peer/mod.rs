@@ -65,6 +65,24 @@ pub(crate) struct Agreed {
     pub(crate) outgoing_bandwidth: u32,
 }
 
+/// What may wait to leave for a peer, for what waits for the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Beyond which one better waits,
+    pub(crate) free: usize,
+    /// and nothing is taken.
+    pub(crate) most: usize,
+}
+
+/// What waits of packets, by the memory that it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// Of those that came.
+    pub(crate) received: usize,
+    /// Of those that leave.
+    pub(crate) queued: usize,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Acknowledgement {
     channel: u8,
@@ -96,6 +114,10 @@ pub(crate) struct Peer {
     heard_at: Millis,
     /// Whether somebody was told that much waits.
     is_busy: bool,
+    /// Whether somebody wants to know whether it is there.
+    is_asked: bool,
+    /// What its host has counted of what waits here.
+    pub(crate) counted: Waits,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -146,11 +168,15 @@ impl Peer {
                 max: ctx.config.waiting_bytes_max,
                 reserve: ctx.config.packet_bytes_max,
                 packet_max: ctx.config.packet_bytes_max,
+                share: ctx.config.host_waiting_bytes_max,
+                is_crowded: false,
             },
             unsequenced: Unsequenced::default(),
             acknowledgements: VecDeque::new(),
             heard_at: ctx.now,
             is_busy: false,
+            is_asked: false,
+            counted: Waits::default(),
             bytes_sent: 0,
             bytes_received: 0,
         }
@@ -162,6 +188,7 @@ impl Peer {
         channel: u8,
         packet: Packet,
         config: &Config,
+        share: Share,
     ) -> Result<Room, SendError> {
         if self.state != State::Connected {
             return Err(SendError::NotConnected);
@@ -174,10 +201,11 @@ impl Peer {
         }
         let len = packet.bytes.len() as u64;
         let datagram = usize::from(self.agreed.mtu) - header_len(config);
-        let max = config.queued_bytes_max;
+        let max = config.queued_bytes_max.min(share.most);
         let pushed = self.outbox.push(channel, packet, datagram, max);
         let is_full = pushed == Err(SendError::Full);
-        self.is_busy |= is_full || self.outbox.queued() > max / 2;
+        let free = config.queued_bytes_max.min(share.free) / 2;
+        self.is_busy |= is_full || self.outbox.queued() > free;
         pushed?;
         self.offered_lately += len;
         Ok(if self.is_busy { Room::Busy } else { Room::Free })
@@ -279,9 +307,36 @@ impl Peer {
         self.outbox.push_control(limit);
     }
 
-    /// A packet of this peer has been taken.
-    pub(crate) fn taken(&mut self, len: usize) {
-        self.waiting.give_back(crate::channel::cost(len));
+    /// Packets of this peer have been taken, which counted so much.
+    pub(crate) fn taken(&mut self, cost: usize) {
+        self.waiting.give_back(cost);
+    }
+
+    /// Begins to hear it, when so much may wait of this peer for what waits of the others.
+    pub(crate) fn begin_hearing(&mut self, share: usize) {
+        self.waiting.share = share;
+        self.waiting.is_crowded = false;
+    }
+
+    /// Whether something was refused for what waits of others.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.is_crowded
+    }
+
+    /// What waits here.
+    pub(crate) fn waits(&self) -> Waits {
+        Waits {
+            received: self.waiting.waiting,
+            queued: self.outbox.queued(),
+        }
+    }
+
+    /// Asks whether it is there.
+    pub(crate) fn ask(&mut self) {
+        if self.is_connected() {
+            self.is_asked = true;
+            self.outbox.push_control(Content::Ping);
+        }
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -289,8 +344,8 @@ impl Peer {
     }
 
     /// Whether somebody who was told to wait can go on; it is said once.
-    pub(crate) fn becomes_writable(&mut self, config: &Config) -> bool {
-        let is_low = self.outbox.queued() <= config.queued_bytes_max / 4;
+    pub(crate) fn becomes_writable(&mut self, config: &Config, share: Share) -> bool {
+        let is_low = self.outbox.queued() <= config.queued_bytes_max.min(share.free) / 4;
         let becomes = self.is_busy && is_low && self.state == State::Connected;
         self.is_busy &= !becomes;
         becomes

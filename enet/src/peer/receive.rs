@@ -146,6 +146,10 @@ impl Peer {
         };
         self.measure(ctx.now, &item, sent_time);
         self.heard_at = ctx.now;
+        // A ping of before was heard as well.
+        if matches!(item.content, Content::Ping) && std::mem::take(&mut self.is_asked) {
+            ctx.events.push_back(Event::Answered { peer: self.id });
+        }
         if self.state == State::Disconnecting && matches!(item.content, Content::Disconnect(_)) {
             self.end(ctx, Reason::Asked, 0);
         }

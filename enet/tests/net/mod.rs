@@ -170,7 +170,11 @@ impl Net {
                 *bytes += datagram.len();
                 self.travel(from, to, &datagram);
             }
-            while let Some(event) = self.hosts[n].1.poll_event() {
+            let host = &mut self.hosts[n].1;
+            while let Some(event) = host.poll_event() {
+                if let Event::Received { peer, packet, .. } = &event {
+                    host.taken(*peer, packet.cost());
+                }
                 self.events[n].push(event);
             }
         }

@@ -50,7 +50,13 @@ impl Raw {
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.host.poll_event()).collect()
+        let events: Vec<_> = std::iter::from_fn(|| self.host.poll_event()).collect();
+        for event in &events {
+            if let Event::Received { peer, packet, .. } = event {
+                self.host.taken(*peer, packet.cost());
+            }
+        }
+        events
     }
 
     /// The datagrams that the host sends.

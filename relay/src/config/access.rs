@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use peerage::config::Access;
 use peerage::{Config, NodeId};
 use schemars::JsonSchema;
@@ -57,6 +58,13 @@ pub struct NodeLists {
 #[schemars(inline, extend("maxItems" = ENTRIES_MAX))]
 pub struct List<T>(Vec<T>);
 
+impl<T> List<T> {
+    /// Its entries, in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+}
+
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self(Vec::new())
@@ -89,6 +97,12 @@ impl AddressText {
     }
 }
 
+impl From<IpNet> for AddressText {
+    fn from(net: IpNet) -> Self {
+        Self(net.into())
+    }
+}
+
 impl TryFrom<String> for AddressText {
     type Error = String;
 
@@ -117,7 +131,7 @@ impl AccessConfig {
     /// The same configuration of a node, with what the file says of nodes.
     #[must_use]
     pub fn applied_to(&self, mut config: Config) -> Config {
-        let ids = |list: &List<IdText>| list.0.iter().map(|id| id.0).collect::<BTreeSet<_>>();
+        let ids = |list: &List<IdText>| list.iter().map(|id| id.0).collect::<BTreeSet<_>>();
         config.access = Access {
             allow: ids(&self.nodes.allow),
             deny: ids(&self.nodes.deny),
@@ -127,7 +141,7 @@ impl AccessConfig {
 
     /// Which addresses may call.
     pub fn addresses(&self) -> Addresses {
-        let networks = |list: &List<AddressText>| list.0.iter().map(|text| text.0).collect();
+        let networks = |list: &List<AddressText>| list.iter().map(|text| text.0).collect();
         Addresses {
             allow: networks(&self.addresses.allow),
             deny: networks(&self.addresses.deny),

@@ -5,6 +5,7 @@ mod broker;
 mod discovery;
 mod enet;
 mod http;
+mod kai;
 mod links;
 mod log;
 mod peers;
@@ -27,10 +28,9 @@ use serde::Deserialize;
 pub use access::{AccessConfig, AddressLists, AddressText, List, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
 pub use discovery::DiscoveryConfig;
-pub use enet::{
-    AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
-};
+pub use enet::{Allowed, ENET_PORT, EnetConfig, ProgramsConfig, RawConfig, RawServer};
 pub use http::{HttpConfig, NodePages};
+pub use kai::{AgentAddress, KaiAddress, KaiConfig, KaiHandle, NodeText, Offers};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
 pub use peers::{PeerConfig, RelayAddress};

@@ -20,7 +20,8 @@ pub struct PeerConfig {
     pub host: String,
     /// The port at which it listens.
     pub port: u16,
-    /// It is a node of KAI, which speaks ENet: the name under which it is held.
+    /// It is a node of KAI, which speaks ENet: the name under which it is held. Without this it is called as one of
+    /// ours, by WebSocket, which no node of KAI answers.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("pattern" = NAME_PATTERN))]
     pub kai: Option<Name>,

@@ -41,6 +41,9 @@ mod tests {
                 "nodes": { "allow": [id], "deny": [] } } }),
             json!({ "broker": { "store": "x", "history": [{ "filter": "a/+/#", "count": 5, "ageMs": 9 }] } }),
             json!({ "http": { "nodePages": "trusted", "headTimeoutMs": 5 }, "log": { "remote": false } }),
+            json!({ "enet": { "listen": "0.0.0.0:14589", "peersMax": 65_535, "programs": { "allow": ["10.0.0.0/8", "10.1.2.3"] } } }),
+            json!({ "enet": { "kai": { "names": { "10.0.0.5": "a", "[fd00::1]:7": "b", "fd00::2": "c" },
+                "agents": { "5": "left/Calc" }, "offers": { "7": "Calc" }, "console": ["*", "left"] } } }),
         ]
     }
 
@@ -80,6 +83,17 @@ mod tests {
             json!({ "broker": { "history": [{ "count": 1 }] } }),
             json!({ "http": { "nodePages": "Trusted" } }),
             json!({ "log": { "remote": 1 } }),
+            json!({ "enet": { "peersMax": 0 } }),
+            json!({ "enet": { "programs": { "allow": ["ten"] } } }),
+            json!({ "enet": { "kai": { "names": { "here": "a" } } } }),
+            json!({ "enet": { "kai": { "names": { "10.0.0.5": "no name" } } } }),
+            json!({ "enet": { "kai": { "agents": { "-1": "a/b" } } } }),
+            json!({ "enet": { "kai": { "agents": { "7": "Calculator" } } } }),
+            json!({ "enet": { "kai": { "offers": { "x": "Calc" } } } }),
+            json!({ "enet": { "kai": { "offers": { "7": "8" } } } }),
+            json!({ "enet": { "kai": { "offers": { "7": "" } } } }),
+            json!({ "enet": { "kai": { "console": ["no name"] } } }),
+            json!({ "enet": { "kai": { "console": "*" } } }),
         ]
     }
 

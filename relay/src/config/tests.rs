@@ -154,3 +154,90 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
         );
     }
 }
+
+/// What a file may not say of ENet, and what is told then.
+const WRONG_OF_ENET: &[(&str, [&str; 3])] = &[
+    (
+        r#"{"enet":{"peersMax":0}}"#,
+        ["enet.peersMax", "expected 1 to 65535", "got 0"],
+    ),
+    (
+        r#"{"enet":{"silentMs":900000}}"#,
+        ["enet.silentMs", "expected 0 to 600000", "got 900000"],
+    ),
+    (
+        r#"{"enet":{"programs":{"allow":["::ffff:10.0.0.0/90"]}}}"#,
+        [
+            "enet.programs.allow[0]",
+            "a network of IPv4 addresses",
+            "got `::ffff:10.0.0.0/90`",
+        ],
+    ),
+    (
+        r#"{"enet":{"kai":{"names":{"here":"a"}}}}"#,
+        ["enet.kai.names", "an address such as", "got `here`"],
+    ),
+    (
+        r#"{"enet":{"kai":{"names":{"10.0.0.5":"no name"}}}}"#,
+        ["enet.kai.names.10.0.0.5", "expected", "no name"],
+    ),
+    (
+        r#"{"enet":{"kai":{"agents":{"0":"a/b"}}}}"#,
+        ["enet.kai.agents", "expected a handle", "got `0`"],
+    ),
+    (
+        r#"{"enet":{"kai":{"agents":{"007":"a/b"}}}}"#,
+        ["enet.kai.agents", "expected a handle", "got `007`"],
+    ),
+    (
+        r#"{"enet":{"kai":{"agents":{"7":"Calculator"}}}}"#,
+        [
+            "enet.kai.agents.7",
+            "expected a node and an agent",
+            "got `Calculator`",
+        ],
+    ),
+    (
+        r#"{"enet":{"kai":{"agents":{"7":"no name/x"}}}}"#,
+        [
+            "enet.kai.agents.7",
+            "expected a node and an agent",
+            "got `no name/x`",
+        ],
+    ),
+    (
+        r#"{"enet":{"kai":{"offers":{"7":"8"}}}}"#,
+        ["enet.kai.offers", "no number", "got `8` for handle 7"],
+    ),
+    (
+        r#"{"enet":{"kai":{"offers":{"7":"kai"}}}}"#,
+        ["enet.kai.offers", "not `kai`", "handle 7"],
+    ),
+    (
+        r#"{"enet":{"kai":{"offers":{"7":"Calc","8":"Calc"}}}}"#,
+        ["enet.kai.offers", "each name once", "handle 8"],
+    ),
+    (
+        r#"{"enet":{"kai":{"console":["no name"]}}}"#,
+        [
+            "enet.kai.console[0]",
+            "a node's name or id, or `*`",
+            "got `no name`",
+        ],
+    ),
+    (
+        r#"{"enet":{"kai":{"console":"*"}}}"#,
+        ["enet.kai.console", "expected a sequence", "peer.json"],
+    ),
+];
+
+#[test]
+fn what_is_wrong_of_enet_is_told_with_path_and_expectation() {
+    for (text, words) in WRONG_OF_ENET {
+        let error = parse(text).unwrap_err();
+        assert!(
+            words.iter().all(|word| error.contains(word)),
+            "{text}: {error}"
+        );
+    }
+}

@@ -59,10 +59,6 @@ pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
 pub(super) const SOCKET_PATTERN: &str =
     r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}$";
 
-/// What a network looks like.
-pub(super) const NETWORK_PATTERN: &str =
-    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)/[0-9]{1,3}$";
-
 /// Reads a group of keys, and nothing else: a type that is derived would take a list as well.
 pub(super) fn group<'de, D, T>(from: D) -> Result<T, D::Error>
 where

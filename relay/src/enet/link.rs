@@ -164,6 +164,7 @@ impl Gone {
             (Reason::TimedOut, _) => String::from("no sign of life"),
             (Reason::Refused, _) => String::from("refused there"),
             (Reason::Asked, _) => String::from("the link was closed"),
+            (Reason::Crowded, _) => String::from("it left no room for others"),
             (Reason::Protocol, _) => String::from("what is there speaks no ENet"),
         }
     }

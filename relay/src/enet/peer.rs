@@ -2,22 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use peerage::limits::{ENET_INBOX_BYTES_MAX, ENET_ROOM_BYTES};
+use peerage::limits::{ENET_ANSWER_TIMEOUT, ENET_ROOM_BYTES, ENET_TAKEN_BYTES};
 use peerage_enet::{Kind, Packet, PeerId, Reason};
-use tokio::sync::{Semaphore, mpsc};
-
-/// What a packet in an inbox is held to take beside its own bytes.
-const PACKET_OVERHEAD_BYTES: usize = 128;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 /// A connection. Dropped, it is ended in good order.
 pub(crate) struct Peer {
     sender: Sender,
+    /// What it holds counts at the port as long as it is not told that it was read.
     inbox: mpsc::UnboundedReceiver<Incoming>,
-    bytes: Arc<AtomicUsize>,
+    /// What was read that the port has not been told of.
+    read: usize,
     ended: Option<Gone>,
+    /// With which word it ends if it is dropped.
+    word: u32,
     /// How it came to be.
     pub(crate) about: About,
 }
@@ -59,6 +60,12 @@ pub(super) enum Order {
     Send(PeerId, u8, Packet),
     /// End it after what was sent.
     Disconnect(PeerId, u32),
+    /// So much that came was read.
+    Taken(PeerId, usize),
+    /// Tell when it has answered.
+    Ask(PeerId, oneshot::Sender<()>),
+    /// It is lost.
+    GiveUp(PeerId),
 }
 
 /// What comes to a connection.
@@ -70,10 +77,11 @@ pub(super) enum Incoming {
 /// The port's side of a connection.
 pub(super) struct Inlet {
     pub(super) inbox: mpsc::UnboundedSender<Incoming>,
-    bytes: Arc<AtomicUsize>,
     pub(super) room: Arc<Semaphore>,
     /// Room to be given back once what was sent has left.
     pub(super) owed: usize,
+    /// Who wants to know that the other side is there.
+    pub(super) asking: Vec<oneshot::Sender<()>>,
 }
 
 /// A connection, as its two sides hold it.
@@ -83,40 +91,29 @@ pub(super) fn pair(
     orders: mpsc::UnboundedSender<Order>,
 ) -> (Peer, Inlet) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let bytes = Arc::new(AtomicUsize::new(0));
     let room = Arc::new(Semaphore::new(ENET_ROOM_BYTES));
     let inlet = Inlet {
         inbox: sender,
-        bytes: Arc::clone(&bytes),
         room: Arc::clone(&room),
         owed: 0,
+        asking: Vec::new(),
     };
     let sender = Sender { id, orders, room };
     let peer = Peer {
         sender,
         inbox: receiver,
-        bytes,
+        read: 0,
         ended: None,
+        word: 0,
         about,
     };
     (peer, inlet)
 }
 
 impl Inlet {
-    /// Hands over a packet; `false` if too much waits already. What nobody reads any more is dropped: that the
-    /// connection is to end is on its way.
-    pub(super) fn put(&self, channel: u8, packet: Packet) -> bool {
-        let bytes = packet.bytes.len() + PACKET_OVERHEAD_BYTES;
-        let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if self.inbox.is_closed() {
-            return true;
-        }
-        if before > ENET_INBOX_BYTES_MAX {
-            return false;
-        }
-        // It may have been closed just now.
+    /// Hands over a packet. What nobody reads any more is dropped: that the connection is to end is on its way.
+    pub(super) fn put(&self, channel: u8, packet: Packet) {
         let _ = self.inbox.send(Incoming::Packet(channel, packet));
-        true
     }
 }
 
@@ -131,8 +128,11 @@ impl Peer {
         }
         let gone = match self.inbox.recv().await {
             Some(Incoming::Packet(channel, packet)) => {
-                let bytes = packet.bytes.len() + PACKET_OVERHEAD_BYTES;
-                self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+                self.read += packet.cost();
+                if self.read >= ENET_TAKEN_BYTES {
+                    self.sender.order(Order::Taken(self.sender.id, self.read));
+                    self.read = 0;
+                }
                 return Ok((channel, packet));
             }
             Some(Incoming::Gone(gone)) => gone,
@@ -148,6 +148,12 @@ impl Peer {
         self.sender.disconnect(data);
     }
 
+    /// If it is dropped, it ends with this word.
+    pub(crate) fn or_else(mut self, data: u32) -> Self {
+        self.word = data;
+        self
+    }
+
     /// The way to send on it.
     pub(crate) fn sender(&self) -> &Sender {
         &self.sender
@@ -157,7 +163,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if self.ended.is_none() {
-            self.sender.disconnect(0);
+            self.sender.disconnect(self.word);
         }
     }
 }
@@ -197,14 +203,30 @@ impl Sender {
 
     /// Ends the connection after what was sent, with a word for the other side.
     pub(crate) fn disconnect(&self, data: u32) {
-        // A port that is no more has ended it.
-        let _ = self.orders.send(Order::Disconnect(self.id, data));
+        self.order(Order::Disconnect(self.id, data));
+    }
+
+    /// Whether the other side is there: it answers, or does not.
+    pub(crate) async fn is_there(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Ask(self.id, answer));
+        matches!(timeout(ENET_ANSWER_TIMEOUT, answered).await, Ok(Ok(())))
+    }
+
+    /// Ends it as one that is lost: nothing is said to the other side.
+    pub(crate) fn give_up(&self) {
+        self.order(Order::GiveUp(self.id));
+    }
+
+    fn order(&self, order: Order) {
+        // A port that is no more has ended all that it had.
+        let _ = self.orders.send(order);
     }
 }
 
-/// What of the room a packet takes: one that is larger takes all of it.
+/// What of the room a packet takes, by the memory that it does: one that is larger takes all of it.
 pub(super) fn room_of(packet: &Packet) -> u32 {
-    packet.bytes.len().clamp(1, ENET_ROOM_BYTES) as u32
+    packet.cost().min(ENET_ROOM_BYTES) as u32
 }
 
 impl Gone {

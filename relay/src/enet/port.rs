@@ -274,6 +274,14 @@ impl Loop {
                 }
             }
             Order::Send(id, channel, packet) => self.send(id, channel, packet),
+            Order::Taken(id, cost) => self.host.taken(id, cost),
+            Order::Ask(id, answer) => {
+                if let Some(inlet) = self.peers.get_mut(&id) {
+                    inlet.asking.push(answer);
+                    self.host.ask(id);
+                }
+            }
+            Order::GiveUp(id) => self.host.give_up(id),
             Order::Disconnect(id, data) => {
                 // Who still waits to send learns it.
                 self.end(id, Gone::HERE);
@@ -323,14 +331,22 @@ impl Loop {
                 channel,
                 packet,
             } => {
-                let is_lost = |inlet: &Inlet| !inlet.put(channel, packet);
-                if self.peers.get(&peer).is_some_and(is_lost) {
-                    tracing::debug!(target: CONNECTION, "too much waits of an ENet connection; it is ended");
-                    self.end(peer, Gone::HERE);
-                    self.host.disconnect_now(peer, 0);
+                if let Some(inlet) = self.peers.get(&peer) {
+                    inlet.put(channel, packet);
+                }
+            }
+            Event::Answered { peer } => {
+                let inlet = self.peers.get_mut(&peer);
+                let asking = inlet.map(|inlet| std::mem::take(&mut inlet.asking));
+                for answer in asking.unwrap_or_default() {
+                    // Who has asked may have given up.
+                    let _ = answer.send(());
                 }
             }
             Event::Disconnected { peer, data, reason } => {
+                if reason == Reason::Crowded {
+                    tracing::warn!(target: CONNECTION, "an ENet connection is ended that left no room for the others");
+                }
                 if let Some(call) = self.calls.remove(&peer) {
                     let error = match reason {
                         Reason::TimedOut => DialError::Silent,

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use peerage::limits::{ENET_INBOX_BYTES_MAX, ENET_ROOM_BYTES};
+use peerage::limits::ENET_ROOM_BYTES;
 use peerage_enet::{Config, Reason};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -48,21 +49,46 @@ async fn what_is_sent_arrives_in_order_however_much_it_is() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_given_up_and_not_fed() {
+async fn who_reads_slowly_slows_the_sender_down_and_misses_nothing() {
+    const PIECES: usize = 256;
     let (_near, here, _far, mut there) = connected().await;
     let sender = here.sender().clone();
-    let piece = Bytes::from(vec![7; ENET_ROOM_BYTES]);
-    let mut sent = 0;
-    // There is an end to what the other side takes, and then to the connection.
-    while sender.send(0, piece.clone()).await.is_ok() {
-        sent += piece.len();
-        assert!(sent < 4 * ENET_INBOX_BYTES_MAX, "it takes all of it");
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let sending = tokio::spawn(async move {
+        for n in 0..PIECES {
+            let piece = vec![n as u8; ENET_ROOM_BYTES / 4];
+            sender.send(0, piece.into()).await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    // Nobody reads, and at some point no more is taken.
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = sent.load(Ordering::Relaxed);
+        if now == before && now > 0 {
+            break;
+        }
+        before = now;
     }
-    let mut got = 0;
-    while let Ok((_, packet)) = there.recv().await {
-        got += packet.bytes.len();
+    assert!(before < PIECES, "all of it is kept");
+    for n in 0..PIECES {
+        let (_, packet) = there.recv().await.unwrap();
+        assert_eq!(packet.bytes, vec![n as u8; ENET_ROOM_BYTES / 4], "{n}");
     }
-    assert!(got <= ENET_INBOX_BYTES_MAX + 2 * piece.len(), "{got}");
+    sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_there_answers_and_who_is_deaf_does_not() {
+    let (_near, here, far, _there) = connected().await;
+    assert!(here.sender().is_there().await);
+    far.hook(Box::new(|_, _, _| true));
+    assert!(!here.sender().is_there().await);
+    here.sender().give_up();
+    let mut here = here;
+    assert_eq!(here.recv().await.unwrap_err().reason, Reason::TimedOut);
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use peerage::service::broker::{self, Broker, Options, Topics};
 use peerage::service::operation::Operations;
 use peerage::{Config, Identity, Kind, Name, Node};
 
+use tokio::sync::Notify;
+
 use crate::JoinError;
 use crate::discovery::Discovery;
 use crate::link::dial::Above;
@@ -24,6 +26,8 @@ pub struct Holder(Arc<Shared>);
 struct Shared {
     above: Runtime,
     state: Mutex<State>,
+    /// Told whenever a node has gone.
+    gone: Notify,
 }
 
 #[derive(Default)]
@@ -49,7 +53,7 @@ pub struct Held {
     rpc: Rpc,
     operations: Operations,
     topics: Topics,
-    _place: Place,
+    place: Place,
 }
 
 /// What a held node takes of its holder, until this is dropped.
@@ -65,6 +69,7 @@ impl Holder {
         Self(Arc::new(Shared {
             above,
             state: Mutex::default(),
+            gone: Notify::new(),
         }))
     }
 
@@ -87,6 +92,19 @@ impl Holder {
         let held = Held::new(node, runtime, place)?;
         held.online(false).await.map_err(JoinError::Failed)?;
         Ok(held)
+    }
+
+    /// Waits until nobody is held who has the identity of a wish.
+    pub async fn until_free(&self, wish: &Name) {
+        loop {
+            let gone = self.0.gone.notified();
+            let is_here =
+                |state: &mut State| state.known.get(wish).is_some_and(|known| known.is_here);
+            if !self.with(is_here) {
+                return;
+            }
+            gone.await;
+        }
     }
 
     /// How many nodes are held.
@@ -162,6 +180,7 @@ impl Drop for Place {
                 known.is_here = false;
             }
         });
+        self.holder.0.gone.notify_waiters();
     }
 }
 
@@ -183,8 +202,13 @@ impl Held {
             rpc,
             operations,
             topics,
-            _place: place,
+            place,
         })
+    }
+
+    /// The wish by which it is known, and will be again: nothing if another was here with the same.
+    pub fn wish(&self) -> Option<&Name> {
+        self.place.known.as_ref()
     }
 
     /// Its objects, and those of others.

@@ -133,6 +133,7 @@ async fn echo_all(address: SocketAddr) -> Result<(), Failed> {
                 packet,
             } = event
             {
+                end.host.taken(peer, packet.cost());
                 match end.host.send(peer, channel, packet) {
                     Ok(_) | Err(SendError::NoPeer | SendError::NotConnected) => {}
                     Err(error) => return Err(error.into()),
@@ -252,8 +253,13 @@ impl Client {
             self.end.turn().await?;
             while let Some(event) = self.end.host.poll_event() {
                 match event {
-                    Event::Received { peer, channel, .. } => {
+                    Event::Received {
+                        peer,
+                        channel,
+                        packet,
+                    } => {
                         messages += 1;
+                        self.end.host.taken(peer, packet.cost());
                         let packet = Packet::reliable(self.message.clone());
                         self.end.host.send(peer, channel, packet)?;
                     }

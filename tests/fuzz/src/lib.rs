@@ -2,6 +2,8 @@
 //! found is committed, and replayed on each test run. A target that returns has found nothing amiss.
 
 mod enet;
+mod kai;
+mod program;
 mod session;
 
 use std::collections::BTreeMap;
@@ -23,13 +25,15 @@ use peerage::wire::{Reader, put_varint};
 use peerage::{Config, Identity, Kind, Time};
 
 pub use enet::enet;
+pub use kai::kai;
+pub use program::program;
 pub use session::session;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("varint", varint),
     ("link", link),
     ("greeting", greeting),
@@ -39,6 +43,8 @@ pub const TARGETS: [Target; 9] = [
     ("session", session),
     ("object", object),
     ("enet", enet),
+    ("program", program),
+    ("kai", kai),
 ];
 
 /// An integer that is read is written the same way.

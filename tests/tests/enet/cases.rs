@@ -21,8 +21,16 @@ pub(crate) const CASES: &[Case] = &[
         storm,
     ),
     (
+        "some doubled, some late: never twice, nor after a later one",
+        late_and_doubled,
+    ),
+    (
         "more than 65,536 packets on a channel: numbers begin again",
         numbers_wrap,
+    ),
+    (
+        "more than 65,535 unreliable in a row: the next is reliable",
+        promotion,
     ),
     ("disconnect with data, by us", we_disconnect),
     (
@@ -30,6 +38,10 @@ pub(crate) const CASES: &[Case] = &[
         stock_disconnects,
     ),
     ("who no longer answers is lost, to both", timeouts),
+    (
+        "who has moved to another port is not heard, and lost",
+        moved,
+    ),
     ("bandwidth limits and throttle of stock", bandwidth),
     ("a peer that idles is pinged, both ways, and stays", idle),
     ("the other end's restart is another connection", restart),
@@ -208,24 +220,19 @@ fn all_channels(mode: Mode) {
 }
 
 fn ten_megabytes(mode: Mode) {
-    // Compression takes a second for each megabyte on a slow machine.
-    let len = if mode.compression {
-        1_000_000
-    } else {
-        10_000_000
-    };
+    const LEN: usize = 10_000_000;
     let config = Config {
         packet_bytes_max: 16 << 20,
         waiting_bytes_max: 16 << 20,
         ..Config::default()
     };
     let (mut ours, peer, mut stock) = to_stock(mode, config);
-    let whole = batch(3, 'r', len, 5, 1);
+    let whole = batch(3, 'r', LEN, 5, 1);
     ours.send(peer, whole);
     wait_for(&mut ours, &stock, &receive_line(0, whole, 0));
     stock.send(0, whole);
     let received = ours.packets(1);
-    assert!(received[0].1.bytes == pattern(len, 5));
+    assert!(received[0].1.bytes == pattern(LEN, 5));
 }
 
 fn storm(mode: Mode) {
@@ -268,19 +275,118 @@ fn storm(mode: Mode) {
 
 fn numbers_wrap(mode: Mode) {
     const COUNT: u32 = 70_000;
-    // What is numbered is the same in every mode.
-    let count = if mode.compression { 3000 } else { COUNT };
     let (mut ours, peer, mut stock) = to_stock(mode, Config::default());
-    let many = batch(0, 'r', 2, 1, count);
+    let many = batch(0, 'r', 2, 1, COUNT);
     ours.send(peer, many);
-    let told = wait_until_received(&mut ours, &stock, count as usize);
-    let expected: Vec<_> = (0..count).map(|n| receive_line(0, many, n)).collect();
+    let told = wait_until_received(&mut ours, &stock, COUNT as usize);
+    let expected: Vec<_> = (0..COUNT).map(|n| receive_line(0, many, n)).collect();
     assert!(told == expected);
     stock.send(0, many);
-    let there = ours.packets(count as usize);
+    let there = ours.packets(COUNT as usize);
     for (n, (_, packet)) in there.into_iter().enumerate() {
         assert_eq!(packet.bytes, pattern(2, 1 + n as u32));
     }
+}
+
+/// Unreliable packets in their order, unsequenced ones in any; how many come is for the weather.
+fn late_and_doubled(mode: Mode) {
+    const COUNT: u32 = 200;
+    let weather = Weather {
+        lost: 0,
+        doubled: 300,
+        reordered: 300,
+    };
+    let mut stock = Stock::listen(mode, 8, 0, "");
+    let way = Way::new(stock.port, weather);
+    let mut ours = Ours::new(mode, Config::default());
+    let peer = ours.connect(way.port, 4, 1);
+    ours.until("we are connected", |ours| !ours.events.is_empty());
+    wait_for(&mut ours, &stock, "connect 0 1 4");
+    ours.events.clear();
+    for (letter, len) in [('u', 50), ('s', 60)] {
+        let many = batch(0, letter, len, 1, COUNT);
+        let end = batch(1, 'r', 10, 1, 1);
+        ours.send(peer, many);
+        ours.send(peer, end);
+        let told = wait_for(&mut ours, &stock, &receive_line(0, end, 0));
+        let lines: Vec<_> = (0..COUNT).map(|n| receive_line(0, many, n)).collect();
+        let place = |line: &String| lines.iter().position(|known| known == line);
+        check_order(letter, told.iter().filter_map(place).collect());
+        stock.send(0, many);
+        stock.send(0, end);
+        let mut there = Vec::new();
+        ours.until("the last has come", |ours| {
+            there.extend(ours.received());
+            there.iter().any(|(channel, _)| *channel == 1)
+        });
+        // Late ones of before have another length.
+        let loose = there.iter();
+        let loose = loose.filter(|(channel, packet)| *channel == 0 && packet.bytes.len() == len);
+        let numbers = loose.map(|(_, packet)| usize::from(packet.bytes[0]));
+        check_order(letter, numbers.collect());
+    }
+}
+
+/// None twice, and what has an order in that.
+fn check_order(letter: char, mut numbers: Vec<usize>) {
+    if letter == 's' {
+        numbers.sort_unstable();
+    }
+    assert!(!numbers.is_empty());
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+}
+
+fn promotion(mode: Mode) {
+    const COUNT: u32 = 65_600;
+    let (mut ours, peer, mut stock) = to_stock(mode, Config::default());
+    let many = batch(0, 'u', 2, 1, COUNT);
+    ours.send(peer, many);
+    let last = receive_line(0, Batch { kind: 'r', ..many }, COUNT - 1);
+    ours.until("stock has received a reliable one", |_| {
+        stock.lines().contains(&last)
+    });
+    stock.send(0, many);
+    let last = pattern(2, COUNT);
+    ours.until("one is reliable", |ours| {
+        let sure = |(_, packet): &(u8, Packet)| {
+            packet.kind == peerage_enet::Kind::Reliable && packet.bytes == last
+        };
+        ours.received().iter().any(sure)
+    });
+}
+
+/// ENet knows a peer by its address: whoever resumes what was begun does it above.
+fn moved(mode: Mode) {
+    let timeouts = Timeouts {
+        limit: 4,
+        minimum: Duration::from_millis(100),
+        maximum: Duration::from_millis(300),
+    };
+    let config = Config {
+        timeouts,
+        ping_interval: Duration::from_millis(50),
+        ..Config::default()
+    };
+    let mut stock = Stock::listen(mode, 8, 0, "");
+    let way = Way::new(stock.port, Weather::default());
+    let mut ours = Ours::new(mode, config);
+    let peer = ours.connect(way.port, 4, 1);
+    ours.until("we are connected", |ours| !ours.events.is_empty());
+    wait_for(&mut ours, &stock, "connect 0 1 4");
+    stock.tell("timeout 0 4 100 300");
+    stock.tell("stats 0");
+    ours.until("it has set that", |_| {
+        let lines = stock.lines();
+        lines.iter().any(|line| line.starts_with("stats "))
+    });
+    ours.events.clear();
+    way.move_on();
+    stock.send(0, batch(0, 'r', 10, 1, 1));
+    ours.until("we have lost it", |ours| {
+        ours.events
+            .contains(&disconnected(peer, 0, Reason::TimedOut))
+    });
+    wait_for(&mut ours, &stock, "disconnect 0 0");
 }
 
 fn wait_until_received(ours: &mut Ours, stock: &Stock, count: usize) -> Vec<String> {

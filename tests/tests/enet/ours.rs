@@ -72,6 +72,9 @@ impl Ours {
         }
         self.host.handle_time(self.began.elapsed());
         while let Some(event) = self.host.poll_event() {
+            if let Event::Received { peer, packet, .. } = &event {
+                self.host.taken(*peer, packet.cost());
+            }
             self.events.push(event);
         }
     }

@@ -17,6 +17,7 @@ pub(crate) struct Weather {
 pub(crate) struct Way {
     pub(crate) port: u16,
     ended: Arc<AtomicBool>,
+    moves: Arc<AtomicBool>,
 }
 
 impl Way {
@@ -28,6 +29,7 @@ impl Way {
         }
         let port = near.local_addr().unwrap().port();
         let ended = Arc::new(AtomicBool::new(false));
+        let moves = Arc::new(AtomicBool::new(false));
         let way = Running {
             near,
             far,
@@ -37,9 +39,14 @@ impl Way {
             late: Vec::new(),
             random: 0x2545_F491_4F6C_DD1D,
         };
-        let is_ended = ended.clone();
-        std::thread::spawn(move || way.run(&is_ended));
-        Self { port, ended }
+        let (is_ended, is_moved) = (ended.clone(), moves.clone());
+        std::thread::spawn(move || way.run(&is_ended, &is_moved));
+        Self { port, ended, moves }
+    }
+
+    /// From now on the far end hears it from another port, as behind a router that has forgotten it.
+    pub(crate) fn move_on(&self) {
+        self.moves.store(true, Ordering::Relaxed);
     }
 }
 
@@ -61,9 +68,13 @@ struct Running {
 }
 
 impl Running {
-    fn run(mut self, ended: &AtomicBool) {
+    fn run(mut self, ended: &AtomicBool, moves: &AtomicBool) {
         let mut buffer = [0; 5000];
         while !ended.load(Ordering::Relaxed) {
+            if moves.swap(false, Ordering::Relaxed) {
+                self.far = UdpSocket::bind("127.0.0.1:0").unwrap();
+                self.far.set_nonblocking(true).unwrap();
+            }
             let mut is_idle = true;
             while let Ok((len, from)) = self.near.recv_from(&mut buffer) {
                 self.from = Some(from);

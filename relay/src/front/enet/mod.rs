@@ -3,6 +3,7 @@
 
 mod kai;
 mod out;
+mod present;
 mod program;
 mod raw;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::config::{Allowed, EnetConfig, PeerConfig};
 use crate::enet::{Gone, Peer, Port, PortError, link};
 use crate::front::held::Holder;
 use crate::runtime::Runtime;
+use present::Present;
 
 /// Who speaks for programs of ENet. Clones are the same.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub struct Front(Arc<Shared>);
 struct Shared {
     runtime: Runtime,
     holder: Holder,
+    present: Present,
     config: EnetConfig,
 }
 
@@ -50,6 +53,7 @@ impl Front {
         Self(Arc::new(Shared {
             runtime,
             holder,
+            present: Present::default(),
             config,
         }))
     }

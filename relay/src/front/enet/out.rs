@@ -6,7 +6,7 @@ use bytes::Bytes;
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::{ENET_ROOM_BYTES, PROGRAM_QUEUE_BYTES_MAX};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use crate::enet::Sender;
 
@@ -67,9 +67,18 @@ impl Out {
     /// # Errors
     /// `gone`.
     pub(super) async fn put(&self, message: Bytes) -> Result<(), Failure> {
-        let room = self.room.acquire_many(cost(&message)).await;
-        room.map_err(|_| gone())?.forget();
-        self.leave(Letter::Message(message))
+        self.place(&message).await?.say(message);
+        Ok(())
+    }
+
+    /// Room for a message, once there is any.
+    ///
+    /// # Errors
+    /// `gone`.
+    pub(super) async fn place(&self, message: &Bytes) -> Result<Place<'_>, Failure> {
+        let room = self.room.acquire_many(cost(message)).await;
+        let room = room.map_err(|_| gone())?;
+        Ok(Place { out: self, room })
     }
 
     /// Nothing more is to be said.
@@ -80,6 +89,21 @@ impl Out {
 
     fn leave(&self, letter: Letter) -> Result<(), Failure> {
         self.messages.send(letter).map_err(|_| gone())
+    }
+}
+
+/// Room for a message, given back if nothing is said.
+pub(super) struct Place<'a> {
+    out: &'a Out,
+    room: SemaphorePermit<'a>,
+}
+
+impl Place<'_> {
+    /// Says the message.
+    pub(super) fn say(self, message: Bytes) {
+        self.room.forget();
+        // Who has gone is said nothing.
+        let _ = self.out.leave(Letter::Message(message));
     }
 }
 

@@ -92,8 +92,10 @@ async fn carry_to(
 
 /// Speaks for a client that has come.
 pub(super) async fn run(front: Front, peer: Peer, first: First) {
+    // Whatever goes wrong from here on: the node that it came for is not there.
+    let peer = peer.or_else(NO_TARGET);
     let Some(target) = &front.0.config.raw.target else {
-        return peer.close(NO_TARGET);
+        return;
     };
     let held = front
         .0
@@ -101,7 +103,7 @@ pub(super) async fn run(front: Front, peer: Peer, first: First) {
         .hold(Kind::Enet, name_of(peer.about.address))
         .await;
     let Ok(held) = held.map(Arc::new) else {
-        return peer.close(NO_TARGET);
+        return;
     };
     let datagrams = Datagrams::new(held.clone());
     let carried = carry_from(&held, target, peer, &datagrams, first).await;

@@ -19,18 +19,18 @@ use crate::enet::{Peer, Port};
 use crate::front::held::Holder;
 
 /// A relay with a port, and the address of that.
-struct Stage {
-    relay: Node,
+pub(super) struct Stage {
+    pub(super) relay: Node,
     front: Front,
-    port: Port,
-    address: SocketAddr,
+    pub(super) port: Port,
+    pub(super) address: SocketAddr,
 }
 
 /// A program, as a test plays it.
 struct Program(Peer);
 
 impl Stage {
-    async fn new(config: Value) -> Self {
+    pub(super) async fn new(config: Value) -> Self {
         Self::at("127.0.0.1:0", config).await
     }
 
@@ -95,6 +95,17 @@ impl Program {
     async fn ask(&mut self, message: &impl Serialize) -> Vec<Value> {
         self.say(message).await;
         self.hear().await
+    }
+
+    /// The next call, whoever has given up others meanwhile.
+    async fn called(&mut self) -> Vec<Value> {
+        loop {
+            let heard = self.hear().await;
+            if heard[0] == "call" {
+                return heard;
+            }
+            assert_eq!(heard[0], "cancelled", "{heard:?}");
+        }
     }
 
     /// The last thing that is heard, which is a refusal, and its code.
@@ -402,4 +413,101 @@ async fn a_program_has_limits_and_so_have_those_who_ask_it() {
     // A number that is in use is a mistake.
     c.say(&("subscribe", 0, "a/b")).await;
     assert_eq!(c.refused().await, "bad-message");
+}
+
+/// A program that is there no longer, and could not say so.
+async fn dead(stage: &Stage, from: &str, name: &str) -> (Port, Program, String) {
+    let from: SocketAddr = from.parse().unwrap();
+    let port = Port::open(from, peerage_enet::Config::default(), mpsc::channel(1).0).unwrap();
+    let mut program = Program(port.connect(stage.address, 1, 0).await.unwrap());
+    program.say_first(&("hello", 1, name)).await;
+    let welcome = program.hear().await;
+    assert_eq!(welcome[1], name);
+    let offered = program.ask(&("offer", 1, "A", ["wait"])).await;
+    assert_eq!(offered[0], "result");
+    // It hears nothing any more, and so answers nothing.
+    port.hook(Box::new(|_, _, _| true));
+    (port, program, welcome[2].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_program_that_is_back_before_it_was_missed_is_who_it_was() {
+    let stage = Stage::new(json!({})).await;
+    let (_port, _program, id) = dead(&stage, "127.0.0.1:0", "a").await;
+    let waiting = stage.relay.proxy("a", "A").call::<u64>("wait", &());
+    let mut back = stage.call().await;
+    back.say_first(&("hello", 1, "a")).await;
+    assert_eq!(back.hear().await, [json!("welcome"), json!("a"), json!(id)]);
+    // Who waited for what it was before learns that this is gone.
+    let code = waiting.await.unwrap_err().code();
+    assert!(matches!(code, Some(Code::Gone)), "{code:?}");
+    let offered = back.ask(&("offer", 1, "B", ["get"])).await;
+    assert_eq!(offered[0], "result");
+    let calling = stage.relay.proxy("a", "B").call::<u64>("get", &());
+    let called = back.hear().await;
+    back.say(&("return", &called[1], 7)).await;
+    assert_eq!(calling.await, Ok(7));
+}
+
+#[tokio::test]
+async fn who_is_there_keeps_its_name_and_so_does_who_is_elsewhere() {
+    let stage = Stage::new(json!({ "programs": { "allow": ["127.0.0.0/8"] } })).await;
+    let _a = stage.program("a").await;
+    let mut second = stage.call().await;
+    second.say_first(&("hello", 1, "a")).await;
+    assert_eq!(second.hear().await[1], "a-2");
+    // A dead one of another address is not replaced, either.
+    let (_port, _program, _) = dead(&stage, "127.0.0.2:0", "b").await;
+    let mut other = stage.call().await;
+    other.say_first(&("hello", 1, "b")).await;
+    assert_eq!(other.hear().await[1], "b-2");
+}
+
+#[tokio::test]
+async fn a_number_is_free_again_once_its_request_has_ended() {
+    let stage = Stage::new(json!({})).await;
+    let (mut a, mut b) = lamp(&stage).await;
+    for round in 0..50 {
+        b.say(&("call", 5, "a", "Lamp", "toggle", [round])).await;
+        let called = a.called().await;
+        assert_eq!(called[4], json!([round]));
+        // It is answered and given up at once: which of both comes first, it ends once.
+        a.say(&("return", &called[1], round)).await;
+        b.say(&("cancel", 5)).await;
+        let ended = b.hear().await;
+        match ended[0].as_str() {
+            Some("result") => assert_eq!(ended[2], json!(round)),
+            Some("fail") => {
+                assert_eq!(ended[1..3], [json!(5), json!("cancelled")]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // While it is in use, it is in use for everything.
+    for again in [
+        json!(["call", 6, "a", "Lamp", "toggle"]),
+        json!(["offer", 6, "B"]),
+        json!(["operation", 6, "pour"]),
+    ] {
+        let mut c = stage.program("c").await;
+        c.say(&("call", 6, "a", "Lamp", "toggle")).await;
+        a.called().await;
+        c.say(&again).await;
+        assert_eq!(c.refused().await, "bad-message", "{again}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_for_which_there_is_no_node_is_told_so() {
+    let stage = Stage::new(json!({ "silentMs": 100, "raw": { "target": "nobody" } })).await;
+    let mut client = stage.call().await;
+    client.say_bytes(Bytes::from_static(b"hello")).await;
+    let gone = client.0.recv().await.unwrap_err();
+    assert_eq!(gone.data, 0x5045_0002);
+    // A node that speaks no such protocol is as good as none.
+    let stage = Stage::new(json!({ "silentMs": 100, "raw": { "target": "relay" } })).await;
+    let mut client = stage.call().await;
+    client.say_bytes(Bytes::from_static(b"hello")).await;
+    let gone = client.0.recv().await.unwrap_err();
+    assert_eq!(gone.data, 0x5045_0002);
 }

@@ -8,7 +8,7 @@ use peerage::object::Blob;
 use peerage::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request};
 use tokio::time::timeout;
 
-use super::futures;
+use super::futures::{self, Exported};
 use super::session::Shared;
 use super::wire::Message;
 
@@ -35,15 +35,19 @@ impl KaiAgent {
     fn begin(&self, act: Act, name: &str, args: Parcel) -> Result<Handling, CallError> {
         let shared = self.shared.upgrade().ok_or_else(gone)?;
         let (handle, name) = (self.handle, name.to_owned());
+        shared.agents.used(handle);
         let (asked, told) = match act {
             Act::Call => {
-                let args = futures::export_all(&shared, args)?;
-                shared.ask(|future| Message::Call {
+                let (args, exported) = futures::export_all(&shared, args)?;
+                let asked = shared.ask(|future| Message::Call {
                     handle,
                     future,
                     method: name,
                     args,
-                })?
+                })?;
+                // A value that is there already must not overtake the call.
+                exported.into_iter().for_each(Exported::tell);
+                asked
             }
             Act::Get => shared.ask(|future| Message::Get {
                 handle,

@@ -20,10 +20,10 @@ const UNWRITABLE: &str = "Failed to serialize function response";
 
 /// A method is called.
 pub(super) fn call(shared: &Arc<Shared>, handle: i32, future: i32, method: &str, args: Value) {
-    let args = match shared.config.agents.contains_key(&handle) {
-        true => futures::import_all(shared, &args),
+    let args = match shared.config.agent(handle) {
+        Some(_) => futures::import_all(shared, &args),
         // It fails for that, whatever its arguments are.
-        false => Ok(Parcel::default()),
+        None => Ok(Parcel::default()),
     };
     ask(shared, handle, future, (Act::Call, method), args);
 }
@@ -53,7 +53,7 @@ fn ask(
     args: Result<Parcel, CallError>,
 ) {
     let unknown = || CallError::from(Code::UnknownMethod.because(UNKNOWN_METHOD));
-    let target = shared.config.agents.get(&handle).ok_or_else(unknown);
+    let target = shared.config.agent(handle).ok_or_else(unknown);
     let begun = target.and_then(|target| {
         let args = args?;
         let running = shared.begin()?;

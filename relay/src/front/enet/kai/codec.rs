@@ -265,28 +265,31 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, KaiError> {
 
 /// Writes what is laid out one behind the other.
 #[derive(Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    items: usize,
+}
 
 impl Writer {
     pub(super) fn byte(mut self, byte: u8) -> Self {
-        self.0.push(byte);
+        self.bytes.push(byte);
         self
     }
 
     pub(super) fn int(mut self, int: i32) -> Self {
-        self.0.extend_from_slice(&int.to_le_bytes());
+        self.bytes.extend_from_slice(&int.to_le_bytes());
         self
     }
 
     pub(super) fn blob(self, bytes: &[u8]) -> Self {
         // What is longer than this is longer than a packet.
         let mut this = self.int(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-        this.0.extend_from_slice(bytes);
+        this.bytes.extend_from_slice(bytes);
         this
     }
 
     pub(super) fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
@@ -303,10 +306,15 @@ impl Writer {
     }
 
     pub(super) fn done(self) -> Bytes {
-        self.0.into()
+        self.bytes.into()
     }
 
     fn item(&mut self, value: &Value, item: &Item, depth: usize) -> Result<(), KaiError> {
+        // As it is counted where it is read.
+        self.items += 1;
+        if self.items > KAI_ITEMS_MAX {
+            return Err(KaiError::Many);
+        }
         if depth > KAI_DEPTH_MAX {
             return Err(KaiError::Deep);
         }
@@ -382,18 +390,18 @@ impl Writer {
 
     fn sized(&mut self, number: i32, bytes: &[u8]) -> Result<(), KaiError> {
         self.count(number, bytes.len())?;
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         self.check()
     }
 
     fn check(&self) -> Result<(), KaiError> {
-        let fits = self.0.len() <= KAI_MESSAGE_BYTES_MAX;
+        let fits = self.bytes.len() <= KAI_MESSAGE_BYTES_MAX;
         fits.then_some(()).ok_or(KaiError::Large)
     }
 
     fn put(&mut self, int: i32, bytes: &[u8]) {
-        self.0.extend_from_slice(&int.to_le_bytes());
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(&int.to_le_bytes());
+        self.bytes.extend_from_slice(bytes);
     }
 }
 
@@ -415,5 +423,5 @@ fn int_of(item: &Item) -> Result<i32, f64> {
 pub(crate) fn encode(value: &Value) -> Result<Vec<u8>, KaiError> {
     let mut writer = Writer::default();
     writer.item(value, value.root(), 0)?;
-    Ok(writer.0)
+    Ok(writer.bytes)
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use peerage::NodeId;
 use peerage::limits::{KAI_ANSWER_TIMEOUT, KAI_PENDING_MAX};
 use peerage::log::MESSAGE;
 use peerage::service::command::{Call, Commands, Status};
@@ -13,11 +14,14 @@ use tokio::time::timeout;
 
 use super::session::Shared;
 use super::wire::{Line, Message};
+use crate::config::NodeText;
 
 /// The language of lines of which nobody has said it: Pi.
 const LANGUAGE: i32 = 1;
 /// What a line is answered that may not be run.
 const FORBIDDEN: &str = "not allowed: `enet.kai.commands` is off";
+/// What another node is told that may not run lines at the console of a node of KAI.
+const UNAUTHORISED: &str = "unauthorised: `enet.kai.console` does not name the caller";
 
 /// The console of a node of KAI.
 pub(super) struct Console {
@@ -86,6 +90,14 @@ async fn convey(shared: Option<Arc<Shared>>, call: Call, command: String) -> Sta
     let Some(shared) = shared else {
         return call.end(Status::FAILED, "the node of KAI has gone");
     };
+    // KAI runs whatever it is sent, so only those may send it whom the configuration names.
+    let may = match call.caller {
+        Some(caller) => may(&shared, caller).await,
+        None => false,
+    };
+    if !may {
+        return call.end(Status::FORBIDDEN, UNAUTHORISED);
+    }
     let Some(told) = shared.console.ask(&command) else {
         return call.end(Status::FAILED, "too many lines wait there already");
     };
@@ -103,6 +115,24 @@ async fn convey(shared: Option<Arc<Shared>>, call: Call, command: String) -> Sta
         Ok(Err(_)) => call.end(Status::FAILED, "the node of KAI has gone"),
         Err(_) => call.end(Status::FAILED, "the node of KAI does not answer"),
     }
+}
+
+/// Whether a node may run lines at the console.
+async fn may(shared: &Shared, caller: NodeId) -> bool {
+    for node in shared.config.console.iter() {
+        let is_caller = match node {
+            NodeText::All => true,
+            NodeText::Id(id) => *id == caller,
+            NodeText::Named(name) => {
+                let named = shared.rpc.node().resolve(name.as_str()).await;
+                named == Ok(Some(caller))
+            }
+        };
+        if is_caller {
+            return true;
+        }
+    }
+    false
 }
 
 /// Runs a line of the node of KAI, if that is allowed, and tells what came of it if that is wanted.

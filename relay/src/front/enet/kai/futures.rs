@@ -6,20 +6,32 @@ use std::sync::Arc;
 use peerage::error::Code;
 use peerage::limits::{KAI_ANSWER_TIMEOUT, KAI_ARGUMENTS_MAX};
 use peerage::object::{Item, Node, Value};
-use peerage::rpc::{Act, CallError, Parcel};
+use peerage::rpc::{Act, CallError, Parcel, Reference};
 
-use super::session::Shared;
+use super::session::{Running, Shared};
 use super::wire::{Message, Outcome};
 use crate::front::enet::kai::codec::KaiError;
 
-/// The arguments of a call to KAI, where what is to come has a number.
-pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, CallError> {
+/// A value to come that KAI knows by a number. It is told once it is there, by [`Exported::tell`]: KAI has to hear of
+/// the number before.
+pub(super) struct Exported {
+    reference: Reference,
+    number: i32,
+    running: Running,
+}
+
+/// The arguments of a call to KAI, where what is to come has a number; and what that is.
+pub(super) fn export_all(
+    shared: &Arc<Shared>,
+    args: Parcel,
+) -> Result<(Value, Vec<Exported>), CallError> {
     let mut value = args.value().clone();
+    let mut exported = Vec::new();
     let Item::Node(root) = *value.root() else {
-        return Ok(Value::list([]));
+        return Ok((Value::list([]), exported));
     };
     let Some(Node::List(items)) = value.node(root).cloned() else {
-        return Ok(Value::list([]));
+        return Ok((Value::list([]), exported));
     };
     for (place, item) in items.into_iter().enumerate() {
         let Item::Pointer(pointer) = item else {
@@ -35,13 +47,29 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
         if let Some(Node::List(items)) = value.node_mut(root) {
             items[place] = pair;
         }
+        exported.push(Exported {
+            reference,
+            number,
+            running,
+        });
+    }
+    Ok((value, exported))
+}
+
+impl Exported {
+    /// Tells KAI the value once it is there.
+    pub(super) fn tell(self) {
+        let Self {
+            reference,
+            number: future,
+            running,
+        } = self;
         tokio::spawn(async move {
             let asking = reference.proxy().ask(Act::Await, "", Parcel::default());
             let (value, outcome) = match asking.within(KAI_ANSWER_TIMEOUT).await {
                 Ok(parcel) => (parcel.value().clone(), Outcome::Returned),
                 Err(_) => (Value::default(), Outcome::BadRequest),
             };
-            let future = number;
             // It may have gone.
             let _ = running.shared().say(&Message::Resolve {
                 future,
@@ -50,7 +78,6 @@ pub(super) fn export_all(shared: &Arc<Shared>, args: Parcel) -> Result<Value, Ca
             });
         });
     }
-    Ok(value)
 }
 
 /// The arguments of a call by KAI, each by itself, where a number is a value to come.
@@ -74,9 +101,14 @@ fn import(shared: &Arc<Shared>, args: &Value, item: &Item) -> Result<Parcel, Cal
         Some((true, value)) => Ok(part(args, value)),
         Some((false, Item::Unsigned(number))) if i32::try_from(*number).is_ok() => {
             let number = i32::try_from(*number).unwrap_or_default();
-            let told = shared.import(number)?;
-            let gone = || Code::Gone.because("the node of KAI has gone");
-            let coming = async move { told.await.unwrap_or_else(|_| Err(gone().into())) };
+            let (imported, told) = shared.import(number)?;
+            let gone =
+                || Code::Gone.because("the node of KAI has gone, or has used the number again");
+            let coming = async move {
+                let value = told.await.unwrap_or_else(|_| Err(gone().into()));
+                drop(imported);
+                value
+            };
             Ok(shared.rpc.share_future(coming).into())
         }
         _ => Ok(part(args, item)),

@@ -2,10 +2,13 @@
 //! and no word of greeting; who a node is, and whom its handles mean, the configuration says.
 
 mod agent;
+mod agents;
 mod calls;
 mod codec;
 mod console;
 mod futures;
+#[cfg(test)]
+mod played;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -13,8 +16,8 @@ mod wire;
 
 use std::net::SocketAddr;
 
+use peerage::Name;
 use peerage::log::CONNECTION;
-use peerage::{Kind, Name};
 use tokio::net::lookup_host;
 use tokio::time::sleep;
 
@@ -58,7 +61,8 @@ pub(super) async fn call(front: Front, name: Name, (host, port): (String, u16)) 
 }
 
 async fn speak(front: &Front, mut peer: Peer, first: First, name: Option<Name>) {
-    let held = match front.0.holder.hold(Kind::Enet, name).await {
+    let held = front.0.present.hold(&front.0.holder, name, &peer).await;
+    let (held, _presence) = match held {
         Ok(held) => held,
         Err(error) => {
             return tracing::debug!(target: CONNECTION, %error, "no node is held for one of KAI");

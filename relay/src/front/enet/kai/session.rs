@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use peerage::error::Code;
-use peerage::limits::{KAI_AGENTS_MAX, KAI_PENDING_MAX};
+use peerage::limits::KAI_PENDING_MAX;
 use peerage::log::MESSAGE;
 use peerage::object::Blob;
-use peerage::rpc::{AgentHandle, CallError, Parcel, Rpc};
+use peerage::rpc::{CallError, Parcel, Rpc};
 use peerage::service::command::Commands;
 use peerage::{Failure, NodeId};
 use tokio::sync::oneshot;
 
-use super::agent::{EVENTS, EventsAgent, KaiAgent};
+use super::agents::Agents;
 use super::console::Console;
 use super::wire::Message;
 use super::{calls, console};
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) out: Out,
     pub(super) config: KaiConfig,
     pub(super) console: Console,
+    pub(super) agents: Agents,
     state: Mutex<State>,
 }
 
@@ -41,9 +42,10 @@ struct State {
     /// What the node of KAI was asked for, by the number of the answer.
     asked: HashMap<i32, Answer>,
     /// Values to come that it has sent as arguments, by its own numbers for them.
-    imports: HashMap<i32, Answer>,
+    imports: HashMap<i32, (u64, Answer)>,
+    /// How many there have been.
+    imported: u64,
     last: i32,
-    agents: BTreeMap<String, AgentHandle>,
     /// What it has asked for that is not answered.
     running: usize,
     is_over: bool,
@@ -63,21 +65,20 @@ impl Session {
             out,
             config,
             console: Console::new(commands.clone()),
+            agents: Agents::default(),
             state: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
+        // What is offered is there before anybody can ask for anything else.
+        shared.agents.offer(&shared);
         let finder = weak.clone();
         rpc.on_missing(move |name| {
             if let Some(shared) = finder.upgrade() {
-                shared.find(name);
+                shared.agents.find(&shared, name);
             }
         });
         console::serve(commands, weak);
-        let session = Self { held, shared };
-        session
-            .shared
-            .add(EVENTS, EventsAgent::new(&session.shared));
-        session
+        Self { held, shared }
     }
 
     /// Hears a message of the node of KAI.
@@ -119,7 +120,8 @@ impl Session {
                 value,
                 outcome,
             } => {
-                let answer = shared.with(|state| state.imports.remove(&future));
+                let import = shared.with(|state| state.imports.remove(&future));
+                let answer = import.map(|(_, answer)| answer);
                 give(answer, outcome.into_result("", value));
             }
             Message::Command(line) => console::run(shared, line, true),
@@ -141,6 +143,7 @@ impl Session {
         });
         self.shared.with(|state| state.is_over = true);
         drop(state);
+        self.shared.agents.end();
         if !in_good_order {
             self.held.vanish();
         }
@@ -186,18 +189,31 @@ impl Shared {
     }
 
     /// Waits for a value to come that was an argument, by its number there.
-    pub(super) fn import(&self, future: i32) -> Result<Awaited, Failure> {
+    ///
+    /// # Errors
+    /// `overloaded`; `gone`.
+    pub(super) fn import(self: &Arc<Self>, future: i32) -> Result<(Imported, Awaited), Failure> {
         let (tell, told) = oneshot::channel();
-        self.with(|state| {
+        let serial = self.with(|state| {
+            if state.is_over {
+                return Err(Code::Gone.because("the node of KAI has gone"));
+            }
             if state.imports.len() >= KAI_PENDING_MAX {
                 let message = format!("{KAI_PENDING_MAX} values to come are waited for already");
                 return Err(Code::Overloaded.because(message));
             }
+            state.imported += 1;
             // The last one counts: the number is the sender's.
-            drop(state.imports.insert(future, tell));
-            Ok(())
+            drop(state.imports.insert(future, (state.imported, tell)));
+            Ok(state.imported)
         })?;
-        Ok(told)
+        let shared = Arc::downgrade(self);
+        let imported = Imported {
+            shared,
+            future,
+            serial,
+        };
+        Ok((imported, told))
     }
 
     /// Something that the node of KAI has asked for begins, or that it is to be told of later.
@@ -216,39 +232,11 @@ impl Shared {
         Ok(Running(Arc::clone(self)))
     }
 
-    /// An agent is asked for that nobody knows yet: a handle, or the name that the configuration has for one.
-    fn find(self: &Arc<Self>, name: &str) {
-        let offers = &self.config.offers;
-        let named = offers.iter().find(|(_, known)| *known == name);
-        let handle = named
-            .map(|(handle, _)| *handle)
-            .or_else(|| name.parse().ok());
-        if let Some(handle) = handle.filter(|handle| *handle > 0) {
-            self.add(name, KaiAgent::new(self, handle, name));
-        }
-    }
-
-    fn add(&self, name: &str, agent: impl peerage::rpc::Agent) {
-        if self.with(|state| state.is_over || state.agents.len() >= KAI_AGENTS_MAX) {
-            return;
-        }
-        // It may have been added meanwhile.
-        if let Ok(agent) = self.rpc.agent(name, agent) {
-            self.with(|state| state.agents.insert(name.to_owned(), agent));
-        }
-    }
-
     /// Tells those who listen to the node's events.
     fn tell(&self, event: &str, detail: Parcel) {
-        self.with(|state| {
-            let emitter = state
-                .agents
-                .get(EVENTS)
-                .map(|agent| agent.emitter().clone());
-            emitter.map(|emitter| (emitter, detail))
-        })
-        .map(|(emitter, detail)| emitter.tell(peerage::rpc::Act::Subscribe, event, detail))
-        .unwrap_or_default();
+        if let Some(emitter) = self.agents.events() {
+            emitter.tell(peerage::rpc::Act::Subscribe, event, detail);
+        }
     }
 
     fn tell_bytes(&self, event: &str, bytes: Bytes) {
@@ -308,6 +296,27 @@ impl Drop for Asked {
             let answer = shared.with(|state| state.asked.remove(&self.future));
             drop(answer);
         }
+    }
+}
+
+/// Somebody waits, or may wait, for a value to come of the node of KAI, until this is dropped.
+pub(super) struct Imported {
+    shared: Weak<Shared>,
+    future: i32,
+    /// Which of those that have had this number.
+    serial: u64,
+}
+
+impl Drop for Imported {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let import = shared.with(|state| match state.imports.get(&self.future) {
+            Some((serial, _)) if *serial == self.serial => state.imports.remove(&self.future),
+            _ => None,
+        });
+        drop(import);
     }
 }
 

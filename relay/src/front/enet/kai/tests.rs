@@ -231,7 +231,9 @@ fn what_kai_cannot_have_is_refused_by_name() {
         item = bomb.add(Node::List(vec![item; 10]));
     }
     bomb.set_root(item);
-    assert_eq!(encode(&bomb), Err(KaiError::Large));
+    assert_eq!(encode(&bomb), Err(KaiError::Many));
+    let nulls = Value::list(vec![value(&()); KAI_ITEMS_MAX]);
+    assert_eq!(encode(&nulls), Err(KaiError::Many));
     let large = Blob(vec![0; KAI_MESSAGE_BYTES_MAX].into());
     assert_eq!(encode(&value(&large)), Err(KaiError::Large));
 }

@@ -8,24 +8,22 @@ use futures_util::future::BoxFuture;
 use peerage::Failure;
 use peerage::rpc::{Act, Asking, CallError, Parcel, Subscription};
 use peerage::service::broker::{Item, Publish, Publishing, Subscribe, Topics};
-use peerage::service::operation::{Operation, Options, Progress, StopKind, Unsuccessful};
-use tokio::sync::mpsc;
+use peerage::service::operation::{Operation, Options, Progress, Unsuccessful};
 
+use super::asking::{Stops, Ticket};
 use super::wire::{AgentAct, Wish, failed, of, say};
-use crate::front::enet::out::Out;
+use crate::front::enet::out::{Out, Place};
 use crate::front::held::Held;
-
-type Stops = mpsc::UnboundedReceiver<(StopKind, String)>;
 
 /// Begins something at once; what this returns sees to it until it is over.
 pub(super) fn begin(
     held: &Held,
-    id: u32,
+    ticket: Ticket,
     what: Wish,
     out: Out,
     stops: Stops,
 ) -> BoxFuture<'static, ()> {
-    let line = Line { id, out };
+    let line = Line { ticket, out };
     match what {
         Wish::Agent {
             act,
@@ -77,7 +75,7 @@ fn list(value: Parcel) -> Parcel {
 
 /// Where a request is answered.
 struct Line {
-    id: u32,
+    ticket: Ticket,
     out: Out,
 }
 
@@ -91,13 +89,14 @@ impl Line {
         if let Err(error) = subscription.begun().await {
             return self.end(Err(error)).await;
         }
-        self.say(say("result", [of(&self.id), Parcel::default()]))
+        self.say(say("result", [of(&self.ticket.id), Parcel::default()]))
             .await;
         while let Some(next) = poll_fn(|cx| subscription.poll_parcel(cx)).await {
             match next {
                 Ok(parcel) => {
                     let missed = of(&subscription.missed());
-                    self.say(say("next", [of(&self.id), parcel, missed])).await;
+                    self.say(say("next", [of(&self.ticket.id), parcel, missed]))
+                        .await;
                 }
                 Err(error) => return self.end(Err(error)).await,
             }
@@ -107,7 +106,12 @@ impl Line {
     async fn followed(self, mut operation: Operation, mut stops: Stops) {
         loop {
             tokio::select! {
-                Some((kind, reason)) = stops.recv() => operation.stop(kind, &reason),
+                Ok(()) = stops.changed() => {
+                    let stop = stops.borrow_and_update().clone();
+                    if let Some((kind, reason)) = stop {
+                        operation.stop(kind, &reason);
+                    }
+                }
                 progress = operation.progress() => match progress {
                     Some(progress) => self.say(self.progress(progress)).await,
                     None => break,
@@ -118,12 +122,16 @@ impl Line {
             Ok(value) => self.end(Ok(value)).await,
             Err(Unsuccessful::Lost(error)) => self.end(Err(error)).await,
             Err(Unsuccessful::Fail { reason, data }) => {
-                let fields = [of(&self.id), of("failed"), of(&reason), data];
-                self.say(say("fail", fields)).await;
+                let fields = [of(&self.ticket.id), of("failed"), of(&reason), data];
+                self.say_last(say("fail", fields)).await;
             }
             Err(Unsuccessful::Stopped(stop)) => {
-                let fields = [of(&self.id), of(stop.kind.as_str()), of(&stop.reason)];
-                self.say(say("fail", fields)).await;
+                let fields = [
+                    of(&self.ticket.id),
+                    of(stop.kind.as_str()),
+                    of(&stop.reason),
+                ];
+                self.say_last(say("fail", fields)).await;
             }
         }
     }
@@ -131,7 +139,7 @@ impl Line {
     fn progress(&self, progress: Progress) -> Result<Bytes, Failure> {
         let remaining_ms = progress.remaining.map(|time| time.as_millis() as u64);
         let fields = [
-            of(&self.id),
+            of(&self.ticket.id),
             of(&progress.fraction),
             of(&remaining_ms),
             of(&progress.note),
@@ -154,7 +162,7 @@ impl Line {
             Ok(subscription) => subscription,
             Err(failure) => return self.end(Err(failure.into())).await,
         };
-        self.say(say("result", [of(&self.id), Parcel::default()]))
+        self.say(say("result", [of(&self.ticket.id), Parcel::default()]))
             .await;
         while let Some(item) = subscription.next().await {
             match item {
@@ -163,7 +171,7 @@ impl Line {
                         continue;
                     };
                     let fields = [
-                        of(&self.id),
+                        of(&self.ticket.id),
                         of(&*message.topic),
                         Parcel::new(value, Vec::new()),
                         of(&message.sender.to_string()),
@@ -172,7 +180,8 @@ impl Line {
                     self.say(say("message", fields)).await;
                 }
                 Ok(Item::Gap(gap)) => {
-                    self.say(say("gap", [of(&self.id), of(&gap.missed)])).await;
+                    self.say(say("gap", [of(&self.ticket.id), of(&gap.missed)]))
+                        .await;
                 }
                 Err(failure) => return self.end(Err(failure.into())).await,
             }
@@ -181,18 +190,31 @@ impl Line {
 
     async fn end(&self, result: Result<Parcel, CallError>) {
         let message = match result {
-            Ok(value) => say("result", [of(&self.id), value]),
-            Err(error) => failed(self.id, &error),
+            Ok(value) => say("result", [of(&self.ticket.id), value]),
+            Err(error) => failed(self.ticket.id, &error),
         };
-        self.say(message).await;
+        self.say_last(message).await;
     }
 
-    /// Says something; instead of what is too long, that it is.
+    /// Says something of the request; instead of what is too long, that it is.
     async fn say(&self, message: Result<Bytes, Failure>) {
-        let message = message.or_else(|failure| failed(self.id, &failure.into()));
-        if let Ok(message) = message {
-            // The session ends with the connection.
-            let _ = self.out.put(message).await;
+        if let Some((place, message)) = self.place(message).await {
+            self.ticket.say(|| place.say(message));
         }
+    }
+
+    /// As [`Line::say`], and it is over.
+    async fn say_last(&self, message: Result<Bytes, Failure>) {
+        if let Some((place, message)) = self.place(message).await {
+            self.ticket.say_last(|| place.say(message));
+        }
+    }
+
+    /// Room for a message. The session ends with the connection: then there is none.
+    async fn place(&self, message: Result<Bytes, Failure>) -> Option<(Place<'_>, Bytes)> {
+        let message = message.or_else(|failure| failed(self.ticket.id, &failure.into()));
+        let message = message.ok()?;
+        let place = self.out.place(&message).await.ok()?;
+        Some((place, message))
     }
 }

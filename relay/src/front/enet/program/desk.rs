@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use peerage::error::Code;
-use peerage::limits::PROGRAM_REQUESTS_MAX;
+use peerage::limits::{PROGRAM_ANSWER_TIMEOUT, PROGRAM_REQUESTS_MAX};
 use peerage::rpc::{CallError, Handling, Parcel, Thrown};
 use peerage::service::operation::{Progress, Stop, StopKind, Unsuccessful, Work};
 use peerage::{Failure, NodeId, Time};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::wire::{of, say};
 use crate::front::enet::out::Out;
@@ -58,7 +59,10 @@ impl Desk {
         let (tell, told) = oneshot::channel();
         match self.begin(word, fields, Asked::Call(tell)) {
             Ok(waiting) => Box::pin(async move {
-                let answer = told.await;
+                // A program that forgets what it was asked for would have no room for more one day.
+                let Ok(answer) = timeout(PROGRAM_ANSWER_TIMEOUT, told).await else {
+                    return Err(Code::TimedOut.because("the program does not answer").into());
+                };
                 waiting.is_over();
                 answer.unwrap_or_else(|_| Err(gone().into()))
             }),

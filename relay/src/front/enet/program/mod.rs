@@ -2,6 +2,7 @@
 //! nodes, as far as others can tell. `docs/protocol.md` has the messages.
 
 mod agent;
+mod asking;
 mod asks;
 mod desk;
 mod session;
@@ -11,12 +12,13 @@ use bytes::Bytes;
 use peerage::error::Code;
 use peerage::limits::PROGRAM_HELLO_TIMEOUT;
 use peerage::log::CONNECTION;
-use peerage::{Failure, Kind, Name};
+use peerage::{Failure, Name};
 use tokio::time::timeout;
 
 use crate::JoinError;
 use crate::enet::{Gone, Peer};
 use crate::front::enet::out::{Out, out};
+use crate::front::enet::present::Presence;
 use crate::front::enet::{First, Front};
 use crate::front::held::Held;
 use session::Session;
@@ -31,10 +33,10 @@ pub(super) fn is_likely(bytes: &[u8]) -> bool {
 pub(super) async fn run(front: Front, mut peer: Peer, first: First) {
     let (out, unsaid) = out();
     let saying = tokio::spawn(unsaid.say(peer.sender().clone()));
-    let welcomed = timeout(PROGRAM_HELLO_TIMEOUT, welcome(&front, first)).await;
+    let welcomed = timeout(PROGRAM_HELLO_TIMEOUT, welcome(&front, &peer, first)).await;
     let welcomed = welcomed.unwrap_or_else(|_| Err(Code::TimedOut.because("the mesh is slow")));
     match welcomed {
-        Ok(held) => {
+        Ok((held, _presence)) => {
             let why = converse(&mut peer, &out, held).await;
             tracing::debug!(target: CONNECTION, code = %why.code, "a small program has gone");
         }
@@ -46,7 +48,11 @@ pub(super) async fn run(front: Front, mut peer: Peer, first: First) {
 }
 
 /// Holds a node for who has said hello.
-async fn welcome(front: &Front, first: First) -> Result<Held, Failure> {
+async fn welcome(
+    front: &Front,
+    peer: &Peer,
+    first: First,
+) -> Result<(Held, Option<Presence>), Failure> {
     let said = first
         .map(|(_, packet)| wire::read(&packet.bytes))
         .transpose()?;
@@ -61,7 +67,7 @@ async fn welcome(front: &Front, first: First) -> Result<Held, Failure> {
         .map(|name| name.parse())
         .transpose()
         .map_err(|error: peerage::id::NameError| Code::BadMessage.because(error.to_string()))?;
-    let held = front.0.holder.hold(Kind::Enet, name).await;
+    let held = front.0.present.hold(&front.0.holder, name, peer).await;
     held.map_err(|error| match error {
         JoinError::Failed(failure) => failure,
         other => Code::Refused.because(other.to_string()),

@@ -1,20 +1,17 @@
 //! A program that has said hello: what it offers, and what it asks for.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use peerage::Failure;
 use peerage::error::Code;
-use peerage::limits::{
-    OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX,
-};
+use peerage::limits::{OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX};
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
 use peerage::service::operation::StopKind;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::agent::Offered;
+use super::asking::Asking;
 use super::asks;
 use super::desk::{Answer, Desk, progress};
 use super::wire::{Said, Wish, failed, of, say};
@@ -29,16 +26,6 @@ pub(super) struct Session {
     offers: HashMap<String, (AgentHandle, Arc<Offered>)>,
     operations: usize,
     asking: Asking,
-}
-
-/// What the program has asked for and is not over.
-pub(super) type Asking = Arc<Mutex<HashMap<u32, Ask>>>;
-
-/// A request of the program.
-pub(super) struct Ask {
-    pub(super) task: Option<AbortHandle>,
-    /// Where an operation is told to stop.
-    pub(super) stop: mpsc::UnboundedSender<(StopKind, String)>,
 }
 
 impl Session {
@@ -69,6 +56,7 @@ impl Session {
                 properties,
                 events,
             } => {
+                self.asking.check(id)?;
                 let interface = Interface {
                     name: agent,
                     version: None,
@@ -80,6 +68,7 @@ impl Session {
                 self.reply(id, offered)?;
             }
             Said::Operation { id, name } => {
+                self.asking.check(id)?;
                 let offered = self.offer_operation(name);
                 self.reply(id, offered)?;
             }
@@ -112,8 +101,11 @@ impl Session {
             } => self
                 .desk
                 .progress(of, progress(fraction, remaining_ms, note, data)),
-            Said::Ask { id, what } => self.ask(id, what)?,
-            Said::Cancel { id } => self.cancel(id),
+            Said::Ask { id, what } => {
+                self.asking.check(id)?;
+                self.ask(id, what)?;
+            }
+            Said::Cancel { id } => self.cancel(id)?,
             Said::Stop { id, kind, reason } => self.stop(id, &kind, reason)?,
         }
         Ok(())
@@ -122,10 +114,7 @@ impl Session {
     /// The program has gone: in good order, or nobody knows why.
     pub(super) fn end(self, in_good_order: bool) {
         self.desk.end();
-        let asking = std::mem::take(&mut *lock(&self.asking));
-        for task in asking.into_values().filter_map(|ask| ask.task) {
-            task.abort();
-        }
+        self.asking.end();
         if !in_good_order {
             self.held.vanish();
         }
@@ -193,39 +182,21 @@ impl Session {
     }
 
     fn ask(&self, id: u32, what: Wish) -> Result<(), Failure> {
-        let (stop, stopped) = mpsc::unbounded_channel();
-        {
-            let mut asking = lock(&self.asking);
-            if asking.contains_key(&id) {
-                let message = format!("request {id} is not over yet");
-                return Err(Code::BadMessage.because(message));
-            }
-            if asking.len() >= PROGRAM_REQUESTS_MAX {
-                let message = format!("expected at most {PROGRAM_REQUESTS_MAX} requests at once");
-                let failure = Code::Overloaded.because(message);
-                drop(asking);
-                return self.reply(id, Err(failure));
-            }
-            asking.insert(id, Ask { task: None, stop });
-        }
+        let (ticket, stops) = match self.asking.begin(id) {
+            Ok(begun) => begun,
+            Err(failure) => return self.reply(id, Err(failure)),
+        };
         // What is asked leaves in its order: before anything waits.
-        let working = asks::begin(&self.held, id, what, self.out.clone(), stopped);
-        let asking = Arc::clone(&self.asking);
-        let task = tokio::spawn(async move {
-            working.await;
-            lock(&asking).remove(&id);
-        });
-        if let Some(ask) = lock(&self.asking).get_mut(&id) {
-            ask.task = Some(task.abort_handle());
-        }
+        let working = asks::begin(&self.held, ticket, what, self.out.clone(), stops);
+        let task = tokio::spawn(working);
+        self.asking.attend(id, task.abort_handle());
         Ok(())
     }
 
-    fn cancel(&self, id: u32) {
-        let ask = lock(&self.asking).remove(&id);
-        if let Some(task) = ask.and_then(|ask| ask.task) {
-            task.abort();
-        }
+    fn cancel(&self, id: u32) -> Result<(), Failure> {
+        let cancelled = Code::Cancelled.because("it was given up");
+        let last = failed(id, &cancelled.into())?;
+        self.asking.cancel(id, || self.out.push(last))
     }
 
     fn stop(&self, id: u32, kind: &str, reason: String) -> Result<(), Failure> {
@@ -237,16 +208,9 @@ impl Session {
                 return Err(Code::BadMessage.because(message));
             }
         };
-        if let Some(ask) = lock(&self.asking).get(&id) {
-            // It may be over.
-            let _ = ask.stop.send((kind, reason));
-        }
+        self.asking.stop(id, kind, reason);
         Ok(())
     }
-}
-
-fn lock(asking: &Asking) -> std::sync::MutexGuard<'_, HashMap<u32, Ask>> {
-    asking.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an agent of a program has is of a size.
