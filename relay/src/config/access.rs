@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use peerage::config::Access;
+use peerage::config::{Access, OwnNodes};
 use peerage::{Config, NodeId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,7 +24,7 @@ const ID_PATTERN: &str = "^[A-Za-z2-7]{51}[AaQq]$";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
-    /// By the address that a caller comes from.
+    /// By the address that a caller comes from, over TCP and UDP alike.
     #[serde(deserialize_with = "values::group")]
     pub addresses: AddressLists,
     /// By the identity that a node proves.
@@ -45,7 +46,8 @@ pub struct AddressLists {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeLists {
-    /// Ids of the nodes that may; empty for all. The relay that is called need not be named.
+    /// Ids of the nodes that may; empty for all. The relay that is called need not be named, nor the nodes that are held
+    /// here for programs.
     pub allow: List<IdText>,
     /// Ids of the nodes that may not, whatever else is said.
     pub deny: List<IdText>,
@@ -118,10 +120,11 @@ impl AccessConfig {
     #[must_use]
     pub fn applied_to(&self, mut config: Config) -> Config {
         let ids = |list: &List<IdText>| list.0.iter().map(|id| id.0).collect::<BTreeSet<_>>();
-        config.access = Access {
+        config.access = Arc::new(Access {
             allow: ids(&self.nodes.allow),
             deny: ids(&self.nodes.deny),
-        };
+            own: OwnNodes::default(),
+        });
         config
     }
 

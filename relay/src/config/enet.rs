@@ -10,10 +10,14 @@ use peerage::limits::{ENET_PEERS, ENET_PEERS_PER_ADDRESS, ENET_SILENCE};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::values::{self, NAME_PATTERN, NETWORK_PATTERN, SOCKET_PATTERN};
+use crate::access::Network;
+use crate::config::values::{self, NAME_PATTERN, NETWORK_PATTERN, SOCKET_PATTERN, Whole};
 
 /// The number of the UDP port at which ENet is spoken unless another is said.
 pub const ENET_PORT: u16 = 14589;
+
+/// As many connections as a port of ENet can number.
+const CONNECTIONS_MAX: u64 = 4095;
 
 /// How ENet is spoken, and with whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -27,11 +31,11 @@ pub struct EnetConfig {
     /// Whether datagrams are compressed, likewise.
     pub compression: bool,
     /// Connections at once.
-    pub peers_max: Option<usize>,
+    pub peers_max: Option<Whole<1, CONNECTIONS_MAX>>,
     /// Those of one address.
-    pub per_address_max: Option<usize>,
+    pub per_address_max: Option<Whole<1, CONNECTIONS_MAX>>,
     /// Milliseconds that who calls may be silent until it is taken for a program that waits to be spoken to.
-    pub silent_ms: Option<u64>,
+    pub silent_ms: Option<Whole<1, 600_000>>,
     /// Small programs, which say what they are.
     #[serde(deserialize_with = "values::group")]
     pub programs: ProgramsConfig,
@@ -143,7 +147,8 @@ impl Allowed {
     /// Whether who is at an address is let in.
     pub fn has(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|net| net.contains(&address))
+        let mut nets = self.0.iter().map(|net| Network::from(*net).net());
+        nets.any(|net| net.contains(&address))
     }
 }
 
@@ -164,14 +169,17 @@ impl KaiConfig {
 impl EnetConfig {
     /// How long who calls may be silent.
     pub fn silence(&self) -> Duration {
-        self.silent_ms.map_or(ENET_SILENCE, Duration::from_millis)
+        self.silent_ms.map_or(ENET_SILENCE, Whole::millis)
     }
 
     /// What a host of ENet is told.
     pub fn host(&self) -> peerage_enet::Config {
+        let count = |stated: Option<Whole<1, CONNECTIONS_MAX>>, usual| {
+            stated.map_or(usual, |most| most.get() as usize)
+        };
         peerage_enet::Config {
-            peers_max: self.peers_max.unwrap_or(ENET_PEERS),
-            peers_per_address_max: self.per_address_max.unwrap_or(ENET_PEERS_PER_ADDRESS),
+            peers_max: count(self.peers_max, ENET_PEERS),
+            peers_per_address_max: count(self.per_address_max, ENET_PEERS_PER_ADDRESS),
             checksum: self.checksum,
             compression: self.compression,
             ..peerage_enet::Config::default()
@@ -196,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(usual.has(address.parse().unwrap()), is_in, "{address}");
         }
-        let lan: Allowed = serde_json::from_str(r#"["10.0.0.0/8"]"#).unwrap();
+        let lan: Allowed = serde_json::from_str(r#"["::ffff:10.0.0.0/104"]"#).unwrap();
         assert!(lan.has("10.1.2.3".parse().unwrap()) && !lan.has("127.0.0.1".parse().unwrap()));
     }
 
