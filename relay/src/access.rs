@@ -3,9 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::{IpNet, Ipv4Net};
 use peerage::{Code, Failure};
+
+/// How many bits of an IPv6 address say that it is one of IPv4 (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// An address, or a network of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,9 @@ impl FromStr for Network {
         let network = network.map_err(expected)?;
         match network {
             // Callers are known by their IPv4 addresses, so no other would ever fit.
-            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() && v6.prefix_len() < MAPPED => {
+            IpNet::V6(v6)
+                if v6.addr().to_ipv4_mapped().is_some() && v6.prefix_len() < MAPPED_BITS =>
+            {
                 Err(format!(
                     "expected a network of IPv4 addresses such as 10.0.0.0/8 or ::ffff:10.0.0.0/104, got `{text}`"
                 ))
@@ -41,16 +47,13 @@ impl FromStr for Network {
     }
 }
 
-/// How many bits IPv4 addresses have before them where they are written as IPv6.
-const MAPPED: u8 = 96;
-
 impl From<IpNet> for Network {
     /// The network, of IPv4 if its addresses are such.
     fn from(network: IpNet) -> Self {
         let mapped = match network {
             IpNet::V6(v6) => {
                 let v4 = v6.addr().to_ipv4_mapped();
-                let bits = v6.prefix_len().checked_sub(MAPPED);
+                let bits = v6.prefix_len().checked_sub(MAPPED_BITS);
                 v4.zip(bits)
                     .and_then(|(v4, bits)| Ipv4Net::new(v4, bits).ok())
             }
@@ -94,6 +97,24 @@ impl Addresses {
     }
 }
 
+/// From where a node's UDP sockets hear anything: from everywhere, until it is said. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Hearing(Arc<OnceLock<Addresses>>);
+
+impl Hearing {
+    /// From these addresses only. It is said once, before a socket is bound.
+    pub fn only(&self, addresses: Addresses) {
+        // What was said first stays.
+        let _ = self.0.set(addresses);
+    }
+
+    /// Whether somebody at this address is heard.
+    pub fn has(&self, address: IpAddr) -> bool {
+        let addresses = self.0.get();
+        addresses.is_none_or(|addresses| addresses.check(address).is_ok())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,8 +126,8 @@ mod tests {
     #[test]
     fn who_is_denied_stays_out_and_a_list_of_the_allowed_keeps_others_out() {
         let addresses = Addresses {
-            allow: list(&["10.0.0.0/8", "fd00::/8", "192.0.2.7"]),
-            deny: list(&["10.1.0.0/16", "fd00::5"]),
+            allow: list(&["10.0.0.0/8", "fd00::/8", "::ffff:192.0.2.7"]),
+            deny: list(&["::ffff:10.1.0.0/112", "fd00::5"]),
         };
         for (address, may) in [
             ("10.2.0.1", true),
@@ -123,6 +144,19 @@ mod tests {
             let code = checked.map_err(|failure| failure.code);
             let expected = if may { Ok(()) } else { Err(Code::Unauthorised) };
             assert_eq!(code, expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn ipv4_in_the_form_of_ipv6_is_ipv4() {
+        for (text, plain) in [
+            ("::ffff:10.1.2.3", "10.1.2.3/32"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("::ffff:0:0/90", "::ffc0:0:0/90"),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), plain);
         }
     }
 

@@ -21,8 +21,8 @@ use tower_service::Service;
 use url::Url;
 
 use crate::config::EnetConfig;
+use crate::direct::Direct;
 use crate::direct::punch::Punch;
-use crate::direct::{self, Direct};
 use crate::discovery::{self, Discovery};
 use crate::enet::Ports;
 use crate::http::Served;
@@ -128,14 +128,13 @@ impl Node {
     ) -> Result<Self, JoinError> {
         let aliases = config.aliases.clone();
         let links = config.direct_links;
-        let near = direct::near(&relays);
         let identity = Identity::from_secret(&random()?);
-        let above = relays.iter().cloned().map(Above::Far).collect();
+        let above = relays.into_iter().map(Above::Far).collect();
         let ports = Ports::speaking(enet.host());
         let (node, runtime) =
             Runtime::start_speaking(identity, config, above, discovery.clone(), ports)?;
-        let punch = Punch::new(node.clone(), runtime.clone(), near, links);
-        let direct = Direct::new(node.clone(), runtime.clone(), relays, links);
+        let punch = Punch::new(node.clone(), runtime.clone(), links);
+        let direct = Direct::new(node.clone(), runtime.clone(), links);
         let commands = Commands::new(node.clone(), aliases);
         // It hears of conversations at once, and they wait until its store is read.
         let broker = Broker::new(node.clone(), options).map_err(|failure| {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerage::config::Access;
 use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::JoinError;
+use crate::access::Hearing;
 use crate::discovery::Discovery;
 use crate::enet;
 use crate::link::Outbox;
@@ -50,6 +52,10 @@ pub struct Runtime {
     pub(crate) dial_timeout: Duration,
     /// What is found for addresses that stand for whoever is there.
     pub(crate) discovery: Discovery,
+    /// Which nodes it has to do with; those that are held below it have to do with the same.
+    pub(crate) access: Arc<Access>,
+    /// Who is heard over UDP.
+    pub(crate) hearing: Hearing,
 }
 
 /// What the loop is told.
@@ -99,6 +105,7 @@ impl Runtime {
         config.dials = !relays.is_empty();
         discovery.belongs_to(identity.id());
         let dial_timeout = config.timeouts.dial;
+        let access = Arc::clone(&config.access);
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -112,6 +119,8 @@ impl Runtime {
             finished,
             dial_timeout,
             discovery,
+            access,
+            hearing: Hearing::default(),
         };
         let the_loop = Loop {
             driver,
@@ -161,6 +170,11 @@ impl Runtime {
     /// The ports at which ENet is spoken here.
     pub fn enet_ports(&self) -> Vec<enet::Port> {
         self.enet.listening()
+    }
+
+    /// Who is heard over UDP.
+    pub fn hearing(&self) -> &Hearing {
+        &self.hearing
     }
 
     pub(crate) fn new_link(&self) -> LinkId {

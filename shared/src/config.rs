@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Failure};
 use crate::id::{Kind, Name, NodeId};
@@ -43,7 +44,7 @@ pub struct Config {
     /// When it calls its relay again.
     pub reconnect: Reconnect,
     /// Which nodes it has to do with.
-    pub access: Access,
+    pub access: Arc<Access>,
 }
 
 /// How long others may take before they count as gone, or as unwilling.
@@ -109,12 +110,38 @@ impl Default for Reconnect {
 
 /// Which nodes may link to a node and have sessions with it: those that are allowed, or everyone if nobody
 /// is named, but for those that are denied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Access {
     /// Who may; empty for everyone.
     pub allow: BTreeSet<NodeId>,
     /// Who may not, whatever else is said.
     pub deny: BTreeSet<NodeId>,
+    /// Nodes of this node's own process: they need not be named to be allowed.
+    pub own: OwnNodes,
+}
+
+/// Nodes of one process that come and go.
+#[derive(Debug, Default)]
+pub struct OwnNodes(Mutex<BTreeSet<NodeId>>);
+
+impl OwnNodes {
+    /// A node of this process is about to begin.
+    pub fn insert(&self, id: NodeId) {
+        self.lock().insert(id);
+    }
+
+    /// It is no more.
+    pub fn remove(&self, id: NodeId) {
+        self.lock().remove(&id);
+    }
+
+    fn contains(&self, id: NodeId) -> bool {
+        self.lock().contains(&id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Access {
@@ -126,7 +153,7 @@ impl Access {
         if self.deny.contains(&id) {
             return Err(Code::Unauthorised.because("this node is denied access here"));
         }
-        if self.allow.is_empty() || self.allow.contains(&id) {
+        if self.allow.is_empty() || self.allow.contains(&id) || self.own.contains(id) {
             return Ok(());
         }
         Err(Code::Unauthorised.because("this node is not among those that have access here"))
@@ -154,7 +181,7 @@ impl Config {
             shows_log: true,
             timeouts: Timeouts::default(),
             reconnect: Reconnect::default(),
-            access: Access::default(),
+            access: Arc::default(),
         }
     }
 

@@ -90,7 +90,7 @@ pub const NAME_SUFFIX_MAX: u32 = 999;
 pub const SDP_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of what a relay tells of its STUN server.
 pub const ICE_BYTES_MAX: usize = 2048;
-/// Candidates that wait for their description.
+/// Candidates that a peer may tell of one connection.
 pub const CANDIDATES_MAX: usize = 32;
 /// Direct links that a tab has at the most, unless it is told otherwise. While there are no more other
 /// tabs than that, it has one to each.
@@ -105,22 +105,27 @@ pub const WEBRTC_BUFFER_BYTES_MAX: usize = PACKET_BYTES_MAX;
 pub const WEBRTC_BUFFER_BYTES_READY: usize = WEBRTC_BUFFER_BYTES_MAX / 2;
 /// Addresses from which one connection is heard.
 pub const WEBRTC_SOURCES_MAX: usize = 16;
+/// Connections that are heard from one address.
+pub const WEBRTC_CLAIMS_MAX: usize = 4;
 
 /// Answers a second to who asks a STUN server without a credential; many addresses share a count.
 pub const STUN_ANSWERS_PER_SECOND: u64 = 200;
 /// Counts of those answers.
 pub const STUN_ASKERS: usize = 4096;
-/// Allocations of a TURN server.
+/// Allocations of a TURN server, if the system lets it open so many sockets.
 pub const TURN_ALLOCATIONS_MAX: usize = 1024;
-/// Allocations of one node there: a browser makes some for each connection.
-pub const TURN_ALLOCATIONS_PER_NODE_MAX: usize = 64;
+/// Allocations of one node there: a browser makes one or two for each connection, which it closes with it, and who has
+/// none left reaches others by the relay as before.
+pub const TURN_ALLOCATIONS_PER_NODE_MAX: usize = 16;
 /// Hosts that may send to an allocation.
 pub const TURN_PERMISSIONS_MAX: usize = 64;
 /// Peers of an allocation that have a number.
 pub const TURN_CHANNELS_MAX: usize = 64;
+/// Characters of the secret that credentials are made with, at the least: shorter ones can be guessed.
+pub const TURN_SECRET_CHARS_MIN: usize = 16;
 /// Datagrams for all allocations that wait to be passed on; the system keeps more, and drops the rest.
 pub const TURN_DATAGRAMS_MAX: usize = 256;
-/// Bytes a second that an allocation carries in each direction, unless the server is told otherwise.
+/// Bytes a second that one node's allocations carry together in each direction, headers included, unless the server is told otherwise.
 pub const TURN_BYTES_PER_SECOND: u64 = 8 * 1024 * 1024;
 
 /// Items of one value: each takes 24 bytes of memory, and a list of its own some 150 while it is read,
@@ -328,6 +333,8 @@ pub const ICE_PASSWORD_BYTES_MAX: usize = 256;
 pub const PUNCHES_MAX: usize = 16;
 /// How long it may take until one of the two knows a way to the other.
 pub const PUNCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A node that asks for a direct link again within this time is turned away.
+pub const PUNCH_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How long there is no new try with a node to which no way was found: routers seldom change.
 pub const PUNCH_PAUSE: Duration = Duration::from_secs(120);
 /// How long a node waits to learn what routers make of its address.
@@ -345,6 +352,8 @@ pub const ADDRESSES_MAX: usize = 64;
 pub const CLOSING_LINKS_MAX: usize = 1024;
 /// For how long it tells of them at the most.
 pub const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// Addresses that are called of those that were found for one.
+pub const RACE_CANDIDATES_MAX: usize = 16;
 /// Bytes of an address, as it is told.
 pub const ADDRESS_BYTES_MAX: usize = 255;
 /// How often in a row a node calls the next relay at once when another node is there than the one that it called.
@@ -358,13 +367,19 @@ pub const ANNOUNCED_DOORS_MAX: usize = 4;
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an announcement counts: two may be lost.
 pub const ANNOUNCEMENT_KEPT: Duration = Duration::from_secs(16);
+/// How often those found by DNS-SD are asked whether they are there: their records count for more than an hour.
+pub const SERVICE_VERIFIED_EVERY: Duration = Duration::from_secs(15);
+/// How long such a service counts that is not found again.
+pub const SERVICE_KEPT: Duration = Duration::from_secs(45);
 /// Questions of others on the local network that a node answers in a second.
 pub const DISCOVERY_ANSWERS_MAX: usize = 32;
 /// Datagrams of others on the local network that a node reads in a second; more are thrown away.
 pub const DISCOVERY_DATAGRAMS_MAX: usize = 2048;
 /// Nodes that discovery knows of at once; newcomers are not noted beyond.
 pub const DISCOVERED_MAX: usize = 512;
-/// Those that one sender has told of.
+/// Those that one method knows of: a flood by one leaves room for the others.
+pub const DISCOVERED_PER_METHOD_MAX: usize = DISCOVERED_MAX / 2;
+/// Those that one sender has told of, or that are said to be at one address.
 pub const DISCOVERED_PER_SENDER_MAX: usize = 16;
 /// Ways in of a node that are noted.
 pub const DISCOVERED_ADDRESSES_MAX: usize = 8;

@@ -486,6 +486,10 @@ async fn a_check_tells_by_which_ways_somebody_is_reached() {
         by_enet.contains(&("enet://10.1.0.1:14589".into(), true)),
         "{ran:?}"
     );
+    for method in ["stun", "turn", "webrtc"] {
+        let rows = checked(&ran, method);
+        assert!(rows.len() == 1 && rows[0].1, "{method}: {ran:?}");
+    }
     for (target, status, words) in [
         ("ws://10.1.0.1:7700/mesh", 0, "zone local"),
         ("10.1.0.1:7700", 0, "zone local"),

@@ -1,6 +1,8 @@
 //! `peerage check`: every method of discovery and every kind of link tried in turn, and what came of it, as a table. The exit
 //! status is 0 if somebody was reached, the target if there is one.
 
+mod webrtc;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +76,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         settings: file.discovery.settings(),
         rows: Vec::new(),
         is_reached: false,
+        has_tried_webrtc: false,
     };
     let mut relays = relay_urls(&[], &file)?;
     if relays.is_empty() {
@@ -148,6 +151,7 @@ struct Check {
     settings: Settings,
     rows: Vec<Row>,
     is_reached: bool,
+    has_tried_webrtc: bool,
 }
 
 impl Check {
@@ -256,8 +260,16 @@ impl Check {
                 }
                 Err(reason) => Err(reason),
             };
-            self.is_reached |= result.is_ok();
+            let is_member = result.is_ok();
+            self.is_reached |= is_member;
             self.note(method, address::show(url), result, start);
+            // A relay is tried once, however many ways lead to it.
+            if is_member && !self.has_tried_webrtc {
+                self.has_tried_webrtc = true;
+                for (method, result, start) in webrtc::check(url).await {
+                    self.note(method, address::show(url), result, start);
+                }
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use peerage::log::ERROR;
 
@@ -29,18 +28,15 @@ pub(super) fn open(
     };
     front.call(&file.peers);
     let listening = listening?;
-    keep_out(node, file);
+    keep_out(node);
     Ok(listening)
 }
 
 /// Nothing is heard from addresses that have no access: no state is kept for who cannot prove where it is.
-fn keep_out(node: &Node, file: &FileConfig) {
-    let addresses = Arc::new(file.access.addresses());
+fn keep_out(node: &Node) {
     for port in node.runtime().enet_ports() {
-        let addresses = Arc::clone(&addresses);
-        port.hook(Box::new(move |_, from, _| {
-            addresses.check(from.ip()).is_err()
-        }));
+        let hearing = node.runtime().hearing().clone();
+        port.hook(Box::new(move |_, from, _| !hearing.has(from.ip())));
     }
 }
 

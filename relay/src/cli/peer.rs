@@ -53,6 +53,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
+    node.runtime().hearing().only(file.access.addresses());
     let node = node.joined().await?;
     let enet = front::open(&node, &file, listen)?;
     if let Some(enet) = enet {

@@ -40,6 +40,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
+    node.runtime().hearing().only(file.access.addresses());
     let enet = front::open(&node, &file, Some(asked))?;
     listen_for_tabs(&node, &file, Some(address))?;
     let _browsing = discover(&node, Some(address), enet);

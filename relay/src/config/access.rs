@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use peerage::config::Access;
+use peerage::config::{Access, OwnNodes};
 use peerage::{Config, NodeId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,7 +25,7 @@ const ID_PATTERN: &str = "^[A-Za-z2-7]{51}[AaQq]$";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
-    /// By the address that a caller comes from.
+    /// By the address that a caller comes from, over TCP and UDP alike.
     #[serde(deserialize_with = "values::group")]
     pub addresses: AddressLists,
     /// By the identity that a node proves.
@@ -46,7 +47,8 @@ pub struct AddressLists {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeLists {
-    /// Ids of the nodes that may; empty for all. The relay that is called need not be named.
+    /// Ids of the nodes that may; empty for all. The relay that is called need not be named, nor the nodes that are held
+    /// here for programs.
     pub allow: List<IdText>,
     /// Ids of the nodes that may not, whatever else is said.
     pub deny: List<IdText>,
@@ -131,11 +133,12 @@ impl AccessConfig {
     /// The same configuration of a node, with what the file says of nodes.
     #[must_use]
     pub fn applied_to(&self, mut config: Config) -> Config {
-        let ids = |list: &List<IdText>| list.iter().map(|id| id.0).collect::<BTreeSet<_>>();
-        config.access = Access {
+        let ids = |list: &List<IdText>| list.0.iter().map(|id| id.0).collect::<BTreeSet<_>>();
+        config.access = Arc::new(Access {
             allow: ids(&self.nodes.allow),
             deny: ids(&self.nodes.deny),
-        };
+            own: OwnNodes::default(),
+        });
         config
     }
 

@@ -16,6 +16,9 @@ use crate::config::values::{self, NAME_PATTERN, SOCKET_PATTERN, Whole};
 /// The number of the UDP port at which ENet is spoken unless another is said.
 pub const ENET_PORT: u16 = 14589;
 
+/// As many connections as a port of ENet can number.
+const CONNECTIONS_MAX: u64 = 4095;
+
 /// How ENet is spoken, and with whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -148,7 +151,7 @@ mod tests {
         ] {
             assert_eq!(usual.has(address.parse().unwrap()), is_in, "{address}");
         }
-        let lan: Allowed = serde_json::from_str(r#"["10.0.0.0/8"]"#).unwrap();
+        let lan: Allowed = serde_json::from_str(r#"["::ffff:10.0.0.0/104"]"#).unwrap();
         assert!(lan.has("10.1.2.3".parse().unwrap()) && !lan.has("127.0.0.1".parse().unwrap()));
         // As a socket for both families shows them.
         let lan: Allowed = serde_json::from_str(r#"["::ffff:10.0.0.0/104"]"#).unwrap();

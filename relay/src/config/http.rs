@@ -1,10 +1,9 @@
 //! Group `http`: how a relay shows the HTTP of nodes.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::values::Whole;
 use crate::web::Settings;
 
 /// How a relay shows the HTTP of nodes, at `/n/{name}/`.
@@ -14,7 +13,7 @@ pub struct HttpConfig {
     /// Whether pages of nodes are in an origin of their own, or share that of the console.
     pub node_pages: NodePages,
     /// Milliseconds that a node may be silent before its response begins.
-    pub head_timeout_ms: Option<u64>,
+    pub head_timeout_ms: Option<Whole<1, 3_600_000>>,
 }
 
 /// What pages of nodes may do.
@@ -36,7 +35,7 @@ impl HttpConfig {
             sandboxed: self.node_pages == NodePages::Sandboxed,
             head_timeout: self
                 .head_timeout_ms
-                .map_or(default.head_timeout, Duration::from_millis),
+                .map_or(default.head_timeout, Whole::millis),
             ..default
         }
     }

@@ -1,9 +1,13 @@
 //! Group `links`: how a node's sessions keep through an outage, and when it calls its relay again.
 
+use std::time::Duration;
+
 use peerage::Config;
+use peerage::config::Reconnect;
 use peerage::limits::{RESUME_WINDOW_BYTES_MIN, UNACKNOWLEDGED_BYTES_MAX};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::values::{self, Whole};
 
@@ -17,7 +21,7 @@ pub struct LinksConfig {
     pub resume_window_bytes:
         Option<Whole<{ RESUME_WINDOW_BYTES_MIN as u64 }, { UNACKNOWLEDGED_BYTES_MAX as u64 }>>,
     /// When the relay is called again.
-    #[serde(deserialize_with = "values::group")]
+    #[serde(deserialize_with = "reconnect")]
     pub reconnect: ReconnectConfig,
 }
 
@@ -33,6 +37,30 @@ pub struct ReconnectConfig {
     pub attempts: Option<Whole<1, { u32::MAX as u64 }>>,
 }
 
+/// Reads when the relay is called again: the longest wait is not shorter than the first.
+fn reconnect<'de, D: Deserializer<'de>>(from: D) -> Result<ReconnectConfig, D::Error> {
+    let config: ReconnectConfig = values::group(from)?;
+    let (min, max) = config.waits(&Reconnect::default());
+    match min <= max {
+        true => Ok(config),
+        false => Err(D::Error::custom(format!(
+            "expected `minMs` to be at most `maxMs`, got {} and {}",
+            min.as_millis(),
+            max.as_millis()
+        ))),
+    }
+}
+
+impl ReconnectConfig {
+    /// The first wait and the longest, as stated or else as usual.
+    fn waits(&self, usual: &Reconnect) -> (Duration, Duration) {
+        (
+            self.min_ms.map_or(usual.min, Whole::millis),
+            self.max_ms.map_or(usual.max, Whole::millis),
+        )
+    }
+}
+
 impl LinksConfig {
     /// The same configuration of a node, with what the file says.
     #[must_use]
@@ -44,8 +72,7 @@ impl LinksConfig {
             config.resume_window_bytes = bytes.get() as usize;
         }
         let policy = &mut config.reconnect;
-        policy.min = self.reconnect.min_ms.map_or(policy.min, Whole::millis);
-        policy.max = self.reconnect.max_ms.map_or(policy.max, Whole::millis);
+        (policy.min, policy.max) = self.reconnect.waits(policy);
         policy.attempts = self.reconnect.attempts.map(|most| most.get() as u32);
         config
     }

@@ -21,13 +21,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use peerage::Config;
-use peerage::limits::DIRECT_LINKS_NATIVE;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use access::{AccessConfig, AddressLists, AddressText, List, NodeLists};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
-pub use discovery::DiscoveryConfig;
+pub use discovery::{DiscoveryConfig, DomainText, ZoneText};
 pub use enet::{Allowed, ENET_PORT, EnetConfig, ProgramsConfig, RawConfig, RawServer};
 pub use http::{HttpConfig, NodePages};
 pub use kai::{AgentAddress, KaiAddress, KaiConfig, KaiHandle, NodeText, Offers};
@@ -37,7 +36,7 @@ pub use peers::{PeerConfig, RelayAddress};
 pub use schema::schema;
 pub use timeouts::TimeoutsConfig;
 pub use values::Whole;
-pub use webrtc::{TurnConfig, WebRtcConfig};
+pub use webrtc::{SecretText, TurnConfig, WebRtcConfig};
 
 /// Where KAI's nodes listen if they are told nothing else.
 const DEFAULT_PORT: u16 = 14590;
@@ -104,10 +103,11 @@ impl FileConfig {
     pub fn applied_to(&self, config: Config) -> Config {
         let shows_log = self.log.remote.unwrap_or(config.shows_log);
         let config = self.timeouts.applied_to(self.links.applied_to(config));
-        let direct_links = self.webrtc.links.unwrap_or(config.direct_links);
+        let stated = self.webrtc.links.map(|most| most.get() as usize);
+        let direct_links = stated.unwrap_or(config.direct_links);
         Config {
             shows_log,
-            direct_links: direct_links.min(DIRECT_LINKS_NATIVE),
+            direct_links,
             ..self.access.applied_to(config)
         }
     }

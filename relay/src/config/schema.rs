@@ -44,6 +44,15 @@ mod tests {
             json!({ "enet": { "listen": "0.0.0.0:14589", "peersMax": 65_535, "programs": { "allow": ["10.0.0.0/8", "10.1.2.3"] } } }),
             json!({ "enet": { "kai": { "names": { "10.0.0.5": "a", "[fd00::1]:7": "b", "fd00::2": "c" },
                 "agents": { "5": "left/Calc" }, "offers": { "7": "Calc" }, "console": ["*", "left"] } } }),
+            json!({ "enet": { "listen": "0.0.0.0:14589", "checksum": true, "compression": true, "peersMax": 4095,
+                "perAddressMax": 1, "silentMs": 300, "programs": { "allow": ["10.0.0.0/8"] },
+                "kai": { "allow": ["::1/128"], "names": { "10.0.0.5": "old" }, "agents": { "5": "left/Calculator" },
+                    "offers": { "7": "Clock" }, "commands": true },
+                "raw": { "allow": [], "target": "host", "servers": [{ "name": "chat", "address": "10.0.0.7:7777" }] } } }),
+            json!({ "webrtc": { "listen": "[::]:7700", "public": "203.0.113.7", "links": 0, "turn": { "enabled": true,
+                "allow": ["10.0.0.0/8", "::1"], "secret": "a".repeat(16), "bytesPerSecond": 1024 } } }),
+            json!({ "discovery": { "announce": false, "browse": true, "methods": ["broadcast", "dns-sd"], "port": 14588,
+                "domain": "a_b-c.example.org.", "zone": "zürich.2", "remote": true } }),
         ]
     }
 
@@ -94,6 +103,24 @@ mod tests {
             json!({ "enet": { "kai": { "offers": { "7": "" } } } }),
             json!({ "enet": { "kai": { "console": ["no name"] } } }),
             json!({ "enet": { "kai": { "console": "*" } } }),
+            json!({ "http": { "headTimeoutMs": 0 } }),
+            json!({ "enet": { "listen": "here" } }),
+            json!({ "enet": { "peersMax": 0 } }),
+            json!({ "enet": { "kai": { "agents": { "5": "Calculator" } } } }),
+            json!({ "enet": { "raw": { "servers": [{ "name": "chat" }] } } }),
+            json!({ "webrtc": { "links": 257 } }),
+            json!({ "webrtc": { "turn": { "secret": "short" } } }),
+            json!({ "webrtc": { "turn": { "bytesPerSecond": 0 } } }),
+            json!({ "webrtc": { "turn": true } }),
+            json!({ "discovery": { "domain": "not a domain" } }),
+            json!({ "discovery": { "domain": "" } }),
+            json!({ "discovery": { "domain": "-a.example" } }),
+            json!({ "discovery": { "domain": "a..example" } }),
+            json!({ "discovery": { "zone": "" } }),
+            json!({ "discovery": { "zone": "two words" } }),
+            json!({ "discovery": { "zone": "z".repeat(65) } }),
+            json!({ "discovery": { "methods": ["smoke"] } }),
+            json!({ "discovery": { "port": 0 } }),
         ]
     }
 

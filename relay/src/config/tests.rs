@@ -31,12 +31,13 @@ fn a_file_may_say_all_or_nothing() {
     );
     let config = parse(
         r#"{"webrtc":{"listen":"0.0.0.0:7","public":"192.0.2.1","links":0,
-            "turn":{"enabled":false,"allow":["10.0.0.0/8"],"secret":"s","bytesPerSecond":9}}}"#,
+            "turn":{"enabled":false,"allow":["10.0.0.0/8"],"secret":"sixteen bytes it","bytesPerSecond":4096}}}"#,
     );
     let config = config.unwrap();
     assert_eq!(config.webrtc.listen, "0.0.0.0:7".parse().ok());
     assert_eq!(config.applied_to(Config::new(Kind::Native)).direct_links, 0);
     let turn = config.webrtc.turn.settings();
+    assert_eq!(turn.bytes_per_second, Some(4096));
     assert!(turn.off && turn.allow == ["10.0.0.0/8".parse().unwrap()]);
     let config = parse(r#"{"listenPort":7701}"#).unwrap();
     assert_eq!(config.address(), "127.0.0.1:7701".parse().ok());
@@ -144,6 +145,26 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
             r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
             ["webrtc.turn.allow[0]", "a network such as", "got `ten`"],
         ),
+        (
+            r#"{"links":{"reconnect":{"minMs":300,"maxMs":200}}}"#,
+            ["links.reconnect", "at most `maxMs`", "300 and 200"],
+        ),
+        (
+            r#"{"links":{"reconnect":{"minMs":10001}}}"#,
+            ["links.reconnect", "at most `maxMs`", "10001 and 10000"],
+        ),
+        (
+            r#"{"discovery":{"domain":"not a domain"}}"#,
+            ["discovery.domain", "such as example.org", "`not a domain`"],
+        ),
+        (
+            r#"{"discovery":{"zone":"two words"}}"#,
+            ["discovery.zone", "without spaces", "`two words`"],
+        ),
+        (
+            r#"{"webrtc":{"turn":{"secret":"short"}}}"#,
+            ["webrtc.turn.secret", "at least 16 characters", "got 5"],
+        ),
         (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
         ("{", ["peer.json", "EOF", "line 1"]),
     ] {
@@ -239,5 +260,48 @@ fn what_is_wrong_of_enet_is_told_with_path_and_expectation() {
             words.iter().all(|word| error.contains(word)),
             "{text}: {error}"
         );
+    }
+}
+
+/// What users read first.
+const README: &str = include_str!("../../../README.md");
+
+/// The objects of JSON that a text shows: in blocks, and in lines of prose.
+fn examples(text: &str) -> Vec<serde_json::Value> {
+    let starts = text.match_indices("{ \"").map(|(at, _)| at);
+    let mut examples = Vec::new();
+    let mut end = 0;
+    for at in starts {
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter();
+        if at >= end
+            && let Some(Ok(value)) = values.next()
+        {
+            end = at + values.byte_offset();
+            examples.push(value);
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_configuration_in_the_readme_may_be_one() {
+    let examples = examples(README);
+    for example in &examples {
+        let read = parse(&example.to_string());
+        assert!(read.is_ok(), "{example}: {read:?}");
+    }
+    let has = |group: &str| examples.iter().any(|example| example.get(group).is_some());
+    for group in [
+        "access",
+        "broker",
+        "commands",
+        "discovery",
+        "enet",
+        "http",
+        "links",
+        "origins",
+        "webrtc",
+    ] {
+        assert!(has(group), "there is none with `{group}`");
     }
 }

@@ -1,12 +1,14 @@
 //! Group `webrtc`: direct links with tabs, and the server for STUN and TURN.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use peerage::limits::{DIRECT_LINKS_NATIVE, TURN_SECRET_CHARS_MIN};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::access::AddressText;
-use crate::config::values::{self, SOCKET_PATTERN};
+use crate::config::values::{self, SOCKET_PATTERN, Whole};
 use crate::direct::Turn;
 
 /// Direct links with tabs, by WebRTC.
@@ -20,7 +22,7 @@ pub struct WebRtcConfig {
     /// The address at which others reach it, if that is another's, such as a router's.
     pub public: Option<IpAddr>,
     /// How many direct links with tabs there are at the most, and how many with native nodes; 0 for none.
-    pub links: Option<usize>,
+    pub links: Option<Whole<0, { DIRECT_LINKS_NATIVE as u64 }>>,
     /// Its TURN server.
     #[serde(deserialize_with = "values::group")]
     pub turn: TurnConfig,
@@ -35,9 +37,34 @@ pub struct TurnConfig {
     /// Networks of this machine or near it to which it leads nevertheless, such as `10.0.0.0/8`.
     pub allow: Vec<AddressText>,
     /// What passwords are made with, if they are to be good beyond a restart, or at more than one relay.
-    pub secret: Option<String>,
-    /// Bytes a second that one allocation carries in each direction.
-    pub bytes_per_second: Option<u64>,
+    pub secret: Option<SecretText>,
+    /// Bytes a second that one node's allocations carry together in each direction; 8388608 unless stated.
+    pub bytes_per_second: Option<Whole<1024, { u32::MAX as u64 }>>,
+}
+
+/// A secret that is long enough.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("minLength" = TURN_SECRET_CHARS_MIN))]
+pub struct SecretText(String);
+
+impl TryFrom<String> for SecretText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.chars().count() {
+            few @ 0..TURN_SECRET_CHARS_MIN => Err(format!(
+                "expected a secret of at least {TURN_SECRET_CHARS_MIN} characters, got {few}"
+            )),
+            _ => Ok(Self(text)),
+        }
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText")
+    }
 }
 
 impl TurnConfig {
@@ -46,8 +73,8 @@ impl TurnConfig {
         Turn {
             off: self.enabled == Some(false),
             allow: self.allow.iter().map(|text| text.network().net()).collect(),
-            secret: self.secret.clone(),
-            bytes_per_second: self.bytes_per_second,
+            secret: self.secret.as_ref().map(|secret| secret.0.clone()),
+            bytes_per_second: self.bytes_per_second.map(Whole::get),
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use crate::link::webrtc::WebRtc;
+use crate::link::webrtc::{WebRtc, allocations_max};
 use crate::runtime::Runtime;
 use crate::stun::{Fence, Secret, Settings, Stun};
 
@@ -41,7 +41,7 @@ pub struct Turn {
     pub allow: Vec<IpNet>,
     /// What credentials are made with; chosen at random if nothing is said.
     pub secret: Option<String>,
-    /// Bytes a second of an allocation, in each direction.
+    /// Bytes a second of one node's allocations together, in each direction.
     pub bytes_per_second: Option<u64>,
 }
 
@@ -52,9 +52,14 @@ pub struct Direct(Arc<Inner>);
 struct Inner {
     node: Node,
     runtime: Runtime,
-    relays: Vec<Url>,
     links: Mutex<Links>,
-    webrtc: Mutex<Option<WebRtc>>,
+    webrtc: Mutex<Option<Opened>>,
+}
+
+/// The socket for WebRTC, and whether it was said where it is to be.
+struct Opened {
+    webrtc: WebRtc,
+    is_stated: bool,
 }
 
 struct Links {
@@ -71,8 +76,8 @@ struct Attempt {
 }
 
 impl Direct {
-    /// Direct links of a node that calls these relays.
-    pub(crate) fn new(node: Node, runtime: Runtime, relays: Vec<Url>, max: usize) -> Self {
+    /// At most so many direct links of a node.
+    pub(crate) fn new(node: Node, runtime: Runtime, max: usize) -> Self {
         let links = Links {
             degree: Degree::new(max),
             attempts: HashMap::new(),
@@ -81,7 +86,6 @@ impl Direct {
         Self(Arc::new(Inner {
             node,
             runtime,
-            relays,
             links: Mutex::new(links),
             webrtc: Mutex::default(),
         }))
@@ -108,6 +112,7 @@ impl Direct {
             fence: Fence::new(turn.allow.clone()),
             bytes_per_second: turn.bytes_per_second.unwrap_or(TURN_BYTES_PER_SECOND),
             relays: !turn.off,
+            allocations_max: allocations_max(),
         };
         let stun = Stun::new(settings, Instant::now());
         let mut webrtc = self.webrtc();
@@ -116,7 +121,10 @@ impl Direct {
         }
         let opened = WebRtc::open(&self.0.runtime, address, public, Some(stun))?;
         let address = opened.address();
-        *webrtc = Some(opened);
+        *webrtc = Some(Opened {
+            webrtc: opened,
+            is_stated: true,
+        });
         let told = ice::Told {
             host: public.map(|ip| ip.to_string()),
             port: address.port(),
@@ -188,18 +196,30 @@ impl Direct {
         }
     }
 
-    /// The task of the socket, which is started now if it is not there.
+    /// The task of the socket, which is started now if there is none, or none that leads where the relay is now.
     fn port(&self) -> Result<WebRtc, Failure> {
+        let here = relay_url(&self.0.node).map(|relay| here(&relay));
         let mut webrtc = self.webrtc();
-        if let Some(webrtc) = &*webrtc {
-            return Ok(webrtc.clone());
+        if let Some(opened) = webrtc.as_ref().filter(|opened| opened.leads_to(here)) {
+            return Ok(opened.webrtc.clone());
         }
-        let address = SocketAddr::new(near(&self.0.relays), 0);
-        let opened = WebRtc::open(&self.0.runtime, address, None, None).map_err(|error| {
+        let open = |ip| WebRtc::open(&self.0.runtime, SocketAddr::new(ip, 0), None, None);
+        let opened = match here.unwrap_or(Some(Ipv4Addr::LOCALHOST.into())) {
+            Some(ip) => open(ip),
+            None => {
+                let [both, v4] = EVERYWHERE;
+                open(both).or_else(|_| open(v4))
+            }
+        };
+        let opened = opened.map_err(|error| {
             tracing::warn!(target: ERROR, %error, "no socket for WebRTC");
             Code::Unreachable.because("this node has no socket for WebRTC")
         })?;
-        Ok(webrtc.insert(opened).clone())
+        let opened = Opened {
+            webrtc: opened,
+            is_stated: false,
+        };
+        Ok(webrtc.insert(opened).webrtc.clone())
     }
 
     /// Sees to it that the socket knows how it is seen from outside: the relay's STUN server tells. On this
@@ -216,9 +236,11 @@ impl Direct {
             let relay = relay_url(&self.0.node)?;
             let host = server.host.as_deref().or(relay.host_str())?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
-            let mut found = tokio::net::lookup_host((host, server.port)).await.ok()?;
+            let found = tokio::net::lookup_host((host, server.port)).await.ok()?;
             let is_v6 = port.address().is_ipv6();
-            port.ask(found.find(|at| is_v6 || at.is_ipv4())?).await;
+            let found = found.filter(|at| is_v6 || at.is_ipv4());
+            // Routers that change addresses are those of IPv4.
+            port.ask(found.min_by_key(SocketAddr::is_ipv6)?).await;
             Some(())
         };
         // It is one candidate of several, and not worth a longer wait.
@@ -234,7 +256,7 @@ impl Direct {
         self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn webrtc(&self) -> MutexGuard<'_, Option<WebRtc>> {
+    fn webrtc(&self) -> MutexGuard<'_, Option<Opened>> {
         self.0.webrtc.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -248,49 +270,82 @@ fn relay_url(node: &Node) -> Option<Url> {
     uplink?.address?.parse().ok()
 }
 
-/// Where a node that calls these relays is reached: on this machine if they are all here, else anywhere.
-pub(crate) fn near(relays: &[Url]) -> IpAddr {
-    let is_here = |url: &Url| match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => true,
+/// All addresses of a machine: of both families, where the system has both, or of IPv4.
+pub(crate) const EVERYWHERE: [IpAddr; 2] = [
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+];
+
+/// By which address of its own a node is reached whose relay is at this address, if that is on its machine: whom it meets
+/// there is on it as well, or reaches it by the relay.
+pub(crate) fn here(relay: &Url) -> Option<IpAddr> {
+    let ip = match relay.host()? {
+        Host::Ipv4(ip) => ip.into(),
+        Host::Ipv6(ip) => ip.into(),
+        Host::Domain("localhost") => Ipv4Addr::LOCALHOST.into(),
+        // A scheme that the standard does not know has hosts that are not read.
+        Host::Domain(name) => name.trim_matches(['[', ']']).parse::<IpAddr>().ok()?,
     };
-    let is_v6 = |url: &Url| matches!(url.host(), Some(Host::Ipv6(_)));
-    match (relays.iter().all(is_here), relays.iter().any(is_v6)) {
-        (true, true) => Ipv6Addr::LOCALHOST.into(),
-        (true, false) => Ipv4Addr::LOCALHOST.into(),
-        (false, true) => Ipv6Addr::UNSPECIFIED.into(),
-        (false, false) => Ipv4Addr::UNSPECIFIED.into(),
+    ip.to_canonical().is_loopback().then_some(ip)
+}
+
+impl Opened {
+    /// Whether it can be used by a node whose relay is on its machine, at this address, or not. Where the relay is may
+    /// not be known just now.
+    fn leads_to(&self, here: Option<Option<IpAddr>>) -> bool {
+        let is_beyond = here == Some(None);
+        let stays_here = self.webrtc.address().ip().is_loopback();
+        !self.webrtc.is_over() && (self.is_stated || !is_beyond || !stays_here)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use peerage::{Config, Identity};
+
     use super::*;
+    use crate::discovery::Discovery;
 
     #[test]
-    fn a_node_of_relays_on_this_machine_is_reached_here_only() {
-        for (relays, address) in [
-            (
-                &["ws://127.0.0.1:1/mesh", "ws://localhost/mesh"][..],
-                "127.0.0.1",
-            ),
-            (&["ws://[::1]:1/mesh"], "::1"),
-            (
-                &["ws://127.0.0.1:1/mesh", "ws://192.0.2.1:1/mesh"],
-                "0.0.0.0",
-            ),
-            (&["ws://a.example/mesh"], "0.0.0.0"),
-            (&["ws://[2001:db8::1]/mesh"], "::"),
-            (&[], "127.0.0.1"),
+    fn a_node_of_a_relay_on_this_machine_is_reached_here_only() {
+        for (relay, address) in [
+            ("ws://127.0.0.1:1/mesh", Some("127.0.0.1")),
+            ("enet://127.0.0.1:1", Some("127.0.0.1")),
+            ("ws://localhost/mesh", Some("127.0.0.1")),
+            ("ws://[::1]:1/mesh", Some("::1")),
+            ("enet://[::1]:1", Some("::1")),
+            ("ws://192.0.2.1:1/mesh", None),
+            ("enet://192.0.2.1:1", None),
+            ("ws://a.example/mesh", None),
+            ("ws://[2001:db8::1]/mesh", None),
         ] {
-            let urls = Vec::from_iter(relays.iter().map(|url| url.parse().unwrap()));
-            assert_eq!(
-                near(&urls),
-                address.parse::<IpAddr>().unwrap(),
-                "{relays:?}"
-            );
+            let address = address.map(|address| address.parse().unwrap());
+            assert_eq!(here(&relay.parse().unwrap()), address, "{relay}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_another_once_it_is_over_or_the_relay_is_elsewhere() {
+        let config = Config::new(Kind::Relay).named("relay".parse().unwrap());
+        let identity = Identity::from_secret(&[1; 32]);
+        let started = Runtime::start_as(identity, config, Vec::new(), Discovery::default());
+        let (node, runtime) = started.unwrap();
+        let opened = |ip: IpAddr, is_stated| Opened {
+            webrtc: WebRtc::open(&runtime, SocketAddr::new(ip, 0), None, None).unwrap(),
+            is_stated,
+        };
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let near = opened(loopback, false);
+        assert!(near.leads_to(Some(Some(loopback))) && near.leads_to(None));
+        assert!(!near.leads_to(Some(None)));
+        assert!(
+            opened(loopback, true).leads_to(Some(None)),
+            "as it was said"
+        );
+        assert!(opened(EVERYWHERE[1], false).leads_to(Some(None)));
+        node.close();
+        while near.leads_to(None) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

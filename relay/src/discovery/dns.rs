@@ -24,7 +24,7 @@ use crate::link::address;
 /// The services, and the scheme and path of addresses of each.
 const SERVICES: [(&str, &str, &str); 2] = [("_tcp", "ws", "/mesh"), ("_udp", "enet", "")];
 /// Bytes of a domain's name, with room for the service before it.
-const DOMAIN_BYTES_MAX: usize = 230;
+pub(crate) const DOMAIN_BYTES_MAX: usize = 230;
 
 /// The resolver, as the system is told to resolve, made when it is first needed.
 #[derive(Default)]

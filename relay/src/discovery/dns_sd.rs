@@ -1,14 +1,14 @@
 //! DNS-based service discovery by multicast: `_peerage._tcp.local` for WebSockets and `_peerage._udp.local` for ENet, so that any
 //! tool for it shows our nodes. The TXT record has `id`, `zone`, `name`, `kind` and `path`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use futures_util::future::join;
 use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use peerage::id::Kind;
-use peerage::limits::DISCOVERED_MAX;
+use peerage::limits::{SERVICE_KEPT, SERVICE_VERIFIED_EVERY};
 use peerage::log::{DISCOVERY, ERROR};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,6 @@ const TYPES: [(&str, &str); 2] = [
 ];
 /// How often an announcer looks whether there is something new to say.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often those who were found are asked whether they are there: their records count for more than an hour.
-const VERIFY_EVERY: Duration = Duration::from_secs(15);
 /// How long one may take to answer that.
 const VERIFY_PATIENCE: Duration = Duration::from_secs(4);
 
@@ -147,16 +145,18 @@ async fn follow(discovery: &Discovery, daemon: &Daemon, service: &str, scheme: &
             return;
         }
     };
-    let mut known = HashSet::new();
-    let mut ticks = interval(VERIFY_EVERY);
+    let mut known = HashMap::new();
+    let mut ticks = interval(SERVICE_VERIFIED_EVERY);
     loop {
         tokio::select! {
             event = events.recv_async() => match event {
                 Ok(ServiceEvent::ServiceResolved(found)) => {
-                    if known.len() < DISCOVERED_MAX {
-                        known.insert(found.fullname.clone());
+                    let seen = sighting(&found, scheme);
+                    discovery.hear(seen.clone());
+                    // What is not noted is not followed either.
+                    if discovery.knows(Method::DnsSd, &seen.place) {
+                        known.insert(found.fullname.clone(), seen);
                     }
-                    discovery.hear(sighting(&found, scheme));
                 }
                 Ok(ServiceEvent::ServiceRemoved(_, name)) => {
                     known.remove(&name);
@@ -166,7 +166,9 @@ async fn follow(discovery: &Discovery, daemon: &Daemon, service: &str, scheme: &
                 Err(_) => return,
             },
             _ = ticks.tick() => {
-                for name in &known {
+                for (name, seen) in &known {
+                    // It counts for as long as nobody has found it to be gone.
+                    discovery.hear(seen.clone());
                     // If it has too much to do, it is asked next time.
                     if let Err(error) = daemon.0.verify(name.clone(), VERIFY_PATIENCE) {
                         tracing::debug!(target: DISCOVERY, %error, "a service is not verified");
@@ -194,24 +196,26 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         .collect();
     // Those first that every program understands.
     at.sort_by_key(|at| (at.is_ipv6(), *at));
-    let addresses = at.into_iter().filter_map(|at| {
-        let url = address::of(scheme, at, path)?;
+    let addresses = at.iter().filter_map(|at| {
+        let url = address::of(scheme, *at, path)?;
         let interface = address::interface(&url);
         Some(address::with(url, id, interface.as_deref()))
     });
     let kinds = HashMap::from(
         [Kind::Browser, Kind::Native, Kind::Relay, Kind::Enet].map(|k| (k.as_str(), k)),
     );
+    // Who has told of it is not known; where it is said to be counts instead.
+    let sender = at.first().map(SocketAddr::ip);
     Sighting {
         method: Method::DnsSd,
         place: place(&found.fullname),
-        sender: None,
+        sender,
         addresses: addresses.collect(),
         id,
         zone: text("zone").map(str::to_owned),
         name: text("name").and_then(|name| name.parse().ok()),
         kind: text("kind").and_then(|kind| kinds.get(kind).copied()),
-        kept: None,
+        kept: Some(SERVICE_KEPT),
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use peerage::NodeId;
 use peerage::id::{Kind, Name};
-use peerage::limits::{DISCOVERED_ADDRESSES_MAX, DISCOVERED_MAX, DISCOVERED_PER_SENDER_MAX};
+use peerage::limits::{
+    DISCOVERED_ADDRESSES_MAX, DISCOVERED_MAX, DISCOVERED_PER_METHOD_MAX, DISCOVERED_PER_SENDER_MAX,
+};
 use url::Url;
 
 use crate::discovery::Method;
@@ -121,7 +123,8 @@ impl List {
             return (before != same).then_some(News::Changed(entry));
         }
         if self.held.len() >= DISCOVERED_MAX
-            || self.of_sender(seen.sender) >= DISCOVERED_PER_SENDER_MAX
+            || self.of_method(seen.method) >= DISCOVERED_PER_METHOD_MAX
+            || self.of_sender(seen.method, seen.sender) >= DISCOVERED_PER_SENDER_MAX
         {
             return None;
         }
@@ -166,9 +169,19 @@ impl List {
         self.held.values().map(|held| &held.entry)
     }
 
-    fn of_sender(&self, sender: Option<IpAddr>) -> usize {
-        let same = |held: &&Held| sender.is_some() && held.sender == sender;
-        self.held.values().filter(same).count()
+    /// Whether a method knows something of a place.
+    pub(super) fn has(&self, method: Method, place: &str) -> bool {
+        self.held.contains_key(&(method, place.to_owned()))
+    }
+
+    fn of_method(&self, method: Method) -> usize {
+        self.held.keys().filter(|(by, _)| *by == method).count()
+    }
+
+    fn of_sender(&self, method: Method, sender: Option<IpAddr>) -> usize {
+        let same = |held: &&Held| held.entry.method == method && held.sender == sender;
+        let told = sender.map(|_| self.held.values().filter(same).count());
+        told.unwrap_or_default()
     }
 }
 
@@ -269,9 +282,15 @@ mod tests {
             forged.sender = Some(IpAddr::from(n.to_be_bytes()));
             list.hear(start, forged);
         }
-        assert_eq!(list.entries().count(), DISCOVERED_MAX);
+        assert_eq!(list.entries().count(), DISCOVERED_PER_METHOD_MAX);
+        let mut by_another = sighting("another", 4);
+        by_another.method = Method::DnsSd;
+        assert!(
+            list.hear(start, by_another).is_some(),
+            "there is room for it"
+        );
         assert_eq!(list.hear(start + KEPT / 2, sighting("honest", 1)), None);
-        assert_eq!(list.expire(start + KEPT).len(), DISCOVERED_MAX - 1);
+        assert_eq!(list.expire(start + KEPT).len(), DISCOVERED_PER_METHOD_MAX);
         let many = "ws://h:1/mesh".parse::<Url>().unwrap();
         let mut wide = sighting("wide", 3);
         wide.addresses = vec![many; 1000];

@@ -12,7 +12,7 @@ use peerage::{Code, Failure, NodeId};
 /// What every datagram begins with: a name and a version.
 const MAGIC: &[u8; 8] = b"peerage\x01";
 /// Bytes of a zone's name, or of a path, in an announcement.
-const TEXT_BYTES_MAX: usize = 64;
+pub(crate) const TEXT_BYTES_MAX: usize = 64;
 
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -129,7 +129,7 @@ impl Door {
 }
 
 /// Whether a text is short, and has no character that is not seen.
-pub(super) fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     text.len() <= TEXT_BYTES_MAX
         && text
             .chars()

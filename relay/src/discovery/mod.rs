@@ -5,7 +5,7 @@
 
 mod broadcast;
 pub(crate) mod command;
-mod dns;
+pub(crate) mod dns;
 mod dns_sd;
 pub mod kai;
 mod list;
@@ -15,6 +15,7 @@ mod presence;
 mod rate;
 mod settings;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ struct Shared {
     looking: Mutex<Looking>,
     announcer: Mutex<Option<Announcer>>,
     dns: Dns,
+    /// How often an address was chosen of those that were found: the others have their turn first.
+    chosen: Mutex<HashMap<Url, u32>>,
 }
 
 /// Who wants to know, and what looks for them.
@@ -91,6 +94,7 @@ impl Discovery {
             looking: Mutex::default(),
             announcer: Mutex::default(),
             dns: Dns::default(),
+            chosen: Mutex::default(),
         }))
     }
 
@@ -180,6 +184,13 @@ impl Discovery {
         self.tell(changed);
     }
 
+    /// An address was chosen of those that were found.
+    pub(crate) fn chose(&self, address: &Url) {
+        if let Some(count) = lock(&self.0.chosen).get_mut(address) {
+            *count += 1;
+        }
+    }
+
     /// Looks until somebody of the zone is found, or of any.
     async fn seek(&self, zone: &str) -> Result<Vec<Url>, Failure> {
         let zone = match zone {
@@ -224,7 +235,26 @@ impl Discovery {
                 addresses.push(address);
             }
         }
+        // One that was chosen and came to nothing shall not be the first for ever.
+        let mut chosen = lock(&self.0.chosen);
+        chosen.retain(|address, _| addresses.contains(address));
+        addresses.sort_by_cached_key(|address| *chosen.entry(address.clone()).or_default());
         addresses
+    }
+
+    #[cfg(test)]
+    pub(crate) fn found_at(&self, place: usize, address: Url) {
+        self.hear(Sighting {
+            method: Method::Broadcast,
+            place: place.to_string(),
+            sender: None,
+            id: link::address::node(&address).unwrap(),
+            zone: None,
+            name: None,
+            kind: Some(Kind::Relay),
+            addresses: vec![address],
+            kept: None,
+        });
     }
 
     /// Looks, by every method that it is told.
@@ -264,6 +294,11 @@ impl Discovery {
             let news = self.list().hear(Instant::now(), seen);
             self.tell(news);
         }
+    }
+
+    /// Whether a method knows something of a place.
+    fn knows(&self, method: Method, place: &str) -> bool {
+        self.list().has(method, place)
     }
 
     fn leave(&self, method: Method, place: &str) {

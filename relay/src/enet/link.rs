@@ -41,13 +41,56 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url, told: &str) -> Result<(),
                 let claim = expected.map(|node| (node, url.clone()));
                 let (runtime, told) = (runtime.clone(), told.to_owned());
                 let links = runtime.links.clone();
-                links.spawn(run_claimed(runtime, Origin::Dialled, peer, told, claim));
+                let begun = (claim, None);
+                links.spawn(run_claimed(runtime, Origin::Dialled, peer, told, begun));
                 return Ok(());
             }
             Err(why) => reason = why,
         }
     }
     Err(reason)
+}
+
+/// A connection that was made, whose other end has spoken first.
+pub(crate) struct Greeted {
+    peer: Peer,
+    url: Url,
+    /// What it has said.
+    pub(crate) first: Bytes,
+}
+
+/// Calls a node, and waits for its first word.
+pub(crate) async fn greeted(runtime: &Runtime, url: &Url) -> Result<Greeted, String> {
+    let mut reason = String::from("it has no address");
+    let found = address::resolve(url).await;
+    for at in found.map_err(|error| error.to_string())? {
+        match call(runtime, at).await {
+            Ok(mut peer) => {
+                let first = peer.recv().await.map_err(Gone::in_words)?;
+                let (url, first) = (url.clone(), first.1.bytes);
+                return Ok(Greeted { peer, url, first });
+            }
+            Err(why) => reason = why,
+        }
+    }
+    Err(reason)
+}
+
+impl Greeted {
+    /// Runs the link in a task; its address is told as `told`.
+    pub(crate) fn run(self, runtime: &Runtime, told: &str) {
+        let Self { peer, url, first } = self;
+        let claim = address::node(&url).ok().flatten();
+        let begun = (claim.map(|node| (node, url)), Some(first));
+        let link = run_claimed(
+            runtime.clone(),
+            Origin::Dialled,
+            peer,
+            told.to_owned(),
+            begun,
+        );
+        runtime.links.spawn(link);
+    }
 }
 
 async fn call(runtime: &Runtime, address: SocketAddr) -> Result<Peer, String> {
@@ -64,16 +107,16 @@ async fn call(runtime: &Runtime, address: SocketAddr) -> Result<Peer, String> {
 
 /// Runs a link until it ends.
 pub(crate) async fn run(runtime: Runtime, origin: Origin, peer: Peer, address: String) {
-    run_claimed(runtime, origin, peer, address, None).await;
+    run_claimed(runtime, origin, peer, address, (None, None)).await;
 }
 
-/// As [`run`]; `claim` is who must be at the other end, and the address that says so.
+/// As [`run`]; `claim` is who must be at the other end, and the address that says so; `first` what has come already.
 async fn run_claimed(
     runtime: Runtime,
     origin: Origin,
     mut peer: Peer,
     address: String,
-    claim: Option<(NodeId, Url)>,
+    (claim, first): (Option<(NodeId, Url)>, Option<Bytes>),
 ) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
@@ -84,6 +127,9 @@ async fn run_claimed(
     runtime.tell(Told::Input(place)).await;
     if let Some((node, url)) = claim {
         runtime.tell(Told::Claim(id, node, url)).await;
+    }
+    if let Some(first) = first {
+        runtime.tell_packet(id, first).await;
     }
     let sender = peer.sender().clone();
     let closed = {

@@ -145,6 +145,7 @@ impl Port {
 
     /// Sends a datagram that is none of ENet's. One that cannot leave is lost.
     pub fn send_datagram(&self, to: SocketAddr, datagram: &[u8]) {
+        let to = on_the_socket(self.address.is_ipv6(), to);
         // As any datagram may be.
         let _ = self.socket.try_send_to(datagram, to);
     }
@@ -221,23 +222,13 @@ impl Loop {
         let mut datagram = Vec::with_capacity(DATAGRAM_BYTES_MAX);
         while let Some(to) = self.host.poll_transmit(self.start.elapsed(), &mut datagram) {
             // What one destination makes go wrong is no matter of the others: it is lost, as any datagram may be.
-            let to = self.on_the_socket(to);
+            let to = on_the_socket(self.is_v6, to);
             if let Err(error) = self.socket.try_send_to(&datagram, to)
                 && error.kind() == io::ErrorKind::WouldBlock
             {
                 let _ = self.socket.send_to(&datagram, to).await;
             }
             datagram.clear();
-        }
-    }
-
-    /// An address as the socket has it: one for both families knows those of IPv4 as some of IPv6.
-    fn on_the_socket(&self, address: SocketAddr) -> SocketAddr {
-        match address {
-            SocketAddr::V4(v4) if self.is_v6 => {
-                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
-            }
-            address => address,
         }
     }
 
@@ -398,6 +389,14 @@ impl Inlet {
         // Nobody may be reading.
         let _ = self.inbox.send(Incoming::Gone(gone));
         self.room.close();
+    }
+}
+
+/// An address as the socket has it: one for both families knows those of IPv4 as some of IPv6.
+fn on_the_socket(is_v6: bool, address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+        address => address,
     }
 }
 

@@ -10,7 +10,7 @@ use peerage::limits::{HELD_IDENTITIES_MAX, HELD_NODES_MAX};
 use peerage::rpc::Rpc;
 use peerage::service::broker::{self, Broker, Options, Topics};
 use peerage::service::operation::Operations;
-use peerage::{Config, Identity, Kind, Name, Node};
+use peerage::{Config, Identity, Kind, Name, Node, NodeId};
 
 use tokio::sync::Notify;
 
@@ -59,6 +59,7 @@ pub struct Held {
 /// What a held node takes of its holder, until this is dropped.
 struct Place {
     holder: Holder,
+    id: NodeId,
     /// The wish by which it is known.
     known: Option<Name>,
 }
@@ -81,6 +82,7 @@ impl Holder {
     pub async fn hold(&self, kind: Kind, wish: Option<Name>) -> Result<Held, JoinError> {
         let (place, identity) = self.take(wish.as_ref())?;
         let mut config = Config::new(kind);
+        config.access = Arc::clone(&self.0.above.access);
         config.name = wish;
         config.dials = true;
         // The program is reached through who speaks for it.
@@ -119,8 +121,11 @@ impl Holder {
             let message = format!("{HELD_NODES_MAX} nodes are held here already");
             JoinError::Failed(Code::Overloaded.because(message))
         })?;
-        let holder = self.clone();
-        Ok((Place { holder, known }, Identity::from_secret(&secret)))
+        let (holder, identity) = (self.clone(), Identity::from_secret(&secret));
+        let id = identity.id();
+        // Who may come was decided by who speaks for it.
+        self.0.above.access.own.insert(id);
+        Ok((Place { holder, id, known }, identity))
     }
 
     fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
@@ -172,6 +177,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.holder.with(|state| {
             state.held -= 1;
+            self.holder.0.above.access.own.remove(self.id);
             let known = self
                 .known
                 .as_ref()
@@ -253,10 +259,17 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use peerage::config::Access;
+
     use super::*;
 
     async fn holder() -> (crate::Node, Holder) {
-        let config = Config::new(Kind::Relay).named("relay".parse().unwrap());
+        holder_with(Access::default()).await
+    }
+
+    async fn holder_with(access: Access) -> (crate::Node, Holder) {
+        let mut config = Config::new(Kind::Relay).named("relay".parse().unwrap());
+        config.access = Arc::new(access);
         let relay = crate::Node::launch(config, Vec::new()).unwrap();
         relay.online(true).await.unwrap();
         let holder = Holder::new(relay.runtime().clone());
@@ -282,6 +295,64 @@ mod tests {
         let back = holder.hold(Kind::Enet, wish("sensor")).await.unwrap();
         assert_eq!((back.id(), back.name()), (id, wish("sensor")));
         assert_eq!(holder.count(), 2);
+    }
+
+    /// A node that is no program's, linked to this one in the same process.
+    async fn other(relay: &crate::Node, secret: u8) -> Result<Node, peerage::Failure> {
+        let identity = Identity::from_secret(&[secret; 32]);
+        let above = vec![Above::Here(relay.runtime().clone())];
+        let config = Config::new(Kind::Native);
+        let started = Runtime::start_as(identity, config, above, Discovery::default());
+        let (node, _) = started.unwrap();
+        node.online(false).await.map(|_| node)
+    }
+
+    fn id(secret: u8) -> NodeId {
+        Identity::from_secret(&[secret; 32]).id()
+    }
+
+    #[tokio::test]
+    async fn held_nodes_need_not_be_named_to_be_allowed_and_others_have_to() {
+        let allow = [id(1)].into();
+        let access = Access {
+            allow,
+            ..Access::default()
+        };
+        let (relay, holder) = holder_with(access).await;
+        let first = holder.hold(Kind::Enet, wish("first")).await.unwrap();
+        let second = holder.hold(Kind::Enet, wish("second")).await.unwrap();
+        let allowed = other(&relay, 1).await.unwrap();
+        assert!(allowed.ping(first.id()).await.is_ok());
+        assert!(first.ping(second.id()).await.is_ok() && relay.ping(first.id()).await.is_ok());
+        let refused = other(&relay, 2).await.unwrap_err();
+        assert_eq!(refused.code, Code::Unauthorised);
+    }
+
+    #[tokio::test]
+    async fn who_is_denied_does_not_reach_held_nodes_by_another_way_either() {
+        let primary = Config::new(Kind::Relay).named("primary".parse().unwrap());
+        let primary = crate::Node::launch(primary, Vec::new()).unwrap();
+        primary.online(true).await.unwrap();
+        let deny = [id(2)].into();
+        let config = Config {
+            dials: true,
+            access: Arc::new(Access {
+                deny,
+                ..Access::default()
+            }),
+            ..Config::new(Kind::Relay)
+        };
+        let above = vec![Above::Here(primary.runtime().clone())];
+        let identity = Identity::from_secret(&[9; 32]);
+        let started = Runtime::start_as(identity, config, above, Discovery::default());
+        let (below, runtime) = started.unwrap();
+        below.online(false).await.unwrap();
+        let holder = Holder::new(runtime);
+        let held = holder.hold(Kind::Enet, wish("sensor")).await.unwrap();
+        let (welcome, denied) = (other(&primary, 1).await, other(&primary, 2).await);
+        assert!(welcome.unwrap().ping(held.id()).await.is_ok());
+        let refused = denied.unwrap().ping(held.id()).await.unwrap_err();
+        assert_eq!(refused.code, Code::Unauthorised);
     }
 
     #[tokio::test]

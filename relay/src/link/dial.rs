@@ -5,7 +5,9 @@ use std::fmt;
 use peerage::node::Input;
 use url::Url;
 
+use crate::discovery::{DISCOVER, DNS};
 use crate::enet;
+use crate::link::race::race;
 use crate::link::{address, memory, websocket};
 use crate::runtime::{Runtime, Told};
 
@@ -78,6 +80,16 @@ async fn call(
             Vec::new()
         }
     };
+    if matches!(relay.scheme(), DISCOVER | DNS) {
+        let Err(in_vain) = race(runtime, found, told).await else {
+            return true;
+        };
+        let in_words = in_vain
+            .iter()
+            .map(|(told, reason)| format!("{told}: {reason}"));
+        reasons.extend(in_words);
+        return false;
+    }
     for url in found {
         let told = told(&url);
         runtime

@@ -4,6 +4,7 @@ pub mod address;
 pub(crate) mod dial;
 pub(crate) mod memory;
 mod pipe;
+mod race;
 mod stream;
 mod tls;
 pub(crate) mod webrtc;

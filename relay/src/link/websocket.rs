@@ -61,9 +61,55 @@ pub(crate) async fn dial(runtime: &Runtime, url: &Url, told: &str) -> Result<(),
     let expected = address::node(url).map_err(|error| error.to_string())?;
     let claim = expected.map(|node| (node, url.clone()));
     let told = told.to_owned();
-    let link = run(runtime.clone(), Origin::Dialled, socket, told, claim);
+    let link = run(
+        runtime.clone(),
+        Origin::Dialled,
+        socket,
+        told,
+        (claim, None),
+    );
     runtime.links.spawn(link);
     Ok(())
+}
+
+/// A socket that was called, whose other end has spoken first.
+pub(crate) struct Greeted {
+    socket: Socket,
+    url: Url,
+    /// What it has said.
+    pub(crate) first: Bytes,
+}
+
+/// Calls a relay, and waits for its first word.
+pub(crate) async fn greeted(url: &Url) -> Result<Greeted, String> {
+    let socket = call(url).await.map_err(|error| error.to_string())?;
+    loop {
+        let first = match socket.next().await {
+            Some(Ok(Message::Binary(first))) => first,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Err(error)) => return Err(error.to_string()),
+            Some(Ok(_)) | None => return Err(String::from("the socket was closed")),
+        };
+        let url = url.clone();
+        return Ok(Greeted { socket, url, first });
+    }
+}
+
+impl Greeted {
+    /// Runs the link in a task; its address is told as `told`.
+    pub(crate) fn run(self, runtime: &Runtime, told: &str) {
+        let Self { socket, url, first } = self;
+        let claim = address::node(&url).ok().flatten();
+        let begun = (claim.map(|node| (node, url)), Some(first));
+        let link = run(
+            runtime.clone(),
+            Origin::Dialled,
+            socket,
+            told.to_owned(),
+            begun,
+        );
+        runtime.links.spawn(link);
+    }
 }
 
 async fn call(url: &Url) -> Result<Socket, Error> {
@@ -129,17 +175,17 @@ pub async fn accept(runtime: Runtime, socket: Socket, caller: Option<SocketAddr>
     let links = runtime.links.clone();
     let caller = caller.map_or_else(String::new, |caller| caller.to_string());
     links
-        .track_future(run(runtime, Origin::Accepted, socket, caller, None))
+        .track_future(run(runtime, Origin::Accepted, socket, caller, (None, None)))
         .await;
 }
 
-/// Runs a link. `claim` is who must be at the other end, and the address that says so.
+/// Runs a link. `claim` is who must be at the other end, and the address that says so; `first` what has come already.
 async fn run(
     runtime: Runtime,
     origin: Origin,
     socket: Socket,
     address: String,
-    claim: Option<(NodeId, Url)>,
+    (claim, first): (Option<(NodeId, Url)>, Option<Bytes>),
 ) {
     let id = runtime.new_link();
     let (outbox, inbox) = outbox();
@@ -150,6 +196,9 @@ async fn run(
     runtime.tell(Told::Input(place)).await;
     if let Some((node, url)) = claim {
         runtime.tell(Told::Claim(id, node, url)).await;
+    }
+    if let Some(first) = first {
+        runtime.tell_packet(id, first).await;
     }
     let reading = async {
         let reason = read(&runtime, id, &socket).await;

@@ -9,8 +9,7 @@ use peerage::limits::{
     TURN_PERMISSION_LIFETIME, TURN_PERMISSIONS_MAX,
 };
 
-use crate::stun::pace::Bucket;
-use crate::stun::{AllocationId, Client};
+use crate::stun::AllocationId;
 
 /// The numbers that channels have: those of RFC 8656 end at 0x4FFF, and older clients have those of RFC 5766.
 const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
@@ -19,7 +18,6 @@ const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) id: AllocationId,
-    pub(super) client: Client,
     /// Its address, as others see it.
     pub(super) relayed: SocketAddr,
     /// Whose it is.
@@ -30,8 +28,6 @@ pub(super) struct Allocation {
     ends: Instant,
     permissions: HashMap<IpAddr, Instant>,
     channels: HashMap<u16, (SocketAddr, Instant)>,
-    pub(super) out: Bucket,
-    pub(super) back: Bucket,
 }
 
 /// Why a channel is not bound.
@@ -45,15 +41,13 @@ pub(super) enum NoChannel {
 
 impl Allocation {
     pub(super) fn new(
-        (id, client): (AllocationId, Client),
+        id: AllocationId,
         relayed: SocketAddr,
         (user, transaction): (String, u128),
-        bytes_per_second: u64,
         now: Instant,
     ) -> Self {
         Self {
             id,
-            client,
             relayed,
             user,
             transaction,
@@ -61,8 +55,6 @@ impl Allocation {
             ends: now + TURN_AGE_MAX,
             permissions: HashMap::new(),
             channels: HashMap::new(),
-            out: Bucket::new(bytes_per_second, now),
-            back: Bucket::new(bytes_per_second, now),
         }
     }
 

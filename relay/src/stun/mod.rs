@@ -81,8 +81,10 @@ pub(crate) struct Settings {
     pub(crate) public: Option<IpAddr>,
     /// Where allocations lead.
     pub(crate) fence: Fence,
-    /// Bytes a second that an allocation carries, in each direction.
+    /// Bytes a second that one user's allocations carry together in each direction, headers included.
     pub(crate) bytes_per_second: u64,
+    /// How many allocations there may be.
+    pub(crate) allocations_max: usize,
     /// Whether there are allocations at all.
     pub(crate) relays: bool,
 }

@@ -1,8 +1,8 @@
-//! How much is carried: bytes a second of an allocation, and answers a second to who is not known.
+//! How much is carried: bytes a second of a user, and answers a second to who is not known.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use peerage::limits::{STUN_ANSWERS_PER_SECOND, STUN_ASKERS};
@@ -42,6 +42,43 @@ impl Bucket {
         }
         enough
     }
+
+    /// Whether it is as one that was never used.
+    fn is_full(&mut self, now: Instant) -> bool {
+        self.take(0, now) && self.left == self.per_second
+    }
+}
+
+/// What one user may have carried, by all of his allocations together, and how many these are.
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) allocations: usize,
+    pub(super) out: Bucket,
+    pub(super) back: Bucket,
+}
+
+impl User {
+    pub(super) fn new(bytes_per_second: u64, now: Instant) -> Self {
+        Self {
+            allocations: 0,
+            out: Bucket::new(bytes_per_second, now),
+            back: Bucket::new(bytes_per_second, now),
+        }
+    }
+
+    /// Whether there is nothing to know of him: who ends an allocation and begins another has no more for it.
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+        self.allocations == 0 && self.out.is_full(now) && self.back.is_full(now)
+    }
+}
+
+/// What a datagram of so many bytes costs, to or from an address: the headers of UDP and IP are carried as well.
+pub(super) fn cost(bytes: usize, address: SocketAddr) -> u64 {
+    let headers = match address.ip().to_canonical() {
+        IpAddr::V4(_) => 20 + 8,
+        IpAddr::V6(_) => 40 + 8,
+    };
+    bytes as u64 + headers
 }
 
 /// Answers to who has shown no credential: one bucket for many addresses, so that there is no list that somebody
@@ -87,6 +124,17 @@ mod tests {
             !bucket.take(1, start),
             "time that runs backwards is no time"
         );
+    }
+
+    #[test]
+    fn a_user_is_forgotten_once_he_has_nothing_to_wait_for() {
+        let start = Instant::now();
+        let mut user = User::new(100, start);
+        user.allocations = 1;
+        assert!(!user.is_over(start));
+        user.allocations = 0;
+        assert!(user.is_over(start) && user.back.take(100, start) && !user.is_over(start));
+        assert!(user.is_over(start + Duration::from_secs(1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use peerage::limits::{TURN_ALLOCATIONS_MAX, TURN_ALLOCATIONS_PER_NODE_MAX};
+use peerage::limits::TURN_ALLOCATIONS_PER_NODE_MAX;
 use stun_types::AddressFamily;
 use stun_types::attribute::{AttributeStaticType, ErrorCode, MessageIntegrity, Username};
 use stun_types::attribute::{MessageIntegritySha256, Nonce as NonceAttribute};
@@ -17,7 +17,7 @@ use crate::link::webrtc::Datagram;
 use crate::stun::allocation::{Allocation, NoChannel};
 use crate::stun::credentials::{Nonce, read};
 use crate::stun::message::{Request, Signed, channel_data, data_from, read_channel};
-use crate::stun::pace::Askers;
+use crate::stun::pace::{Askers, User, cost};
 use crate::stun::{AllocationId, Client, FromPeer, Now, Outside, Settings};
 
 /// UDP, as a protocol of IP.
@@ -33,6 +33,8 @@ pub(crate) struct Stun {
     settings: Settings,
     askers: Askers,
     allocations: HashMap<Client, Allocation>,
+    /// Who has allocations, or had some a moment ago, by the names of credentials.
+    users: HashMap<String, User>,
     /// Whose an allocation is, and which has an address.
     clients: HashMap<AllocationId, Client>,
     relayed: HashMap<SocketAddr, AllocationId>,
@@ -58,6 +60,7 @@ impl Stun {
             settings,
             askers: Askers::new(now),
             allocations: HashMap::new(),
+            users: HashMap::new(),
             clients: HashMap::new(),
             relayed: HashMap::new(),
             own: HashSet::new(),
@@ -73,9 +76,9 @@ impl Stun {
         self.allocations.len()
     }
 
-    /// When to look whether an allocation has ended by itself.
+    /// When to look whether an allocation has ended by itself, or a user is over.
     pub(crate) fn due(&self) -> Option<Instant> {
-        (!self.allocations.is_empty()).then_some(self.look_at)
+        (!self.users.is_empty()).then_some(self.look_at)
     }
 
     /// Ends the allocations whose time is over.
@@ -86,6 +89,7 @@ impl Stun {
         for client in Vec::from_iter(ended.map(|(client, _)| *client)) {
             self.end(client, outside);
         }
+        self.users.retain(|_, user| !user.is_over(now));
     }
 
     /// Something came from a client, or from who would be one.
@@ -93,13 +97,17 @@ impl Stun {
         let Datagram { from, at, bytes } = datagram;
         let client = Client { from, at };
         if let Some((channel, data)) = read_channel(bytes) {
-            return self.send_by_channel(client, channel, data, now.instant, outside);
+            let peer = self.allocations.get(&client);
+            if let Some(peer) = peer.and_then(|own| own.peer_of(channel, now.instant)) {
+                self.relay(client, peer, (data, bytes.len()), now.instant, outside);
+            }
+            return;
         }
         let Some(request) = Request::read(bytes) else {
             return;
         };
         if request.0.has_method(SEND) {
-            return self.send(client, &request, now.instant, outside);
+            return self.send(client, (&request, bytes.len()), now.instant, outside);
         }
         if request
             .0
@@ -112,10 +120,8 @@ impl Stun {
 
     /// Something came for an allocation.
     pub(crate) fn hear_peer(&mut self, now: Instant, heard: FromPeer, outside: &mut impl Outside) {
-        let client = self.clients.get(&heard.allocation);
-        let allocation = client.and_then(|client| self.allocations.get_mut(client));
-        if let Some(allocation) = allocation {
-            deliver(allocation, heard.from, &heard.bytes, now, outside);
+        if let Some(client) = self.clients.get(&heard.allocation).copied() {
+            self.deliver(client, heard.from, &heard.bytes, now, outside);
         }
     }
 
@@ -210,11 +216,11 @@ impl Stun {
             return Ok(request.allocated(own.relayed, client.from, lifetime, signed));
         }
         self.check_transport(*client, request)?;
-        let own = self.allocations.values().filter(|own| own.user == *user);
-        if own.count() >= TURN_ALLOCATIONS_PER_NODE_MAX {
+        let own = self.users.get(user).map_or(0, |user| user.allocations);
+        if own >= TURN_ALLOCATIONS_PER_NODE_MAX {
             return Err(ErrorCode::ALLOCATION_QUOTA_REACHED);
         }
-        if self.allocations.len() >= TURN_ALLOCATIONS_MAX {
+        if self.allocations.len() >= self.settings.allocations_max {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         let (id, bound) = self.open(*client, request, outside)?;
@@ -225,7 +231,11 @@ impl Stun {
         let relayed = SocketAddr::new(public.unwrap_or(bound.ip()), bound.port());
         let whose = (user.clone(), transaction);
         let pace = self.settings.bytes_per_second;
-        let mut made = Allocation::new((id, *client), relayed, whose, pace, now.instant);
+        let users = self.users.entry(user.clone());
+        users
+            .or_insert_with(|| User::new(pace, now.instant))
+            .allocations += 1;
+        let mut made = Allocation::new(id, relayed, whose, now.instant);
         let wish = request.get::<Lifetime>().map(|lifetime| lifetime.seconds());
         let lifetime = made.keep(wish, now.instant);
         self.allocations.insert(*client, made);
@@ -341,7 +351,7 @@ impl Stun {
     fn send(
         &mut self,
         client: Client,
-        request: &Request<'_>,
+        (request, bytes): (&Request<'_>, usize),
         now: Instant,
         outside: &mut impl Outside,
     ) {
@@ -350,46 +360,56 @@ impl Stun {
             return;
         }
         if let (&[peer], Some(data)) = (&request.peers()[..], request.get::<Data<'_>>()) {
-            self.relay(client, peer, data.data(), now, outside);
+            self.relay(client, peer, (data.data(), bytes), now, outside);
         }
     }
 
-    fn send_by_channel(
+    /// Sends what a client says to a peer, in a datagram of so many bytes: to the network, or to another allocation here.
+    fn relay(
         &mut self,
         client: Client,
-        channel: u16,
+        peer: SocketAddr,
+        (data, bytes): (&[u8], usize),
+        now: Instant,
+        outside: &mut impl Outside,
+    ) {
+        let Some(own) = self.allocations.get(&client) else {
+            return;
+        };
+        let user = self.users.get_mut(&own.user);
+        let pays = || user.is_some_and(|user| user.out.take(cost(bytes, client.from), now));
+        if !own.permits(peer.ip(), now) || !pays() {
+            return;
+        }
+        let (id, from) = (own.id, own.relayed);
+        let here = self.relayed.get(&peer);
+        if let Some(other) = here.and_then(|id| self.clients.get(id)).copied() {
+            self.deliver(other, from, data, now, outside);
+        } else if self.is_open(peer.ip()) {
+            outside.send(id, peer, data);
+        }
+    }
+
+    /// Tells a client what came for its allocation, if it wants to hear of who sent it.
+    fn deliver(
+        &mut self,
+        client: Client,
+        from: SocketAddr,
         data: &[u8],
         now: Instant,
         outside: &mut impl Outside,
     ) {
         let own = self.allocations.get(&client);
-        if let Some(peer) = own.and_then(|own| own.peer_of(channel, now)) {
-            self.relay(client, peer, data, now, outside);
-        }
-    }
-
-    /// Sends what a client says to a peer: to the network, or to another allocation here.
-    fn relay(
-        &mut self,
-        client: Client,
-        peer: SocketAddr,
-        data: &[u8],
-        now: Instant,
-        outside: &mut impl Outside,
-    ) {
-        let Some(own) = self.allocations.get_mut(&client) else {
+        let Some(own) = own.filter(|own| own.permits(from.ip(), now)) else {
             return;
         };
-        if !own.permits(peer.ip(), now) || !own.out.take(data.len() as u64, now) {
-            return;
-        }
-        let (id, from) = (own.id, own.relayed);
-        let here = self.relayed.get(&peer);
-        let here = here.and_then(|id| self.clients.get(id)).copied();
-        if let Some(other) = here.and_then(|client| self.allocations.get_mut(&client)) {
-            deliver(other, from, data, now, outside);
-        } else if self.is_open(peer.ip()) {
-            outside.send(id, peer, data);
+        let told = match own.channel_of(from, now) {
+            Some(channel) => channel_data(channel, data),
+            None => data_from(from, data),
+        };
+        let user = self.users.get_mut(&own.user);
+        if user.is_some_and(|user| user.back.take(cost(told.len(), client.from), now)) {
+            outside.answer(client, told);
         }
     }
 
@@ -409,25 +429,10 @@ impl Stun {
         if let Some(ended) = self.allocations.remove(&client) {
             self.clients.remove(&ended.id);
             self.relayed.remove(&ended.relayed);
+            if let Some(user) = self.users.get_mut(&ended.user) {
+                user.allocations -= 1;
+            }
             outside.close(ended.id);
         }
     }
-}
-
-/// Tells a client what came for its allocation, if it wants to hear of who sent it.
-fn deliver(
-    allocation: &mut Allocation,
-    from: SocketAddr,
-    data: &[u8],
-    now: Instant,
-    outside: &mut impl Outside,
-) {
-    if !allocation.permits(from.ip(), now) || !allocation.back.take(data.len() as u64, now) {
-        return;
-    }
-    let told = match allocation.channel_of(from, now) {
-        Some(channel) => channel_data(channel, data),
-        None => data_from(from, data),
-    };
-    outside.answer(allocation.client, told);
 }

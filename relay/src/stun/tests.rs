@@ -28,6 +28,8 @@ use super::message::{REALM, channel_data};
 use super::*;
 use crate::link::webrtc::Datagram;
 
+/// Allocations of all nodes together here.
+const ALLOCATIONS_MAX: usize = TURN_ALLOCATIONS_PER_NODE_MAX + 3;
 const UNIX: u64 = 1_700_000_000;
 const HERE: &str = "203.0.113.1:7700";
 /// A peer that anybody may reach.
@@ -109,6 +111,7 @@ impl Stage {
             public: None,
             fence: Fence::new(open.iter().map(|net| net.parse().unwrap()).collect()),
             bytes_per_second: 10_000,
+            allocations_max: ALLOCATIONS_MAX,
             relays,
         };
         Self {
@@ -584,13 +587,22 @@ fn another_nodes_credential_does_nothing_with_an_allocation() {
 #[test]
 fn a_node_has_so_many_allocations_permissions_and_channels_and_no_more() {
     let mut stage = Stage::new();
-    let (asker, _) = stage.allocated(1, A);
+    let _ = stage.allocated(1, A);
     for n in 1..TURN_ALLOCATIONS_PER_NODE_MAX {
         stage.allocated(1, &format!("198.51.100.9:{}", 1000 + n));
     }
     let one_more = stage.known(1, "198.51.100.9:9");
     let answer = stage.ask(&one_more, ALLOCATE, &[&udp()]).unwrap();
     assert_eq!(code_of(&answer), Some(486));
+    let all_at_once = stage.sockets.ports.len();
+    for n in all_at_once..ALLOCATIONS_MAX {
+        stage.allocated(10 + n as u8, &format!("198.51.100.10:{}", 1000 + n));
+    }
+    let too_many = stage.known(3, "198.51.100.10:9");
+    let answer = stage.ask(&too_many, ALLOCATE, &[&udp()]).unwrap();
+    assert_eq!(code_of(&answer), Some(508), "there are enough of all");
+    let mut stage = Stage::new();
+    let (asker, _) = stage.allocated(1, A);
     stage.sockets.full = true;
     let another = stage.known(2, B);
     let answer = stage.ask(&another, ALLOCATE, &[&udp()]).unwrap();
@@ -609,16 +621,44 @@ fn a_node_has_so_many_allocations_permissions_and_channels_and_no_more() {
 }
 
 #[test]
-fn an_allocation_carries_its_bytes_a_second_each_way() {
+fn a_nodes_allocations_carry_its_bytes_a_second_each_way_and_not_each_of_them() {
+    let mut stage = Stage::new();
+    let (asker, _) = stage.allocated(1, A);
+    let (same, _) = stage.allocated(1, B);
+    let (other, _) = stage.allocated(2, "198.51.100.9:4000");
+    for asker in [&asker, &same, &other] {
+        stage.peer(asker, CREATE_PERMISSION, PEER);
+    }
+    for _ in 0..30 {
+        stage.send(&asker, address(PEER), &[0; 1000]);
+        stage.send(&same, address(PEER), &[0; 1000]);
+    }
+    // Of 1000 bytes each, which with their headers are some more.
+    assert_eq!(stage.sockets.sent.len(), 9);
+    let told = (0..60).filter(|n| !stage.hear_peer(n % 2, PEER, &[0; 1000]).is_empty());
+    assert_eq!(told.count(), 9);
+    stage.send(&other, address(PEER), &[0; 1000]);
+    assert_eq!(stage.sockets.sent.len(), 10, "another node has its own");
+    // Who ends what he has, and begins anew, has no more for it.
+    assert!(stage.ask(&same, REFRESH, &[&Lifetime::new(0)]).is_some());
+    let (same, _) = stage.allocated(1, B);
+    stage.peer(&same, CREATE_PERMISSION, PEER);
+    stage.send(&same, address(PEER), &[0; 1000]);
+    assert_eq!(stage.sockets.sent.len(), 10);
+}
+
+#[test]
+fn datagrams_that_carry_nothing_cost_their_headers() {
     let mut stage = Stage::new();
     let (asker, _) = stage.allocated(1, A);
     stage.peer(&asker, CREATE_PERMISSION, PEER);
-    for _ in 0..30 {
-        stage.send(&asker, address(PEER), &[0; 1000]);
+    for _ in 0..1000 {
+        stage.send(&asker, address(PEER), b"");
     }
-    assert_eq!(stage.sockets.sent.len(), 10);
-    let told = (0..30).filter(|_| !stage.hear_peer(0, PEER, &[0; 1000]).is_empty());
-    assert_eq!(told.count(), 10);
+    let sent = stage.sockets.sent.len();
+    assert!((1..10_000 / 60).contains(&sent), "{sent}");
+    let told = (0..1000).filter(|_| !stage.hear_peer(0, PEER, b"").is_empty());
+    assert!((1..10_000 / 60).contains(&told.count()));
 }
 
 #[test]

@@ -139,7 +139,10 @@ impl Directory {
                     timer = None;
                     Ok(())
                 }
-                Next::Told(Some(Told::Closed) | None) => break Ended::Lost,
+                Next::Told(Some(Told::Closed) | None) if link.is_some() => break Ended::Lost,
+                Next::Told(Some(Told::Closed) | None) => {
+                    break Ended::Failed(String::from("it was closed before it opened"));
+                }
                 Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
                 Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
                 Next::Signal(Ok(Some(message))) => match Signal::decode(&message) {

@@ -5,6 +5,7 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
+use peerage::limits::CANDIDATES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
 use peerage::node::{Input, Medium, Stream};
@@ -41,6 +42,8 @@ pub(super) struct Connection {
     listeners: Vec<EventListener>,
     /// Candidates that came before the description to which they belong.
     early: Vec<Signal>,
+    /// How many candidates the peer has told.
+    candidates: usize,
     pub(super) heard: bool,
 }
 
@@ -77,7 +80,7 @@ impl Connection {
         listeners.push(on(&channel, "open", &tell, |_| Some(Told::Open)));
         listeners.push(on(&channel, "close", &tell, |_| Some(Told::Closed)));
         let negotiation = Negotiation::new(own, peer);
-        let (early, heard) = (Vec::new(), false);
+        let (early, candidates, heard) = (Vec::new(), 0, false);
         Ok(Self {
             peer: connection,
             channel,
@@ -86,6 +89,7 @@ impl Connection {
             told,
             listeners,
             early,
+            candidates,
             heard,
         })
     }
@@ -144,7 +148,12 @@ impl Connection {
                     self.set_remote(RtcSdpType::Answer, &sdp).await?;
                 }
             }
-            candidate @ Signal::Candidate { .. } => self.candidate(candidate).await?,
+            candidate @ Signal::Candidate { .. } if self.candidates < CANDIDATES_MAX => {
+                self.candidates += 1;
+                self.candidate(candidate).await?;
+            }
+            // Each is some work for the browser.
+            Signal::Candidate { .. } => {}
         }
         Ok(())
     }
@@ -164,9 +173,7 @@ impl Connection {
             return Ok(());
         }
         if self.peer.remote_description().is_none() {
-            if self.early.len() < peerage::limits::CANDIDATES_MAX {
-                self.early.push(signal);
-            }
+            self.early.push(signal);
             return Ok(());
         }
         let Signal::Candidate { candidate, mid } = signal else {

@@ -31,13 +31,19 @@ pub(super) async fn run(
     punch: &Punch,
     stream: &Stream,
     is_opener: bool,
-    ended: oneshot::Receiver<()>,
+    mut ended: oneshot::Receiver<()>,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    let found = find(punch, stream, is_opener);
-    let Found { peer, share } = timeout(PUNCH_TIMEOUT, found)
-        .await
-        .map_err(|_| Code::TimedOut.because("no way to the node was found in time"))??;
+    let found = timeout(PUNCH_TIMEOUT, find(punch, stream, is_opener));
+    let Found { peer, share } = tokio::select! {
+        found = found => {
+            found.map_err(|_| Code::TimedOut.because("no way to the node was found in time"))??
+        }
+        _ = &mut ended => {
+            stream.reset(Code::Overloaded.because("the direct link is needed no more"));
+            return Err(Code::Cancelled.because("another attempt, or link, is in its place"));
+        }
+    };
     let address = peer.about.address;
     tracing::debug!(
         target: CONNECTION,
@@ -100,20 +106,26 @@ async fn find(punch: &Punch, stream: &Stream, is_opener: bool) -> Result<Found, 
         let said = said.ok_or_else(|| Code::Gone.because("the other side has given up"))?;
         Invitation::decode(&said)
     };
-    let (places, theirs) = match is_opener {
+    let (places, mut theirs) = match is_opener {
         true => (invite().await?, hear().await?),
         false => {
             let theirs = hear().await?;
             (invite().await?, theirs)
         }
     };
-    let Some(base) = places.first().map(|place| place.address) else {
+    let bases = bases(&places);
+    if bases.is_empty() {
         return Err(Code::Unreachable.because("this node has no address"));
-    };
+    }
+    // Nothing is said to who is not heard.
+    let hearing = &punch.runtime().hearing;
+    theirs
+        .places
+        .retain(|place| hearing.has(place.address.ip()));
     let mut checks = Checks {
         agent: agent(ours.clone(), is_opener, &places, &theirs),
         share,
-        base,
+        bases,
     };
     let peer = if is_opener {
         let way = checks.way().await;
@@ -134,7 +146,8 @@ async fn find(punch: &Punch, stream: &Stream, is_opener: bool) -> Result<Found, 
 struct Checks {
     agent: IceAgent,
     share: Share,
-    base: SocketAddr,
+    /// Its own address, of each family.
+    bases: Vec<SocketAddr>,
 }
 
 impl Checks {
@@ -191,10 +204,13 @@ impl Checks {
         let Ok(message) = StunMessage::parse(datagram) else {
             return;
         };
+        let Some(destination) = of_family(&self.bases, source) else {
+            return;
+        };
         let packet = StunPacket {
             proto: Protocol::Udp,
             source,
-            destination: self.base,
+            destination,
             message,
         };
         // What is another's is left alone.
@@ -209,11 +225,13 @@ fn agent(ours: IceCreds, controlling: bool, places: &[Place], theirs: &Invitatio
         ufrag: theirs.name.clone(),
         pass: theirs.password.clone(),
     });
-    let base = places.first().map(|place| place.address);
+    let bases = bases(places);
     // All of this machine's addresses are one socket's, which does not tell by which of them a datagram came.
-    let own = places.iter().enumerate();
-    let own = own.filter(|(nth, place)| *nth == 0 || place.is_mapped);
-    for candidate in own.filter_map(|(_, place)| candidate(place, base)) {
+    let own = places
+        .iter()
+        .filter(|place| place.is_mapped || bases.contains(&place.address));
+    let own = own.filter_map(|place| candidate(place, of_family(&bases, place.address)));
+    for candidate in own {
         agent.add_local_candidate(candidate);
     }
     let others = theirs.places.iter().filter(|place| is_place(place.address));
@@ -221,6 +239,23 @@ fn agent(ours: IceCreds, controlling: bool, places: &[Place], theirs: &Invitatio
         agent.add_remote_candidate(candidate);
     }
     agent
+}
+
+/// The first address of each family, which is the one by which others are reached.
+fn bases(places: &[Place]) -> Vec<SocketAddr> {
+    let own = places.iter().filter(|place| !place.is_mapped);
+    let mut bases = Vec::new();
+    for address in own.map(|place| place.address) {
+        if of_family(&bases, address).is_none() {
+            bases.push(address);
+        }
+    }
+    bases
+}
+
+fn of_family(addresses: &[SocketAddr], of: SocketAddr) -> Option<SocketAddr> {
+    let mut all = addresses.iter().copied();
+    all.find(|address| address.is_ipv4() == of.is_ipv4())
 }
 
 fn candidate(place: &Place, base: Option<SocketAddr>) -> Option<Candidate> {

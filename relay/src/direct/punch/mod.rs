@@ -6,13 +6,16 @@ mod attempt;
 mod socket;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use peerage::error::Code;
 use peerage::id::Kind;
-use peerage::limits::{DIRECT_PAUSE, PUNCH_PAUSE, PUNCH_PLACES_MAX, PUNCHES_MAX};
+use peerage::limits::{
+    DIRECT_PAUSE, PUNCH_INTERVAL_MIN, PUNCH_PAUSE, PUNCH_PLACES_MAX, PUNCHES_MAX,
+};
 use peerage::log::{CONNECTION, ERROR};
 use peerage::node::{Event, State, Stream};
 use peerage::service::punch::{PROTOCOL, Place};
@@ -21,7 +24,7 @@ use peerage::{Failure, Node, NodeId, Time};
 use tokio::net::lookup_host;
 use tokio::sync::oneshot;
 
-use crate::direct::relay_url;
+use crate::direct::{here, relay_url};
 use crate::runtime::Runtime;
 use socket::Socket;
 
@@ -35,8 +38,6 @@ pub(crate) struct Punch(Arc<Inner>);
 struct Inner {
     node: Node,
     runtime: Runtime,
-    /// The address at which the socket is bound, when it is needed first.
-    bind: IpAddr,
     links: Mutex<Links>,
 }
 
@@ -45,6 +46,7 @@ struct Links {
     attempts: HashMap<NodeId, Attempt>,
     /// To whom no way was found, and until when it is not looked for again.
     hopeless: HashMap<NodeId, Time>,
+    pace: Pace,
     next: u64,
     socket: Option<Socket>,
 }
@@ -57,28 +59,27 @@ struct Attempt {
 }
 
 impl Punch {
-    /// At most so many links of a node, by a socket at this address.
-    pub(crate) fn new(node: Node, runtime: Runtime, bind: IpAddr, max: usize) -> Self {
+    /// At most so many links of a node.
+    pub(crate) fn new(node: Node, runtime: Runtime, max: usize) -> Self {
         let links = Links {
             degree: Degree::new(max.min(PUNCHES_MAX)),
             attempts: HashMap::new(),
             hopeless: HashMap::new(),
+            pace: Pace::default(),
             next: 0,
             socket: None,
         };
         Self(Arc::new(Inner {
             node,
             runtime,
-            bind,
             links: Mutex::new(links),
         }))
     }
 
-    /// Keeps direct links for as long as the node lives. A node whose relays are all on its own machine has no
-    /// use for any.
+    /// Keeps direct links for as long as the node lives.
     pub(crate) async fn run(self) {
         let node = self.node();
-        if self.0.bind.is_loopback() || node.kind() != Kind::Native {
+        if node.kind() != Kind::Native {
             return;
         }
         let mut events = node.events();
@@ -123,7 +124,8 @@ impl Punch {
         if let Some(socket) = &links.socket {
             return Ok(socket.clone());
         }
-        let opened = Socket::open(SocketAddr::new(self.0.bind, 0)).map_err(|error| {
+        let hearing = self.runtime().hearing.clone();
+        let opened = Socket::open(hearing).map_err(|error| {
             tracing::warn!(target: ERROR, %error, "no socket for direct links");
             Code::Unreachable.because("this node has no socket for direct links")
         })?;
@@ -143,28 +145,36 @@ impl Punch {
         let (host, port) = place.unwrap_or((host, url.port_or_known_default().unwrap_or(1)));
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found = lookup_host((host, port)).await;
-        let mut found = found.map_err(|error| Code::Unreachable.because(error.to_string()))?;
-        let is_v4 = self.0.bind.is_ipv4();
-        let server = found
-            .find(|found| found.is_ipv4() == is_v4)
-            .ok_or_else(offline)?;
-        let own = socket::places(server, socket.port());
+        let found = found.map_err(|error| Code::Unreachable.because(error.to_string()))?;
+        let mut found = Vec::from_iter(found.filter(|at| at.is_ipv4() || socket.is_v6()));
+        // One of each family.
+        found.sort_by_key(SocketAddr::is_ipv6);
+        found.dedup_by_key(|at| at.is_ipv6());
+        let own = socket::places(&found, socket.port());
         let mut places = own.map_err(|error| Code::Unreachable.because(error.to_string()))?;
-        places.truncate(PUNCH_PLACES_MAX - 1);
-        if is_server
-            && let Some(address) = socket.mapped(server).await
-            && places.iter().all(|place| place.address != address)
-        {
-            let is_mapped = true;
-            places.push(Place { address, is_mapped });
+        places.retain(|place| place.address.is_ipv4() || socket.is_v6());
+        places.truncate(PUNCH_PLACES_MAX - found.len());
+        let servers = found.iter().filter(|_| is_server);
+        let mapped = join_all(servers.map(|server| socket.mapped(*server))).await;
+        for address in mapped.into_iter().flatten() {
+            if places.iter().all(|place| place.address != address) {
+                let is_mapped = true;
+                places.push(Place { address, is_mapped });
+            }
         }
         Ok(places)
+    }
+
+    /// Whether its relay is on another machine: else it has no use for direct links.
+    fn is_beyond(&self) -> bool {
+        relay_url(self.node()).is_some_and(|relay| here(&relay).is_none())
     }
 
     /// Asks a node for a link, if that is this side's to do, and there is room.
     fn ask(&self, peer: NodeId) {
         let node = self.node();
-        if node.id() > peer || !self.is_native(peer) || !self.may_ask(peer) || !self.admit(peer) {
+        let is_ours = node.id() < peer && self.is_native(peer) && self.is_beyond();
+        if !is_ours || !self.may_ask(peer) || !self.admit(peer) {
             return;
         }
         match node.open(peer, PROTOCOL) {
@@ -178,7 +188,9 @@ impl Punch {
         let peer = stream.peer();
         if self.is_native(peer)
             && peer < self.node().id()
+            && self.is_beyond()
             && !self.is_paused(peer)
+            && self.may_begin(peer)
             && self.admit(peer)
         {
             self.begin(stream, false);
@@ -262,6 +274,12 @@ impl Punch {
         is_new && !links.degree.may_ask(peer, self.0.node.now())
     }
 
+    /// Whether a node that asks has not asked a moment ago.
+    fn may_begin(&self, peer: NodeId) -> bool {
+        let now = self.0.node.now();
+        self.links().pace.admits(peer, now)
+    }
+
     fn admit(&self, peer: NodeId) -> bool {
         let unused_for = |peer| self.node().unused_for(peer).unwrap_or(Time::MAX);
         let mut links = self.links();
@@ -296,5 +314,68 @@ impl Punch {
 
     fn links(&self) -> MutexGuard<'_, Links> {
         self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has asked for a link a moment ago, and when.
+#[derive(Default)]
+struct Pace(HashMap<NodeId, Time>);
+
+impl Pace {
+    /// Whether a node may begin now.
+    fn admits(&mut self, peer: NodeId, now: Time) -> bool {
+        self.0.retain(|_, begun| now < *begun + PUNCH_INTERVAL_MIN);
+        let is_new = !self.0.contains_key(&peer);
+        if is_new {
+            self.0.insert(peer, now);
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerage::{Config, Identity};
+
+    use super::*;
+    use crate::discovery::Discovery;
+    use crate::link::dial::Above;
+
+    #[test]
+    fn who_asks_again_and_again_is_heard_now_and_then_and_others_are_heard() {
+        let (loud, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let mut pace = Pace::default();
+        assert!(pace.admits(loud, Time::ZERO) && !pace.admits(loud, PUNCH_INTERVAL_MIN / 2));
+        assert!(pace.admits(other, PUNCH_INTERVAL_MIN / 2));
+        assert!(pace.admits(loud, PUNCH_INTERVAL_MIN) && pace.0.len() == 2);
+    }
+
+    async fn node(secret: u8, config: Config, above: Vec<Above>) -> (Node, Runtime) {
+        let identity = Identity::from_secret(&[secret; 32]);
+        let started = Runtime::start_as(identity, config, above, Discovery::default());
+        let (node, runtime) = started.unwrap();
+        node.online(false).await.unwrap();
+        (node, runtime)
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_makes_way_ends_though_the_other_side_says_nothing() {
+        let relay = Config::new(Kind::Relay).named("relay".parse().unwrap());
+        let (_relay, relay) = node(1, relay, Vec::new()).await;
+        let below = || vec![Above::Here(relay.clone())];
+        let (silent, _) = node(2, Config::new(Kind::Native), below()).await;
+        let (asked, runtime) = node(3, Config::new(Kind::Native), below()).await;
+        let mut listener = asked.listen(PROTOCOL);
+        let _theirs = silent.open(asked.id(), PROTOCOL).unwrap();
+        let stream = listener.accept().await.unwrap();
+        let punch = Punch::new(asked, runtime, 1);
+        let (end, ended) = oneshot::channel();
+        let attempt = attempt::run(&punch, &stream, false, ended);
+        let (result, ()) = tokio::join!(attempt, async {
+            tokio::task::yield_now().await;
+            drop(end);
+        });
+        assert_eq!(result.unwrap_err().code, Code::Cancelled);
+        assert_eq!(punch.socket().unwrap().shares(), 0);
     }
 }

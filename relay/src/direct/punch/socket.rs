@@ -15,6 +15,8 @@ use stun_types::message::{BINDING, Message, MessageWrite, MessageWriteVec};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::access::Hearing;
+use crate::direct::EVERYWHERE;
 use crate::enet::{Peer, Port, PortError};
 
 /// Datagrams of STUN that wait for one who reads them; more are lost, and sent again.
@@ -38,11 +40,16 @@ pub(super) struct Socket {
 
 /// Who waits for what.
 #[derive(Default)]
-struct Desk(Mutex<State>);
+struct Desk {
+    state: Mutex<State>,
+    hearing: Hearing,
+}
 
 #[derive(Default)]
 struct State {
     next: u64,
+    /// Servers that were asked, by whom: they may answer, whoever may call.
+    asked: HashSet<(SocketAddr, u64)>,
     readers: HashMap<u64, mpsc::Sender<Datagram>>,
     /// From where ENet is heard, for whom.
     known: HashSet<(SocketAddr, u64)>,
@@ -58,21 +65,37 @@ pub(super) struct Share {
 }
 
 impl Socket {
-    /// Binds an address.
-    pub(super) fn open(address: SocketAddr) -> Result<Self, PortError> {
-        let config = Config {
-            peers_max: 2 * PUNCHES_MAX,
-            ..Config::default()
-        };
+    /// Binds all addresses; only those that may are heard.
+    pub(super) fn open(hearing: Hearing) -> Result<Self, PortError> {
         let (accept, accepted) = mpsc::channel(PUNCHES_MAX);
-        let port = Port::open(address, config, accept)?;
-        let desk = Arc::new(Desk::default());
+        let open = |ip| {
+            let config = Config {
+                peers_max: 2 * PUNCHES_MAX,
+                ..Config::default()
+            };
+            Port::open(SocketAddr::new(ip, 0), config, accept.clone())
+        };
+        let [both, v4] = EVERYWHERE;
+        let port = open(both).or_else(|_| open(v4))?;
+        let state = Mutex::default();
+        let desk = Arc::new(Desk { state, hearing });
         let hooked = Arc::clone(&desk);
         port.hook(Box::new(move |_, from, datagram| {
             hooked.take(from, datagram)
         }));
         tokio::spawn(receive(Arc::downgrade(&desk), accepted));
         Ok(Self { port, desk })
+    }
+
+    /// Whether it leads to addresses of IPv6, beside those of IPv4.
+    pub(super) fn is_v6(&self) -> bool {
+        self.port.address().is_ipv6()
+    }
+
+    /// How many parts of it there are.
+    #[cfg(test)]
+    pub(super) fn shares(&self) -> usize {
+        self.desk.lock().readers.len()
     }
 
     /// The number of its port.
@@ -99,6 +122,7 @@ impl Socket {
     /// What routers make of its address, as a STUN server sees it.
     pub(super) async fn mapped(&self, server: SocketAddr) -> Option<SocketAddr> {
         let mut share = self.share();
+        self.desk.lock().asked.insert((server, share.id));
         let request = Message::builder_request(BINDING, MessageWriteVec::new()).finish();
         let id = Message::from_bytes(&request).ok()?.transaction_id();
         let answered = async {
@@ -162,18 +186,25 @@ impl Drop for Share {
         let mut state = self.socket.desk.lock();
         state.readers.remove(&self.id);
         state.known.retain(|(_, id)| *id != self.id);
+        state.asked.retain(|(_, id)| *id != self.id);
         state.expected.retain(|_, (id, _)| *id != self.id);
     }
 }
 
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a datagram is none of ENet's, or none that is to be heard.
     fn take(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        // A socket for both families shows IPv4 addresses as IPv6.
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let state = self.lock();
+        let may_answer = state.asked.iter().any(|(server, _)| *server == from);
+        if !may_answer && !self.hearing.has(from.ip()) {
+            return true;
+        }
         if is_stun(datagram) {
             let datagram = Bytes::copy_from_slice(datagram);
             for reader in state.readers.values() {
@@ -215,28 +246,34 @@ fn is_stun(datagram: &[u8]) -> bool {
     begins && datagram.get(4..8) == Some(&MAGIC)
 }
 
-/// The addresses of a socket of this port: the one by which `towards` is reached first.
-pub(super) fn places(towards: SocketAddr, port: u16) -> std::io::Result<Vec<Place>> {
-    // To connect sends nothing: it asks the system for the way.
+/// The addresses of a socket of this port: those first by which these are reached.
+pub(super) fn places(towards: &[SocketAddr], port: u16) -> std::io::Result<Vec<Place>> {
+    let bases = towards.iter().filter_map(|towards| base(*towards).ok());
+    let others = if_addrs::get_if_addrs()?
+        .into_iter()
+        .map(|found| found.ip());
+    let mut places: Vec<Place> = Vec::new();
+    for ip in bases.chain(others) {
+        let address = SocketAddr::new(ip, port);
+        let is_new = places.iter().all(|place| place.address != address);
+        if is_new && is_place(address) {
+            let is_mapped = false;
+            places.push(Place { address, is_mapped });
+        }
+    }
+    Ok(places)
+}
+
+/// The address of this machine by which another is reached.
+fn base(towards: SocketAddr) -> std::io::Result<IpAddr> {
     let any: IpAddr = match towards {
         SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
     };
+    // To connect sends nothing: it asks the system for the way.
     let probe = std::net::UdpSocket::bind((any, 0))?;
     probe.connect(towards)?;
-    let base = probe.local_addr()?.ip();
-    let others = if_addrs::get_if_addrs()?
-        .into_iter()
-        .map(|found| found.ip());
-    let others = others.filter(|ip| {
-        *ip != base && ip.is_ipv4() == base.is_ipv4() && is_place(SocketAddr::new(*ip, port))
-    });
-    let ips = std::iter::once(base).chain(others);
-    let place = |ip| Place {
-        address: SocketAddr::new(ip, port),
-        is_mapped: false,
-    };
-    Ok(ips.map(place).collect())
+    Ok(probe.local_addr()?.ip())
 }
 
 /// Whether a node may be there: not everywhere, not this machine alone, and no address that needs an interface.
@@ -251,7 +288,10 @@ pub(super) fn is_place(address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::UdpSocket;
+
     use super::*;
+    use crate::access::Addresses;
 
     #[test]
     fn what_is_sent_to_a_place_goes_to_one_machine_and_not_to_this_one() {
@@ -270,6 +310,35 @@ mod tests {
         ] {
             assert_eq!(is_place(address.parse().unwrap()), may, "{address}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_has_no_access_is_not_heard_and_who_was_asked_is() {
+        let hearing = Hearing::default();
+        hearing.only(Addresses {
+            deny: vec!["127.0.0.2".parse().unwrap()],
+            ..Addresses::default()
+        });
+        let socket = Socket::open(hearing).unwrap();
+        let mut share = socket.share();
+        let denied = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let request = Message::builder_request(BINDING, MessageWriteVec::new()).finish();
+        for caller in [&denied, &other] {
+            let at = ("127.0.0.1", socket.port());
+            caller.send_to(&request, at).await.unwrap();
+        }
+        let (from, _) = share.next().await.unwrap();
+        assert_eq!(from, other.local_addr().unwrap());
+        let server = denied.local_addr().unwrap();
+        let asked = socket.clone();
+        let asking = tokio::spawn(async move { asked.mapped(server).await });
+        let mut question = [0; 100];
+        let (len, from) = denied.recv_from(&mut question).await.unwrap();
+        denied.send_to(&question[..len], from).await.unwrap();
+        let (from, _) = share.next().await.unwrap();
+        assert_eq!(from, server);
+        asking.abort();
     }
 
     #[test]

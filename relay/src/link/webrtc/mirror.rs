@@ -22,19 +22,29 @@ pub(super) struct Mirror {
 struct Asked {
     server: SocketAddr,
     transaction: TransactionId,
-    reply: oneshot::Sender<()>,
+    question: Vec<u8>,
+    replies: Vec<oneshot::Sender<()>>,
 }
 
 impl Mirror {
-    /// The question; `reply` tells that there is an answer.
+    /// The question, which is the same until there is an answer: any of them may be lost, or late. `reply` tells that
+    /// there is one.
     pub(super) fn ask(&mut self, server: SocketAddr, reply: oneshot::Sender<()>) -> Vec<u8> {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.server == server) {
+            asked.replies.retain(|waiting| !waiting.is_closed());
+            asked.replies.push(reply);
+            return asked.question.clone();
+        }
         let question = Message::builder_request(BINDING, MessageWriteVec::new());
+        let transaction = question.transaction_id();
+        let question = question.finish();
         self.asked = Some(Asked {
             server,
-            transaction: question.transaction_id(),
-            reply,
+            transaction,
+            question: question.clone(),
+            replies: vec![reply],
         });
-        question.finish()
+        question
     }
 
     /// Whether a datagram is the answer.
@@ -55,8 +65,10 @@ impl Mirror {
         if let Ok(seen) = answer.attribute::<XorMappedAddress>() {
             self.seen = Some((seen.addr(answer.transaction_id()), datagram.at));
         }
-        // Who asked may not have waited.
-        let _ = asked.reply.send(());
+        for reply in asked.replies {
+            // Who asked may not have waited.
+            let _ = reply.send(());
+        }
         true
     }
 
@@ -111,6 +123,22 @@ mod tests {
         assert_eq!(replied.try_recv(), Ok(()));
         assert_eq!(mirror.candidate().unwrap().addr(), at("198.51.100.7:9"));
         assert!(!hear(&mut mirror, SERVER, &good), "again");
+    }
+
+    #[test]
+    fn who_asks_again_asks_the_same_and_all_hear_the_answer_to_any() {
+        let mut mirror = Mirror::default();
+        let (first, mut heard_first) = oneshot::channel();
+        let (second, mut heard_second) = oneshot::channel();
+        let question = mirror.ask(at(SERVER), first);
+        assert_eq!(mirror.ask(at(SERVER), second), question);
+        assert!(hear(&mut mirror, SERVER, &answer(&question, AT)));
+        assert_eq!(
+            (heard_first.try_recv(), heard_second.try_recv()),
+            (Ok(()), Ok(()))
+        );
+        let (third, _heard) = oneshot::channel();
+        assert_ne!(mirror.ask(at(SERVER), third), question, "answered");
     }
 
     #[test]

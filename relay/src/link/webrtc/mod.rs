@@ -7,20 +7,27 @@ mod peer;
 mod port;
 mod relayed;
 mod socket;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use peerage::error::Code;
 use peerage::{Failure, NodeId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::runtime::Runtime;
 use crate::stun::Stun;
 use port::{Order, Port};
+pub(crate) use relayed::allocations_max;
 pub(crate) use socket::{Datagram, Socket};
+
+/// How often a STUN server is asked until it answers.
+const ASK_AGAIN: Duration = Duration::from_millis(150);
 
 /// The way to the task; clones are the same. It ends when the last one is dropped, with its node.
 #[derive(Clone)]
@@ -73,12 +80,24 @@ impl WebRtc {
         self.address
     }
 
-    /// Asks a STUN server by which address the socket is seen, and waits for the answer.
+    /// Whether the task has ended, so that nothing more comes of it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.orders.is_closed()
+    }
+
+    /// Asks a STUN server by which address the socket is seen, again and again until it answers.
     pub(crate) async fn ask(&self, server: SocketAddr) {
-        let (reply, answered) = oneshot::channel();
-        if self.orders.send(Order::Ask(server, reply)).is_ok() {
-            // An error means that it was asked once more, or that the task has ended.
-            let _ = answered.await;
+        loop {
+            let (reply, answered) = oneshot::channel();
+            if self.orders.send(Order::Ask(server, reply)).is_err() {
+                return;
+            }
+            match timeout(ASK_AGAIN, answered).await {
+                Ok(Ok(())) => return,
+                // Another server was asked meanwhile.
+                Ok(Err(_)) => tokio::time::sleep(ASK_AGAIN).await,
+                Err(_) => {}
+            }
         }
     }
 

@@ -21,6 +21,7 @@ use crate::link::webrtc::mirror::Mirror;
 use crate::link::webrtc::peer::{Peer, Said, candidates_of, input};
 use crate::link::webrtc::relayed::Relayed;
 use crate::link::webrtc::socket::Received;
+use crate::link::webrtc::sources::{Claims, Sources};
 use crate::link::webrtc::{ConnectionId, Datagram, Socket, Told, addresses};
 use crate::link::{Inbox, Letter, outbox};
 use crate::runtime::{self, Runtime};
@@ -68,7 +69,7 @@ pub(super) struct Port {
     next: ConnectionId,
     /// By which name in STUN, and from where, a connection is meant.
     names: HashMap<String, ConnectionId>,
-    sources: HashMap<SocketAddr, ConnectionId>,
+    sources: Sources,
     timers: BTreeSet<(Instant, ConnectionId)>,
     inboxes: FuturesUnordered<BoxFuture<'static, Taken>>,
     stun: Option<(Stun, Relayed)>,
@@ -89,7 +90,7 @@ impl Port {
             peers: HashMap::new(),
             next: 0,
             names: HashMap::new(),
-            sources: HashMap::new(),
+            sources: Sources::default(),
             timers: BTreeSet::new(),
             inboxes: FuturesUnordered::new(),
             stun: stun.map(|stun| (stun, Relayed::new())),
@@ -224,12 +225,17 @@ impl Port {
 
     /// A datagram is of a connection or of STUN and TURN, or of nobody.
     async fn hear(&mut self, datagram: Datagram<'_>) {
-        if self.mirror.hear(datagram) {
+        // Who was asked may answer, whoever may call.
+        if self.mirror.hear(datagram) || !self.runtime.hearing.has(datagram.from.ip()) {
             return;
         }
-        let id = match For::of(datagram.bytes) {
-            For::Connection(name) => self.names.get(name).copied(),
-            For::Known => self.sources.get(&datagram.from).copied(),
+        let ids = match For::of(datagram.bytes) {
+            For::Connection(name) => {
+                let mut claims = Claims::default();
+                claims[0] = self.names.get(name).copied();
+                claims
+            }
+            For::Known => self.sources.of(datagram.from),
             For::Server => {
                 if let Some((stun, relayed)) = &mut self.stun {
                     stun.hear(Now::read(), datagram, relayed);
@@ -240,24 +246,30 @@ impl Port {
             For::Nobody => return,
         };
         let now = Instant::now();
-        let input = input(datagram.from, datagram.at, datagram.bytes, now);
-        if let Some((id, input)) = id.zip(input) {
-            self.learn(id, datagram.from, &input);
-            self.tell(id, input).await;
+        for id in ids.into_iter().flatten() {
+            if let Some(input) = input(datagram.from, datagram.at, datagram.bytes, now) {
+                self.learn(id, datagram.from, &input);
+                self.tell(id, input).await;
+            }
         }
     }
 
     /// Notes from where a connection is heard, once a datagram from there is proven to be its own.
     fn learn(&mut self, id: ConnectionId, from: SocketAddr, input: &str0m::Input<'_>) {
-        if self.sources.contains_key(&from) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if peer.sources.contains(&from) || !peer.accepts(input) {
             return;
         }
-        if let Some(peer) = self.peers.get_mut(&id)
-            && peer.sources.len() < WEBRTC_SOURCES_MAX
-            && peer.accepts(input)
-        {
-            peer.sources.push(from);
-            self.sources.insert(from, id);
+        if peer.sources.len() >= WEBRTC_SOURCES_MAX {
+            let oldest = peer.sources.remove(0);
+            self.sources.forget(oldest, id);
+        }
+        peer.sources.push(from);
+        let given_up = self.sources.claim(from, id);
+        if let Some(other) = given_up.and_then(|other| self.peers.get_mut(&other)) {
+            other.sources.retain(|source| *source != from);
         }
     }
 
@@ -312,6 +324,8 @@ impl Port {
                 break;
             };
             match said {
+                // Checks of where it says to be: nothing is said to who is not heard.
+                Said::Datagram(to) if !self.runtime.hearing.has(to.destination.ip()) => {}
                 Said::Datagram(to) => {
                     let from = to.source.ip();
                     self.socket.send(from, to.destination, &to.contents).await;
@@ -404,7 +418,7 @@ impl Port {
         self.names.remove(&peer.name);
         self.timers.remove(&(peer.due, id));
         for source in &peer.sources {
-            self.sources.remove(source);
+            self.sources.forget(*source, id);
         }
         // Who has asked may have given up.
         let _ = peer.tell.send(Told::Closed);

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerage::limits::TURN_DATAGRAMS_MAX;
+use nix::sys::resource::{Resource, getrlimit};
+use peerage::limits::{TURN_ALLOCATIONS_MAX, TURN_DATAGRAMS_MAX};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,6 +17,8 @@ use crate::stun::{AllocationId, Client, FromPeer, Outside};
 
 /// Bytes of a datagram that an allocation takes; more would not leave by one of ours.
 const DATAGRAM_BYTES_MAX: usize = 2048;
+/// Of the descriptors that the system gives this process, allocations have one in so many.
+const DESCRIPTORS_SHARE: u64 = 4;
 /// After an error a port is read again.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -30,6 +33,20 @@ pub(super) struct Relayed {
 struct Port {
     socket: Arc<UdpSocket>,
     reader: JoinHandle<()>,
+}
+
+/// How many allocations this process can have, each of which is a socket, and still let others in.
+pub(crate) fn allocations_max() -> usize {
+    // Without an answer there is no limit that it knows of.
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).ok();
+    within(limit.map(|(current, _)| current))
+}
+
+fn within(descriptors: Option<u64>) -> usize {
+    let share = descriptors.map(|most| usize::try_from(most / DESCRIPTORS_SHARE));
+    share.map_or(TURN_ALLOCATIONS_MAX, |share| {
+        share.unwrap_or(usize::MAX).min(TURN_ALLOCATIONS_MAX)
+    })
 }
 
 impl Relayed {
@@ -95,13 +112,17 @@ impl Outside for Relayed {
 }
 
 async fn read(allocation: AllocationId, socket: Arc<UdpSocket>, tell: mpsc::Sender<FromPeer>) {
-    let mut buffer = [0; DATAGRAM_BYTES_MAX];
+    // One byte more shows which are longer: what is cut is none of what was sent.
+    let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
     loop {
         let Ok((len, from)) = socket.recv_from(&mut buffer).await else {
             // What the network has told of a datagram that left.
             tokio::time::sleep(PAUSE).await;
             continue;
         };
+        if len > DATAGRAM_BYTES_MAX {
+            continue;
+        }
         let heard = FromPeer {
             allocation,
             from,
@@ -116,5 +137,30 @@ async fn read(allocation: AllocationId, socket: Arc<UdpSocket>, tell: mpsc::Send
 impl Drop for Port {
     fn drop(&mut self) {
         self.reader.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocations_leave_most_descriptors_to_others() {
+        assert_eq!(within(Some(1024)), 256);
+        assert_eq!(within(Some(1_048_576)), TURN_ALLOCATIONS_MAX);
+        assert_eq!(within(None), TURN_ALLOCATIONS_MAX, "there is no limit");
+        assert!((1..=TURN_ALLOCATIONS_MAX).contains(&allocations_max()));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_dropped_and_not_passed_on_cut() {
+        let mut relayed = Relayed::new();
+        let at = relayed.open(1, [127, 0, 0, 1].into()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for len in [DATAGRAM_BYTES_MAX + 1, 60_000, DATAGRAM_BYTES_MAX] {
+            peer.send_to(&vec![7; len], at).await.unwrap();
+        }
+        let heard = relayed.next().await;
+        assert_eq!(heard.bytes.len(), DATAGRAM_BYTES_MAX);
     }
 }

@@ -10,7 +10,14 @@ use peerage::limits::{PACKET_BYTES_MAX, WEBRTC_BUFFER_BYTES_MAX};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::{Candidate, Event, Input, Output, Rtc};
+use stun_types::message::{BINDING, Message, MessageWrite, MessageWriteExt, MessageWriteVec};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use turn_types::attribute::RequestedTransport;
+use turn_types::message::ALLOCATE;
+
+use crate::access::Addresses;
+use crate::direct::Turn;
 
 use super::peer::{Peer, Said, candidates_of, input};
 
@@ -327,4 +334,33 @@ fn candidates_that_are_none_and_datagrams_that_are_none_do_no_harm() {
     stage.tab.send(b"still here");
     stage.run();
     assert_eq!(stage.packets().last().unwrap(), &b"still here"[..]);
+}
+
+#[tokio::test]
+async fn who_has_no_access_by_address_hears_nothing_of_the_socket() {
+    let config = peerage::Config::new(peerage::Kind::Relay);
+    let relay = crate::Node::launch(config, Vec::new()).unwrap();
+    relay.runtime().hearing().only(Addresses {
+        deny: vec!["127.0.0.2".parse().unwrap()],
+        ..Addresses::default()
+    });
+    let any = at("127.0.0.1:0");
+    let socket = relay.direct().listen(any, None, &Turn::default());
+    let socket = socket.unwrap();
+    let binding = Message::builder_request(BINDING, MessageWriteVec::new()).finish();
+    let mut allocation = Message::builder_request(ALLOCATE, MessageWriteVec::new());
+    let udp = RequestedTransport::new(17);
+    allocation.add_attribute(&udp).unwrap();
+    let allocation = allocation.finish();
+    let denied = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut answer = [0; 200];
+    for question in [&binding, &allocation] {
+        denied.send_to(question, socket).await.unwrap();
+        other.send_to(question, socket).await.unwrap();
+        // What came first would have been answered first.
+        other.recv_from(&mut answer).await.unwrap();
+        let heard = denied.try_recv_from(&mut answer).unwrap_err();
+        assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
+    }
 }

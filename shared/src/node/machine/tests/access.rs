@@ -4,7 +4,9 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config::Access;
+use std::sync::Arc;
+
+use crate::config::{Access, OwnNodes};
 
 fn id(secret: u8) -> NodeId {
     Identity::from_secret(&[secret; 32]).id()
@@ -12,10 +14,11 @@ fn id(secret: u8) -> NodeId {
 
 fn with_access(kind: Kind, wish: &str, allow: &[u8], deny: &[u8]) -> Config {
     Config {
-        access: Access {
+        access: Arc::new(Access {
             allow: allow.iter().map(|secret| id(*secret)).collect(),
             deny: deny.iter().map(|secret| id(*secret)).collect(),
-        },
+            own: OwnNodes::default(),
+        }),
         ..Config::new(kind).named(name(wish))
     }
 }
@@ -35,6 +38,23 @@ fn a_relay_lets_in_those_that_are_allowed_and_not_denied() {
         assert_eq!(failure.code, Code::Unauthorised);
     }
     assert_eq!(net.at(0).peers().len(), 1);
+}
+
+#[test]
+fn nodes_of_the_relays_own_process_need_not_be_named_while_they_are_there() {
+    let config = with_access(Kind::Relay, "relay", &[1], &[3]);
+    let access = Arc::clone(&config.access);
+    access.own.insert(id(2));
+    access.own.insert(id(3));
+    let mut net = Net::new();
+    net.add(0, 100, config);
+    for n in [2, 3] {
+        net.tab(n, &format!("n{n}"));
+    }
+    assert!(matches!(net.at(2).state(), State::Online(_)));
+    assert!(matches!(net.at(3).state(), State::Refused(_)), "denied");
+    access.own.remove(id(2));
+    assert!(access.check(id(2)).is_err() && access.check(id(1)).is_ok());
 }
 
 #[test]
