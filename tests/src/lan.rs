@@ -71,6 +71,11 @@ impl Host {
         Self { holder, network }
     }
 
+    /// The process that has its network.
+    pub(crate) fn id(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// Its network, for what this process does there.
     pub fn network(&self) -> &Network {
         &self.network
@@ -89,7 +94,7 @@ impl Host {
     /// A program to be run here. Its working folder is the root.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        let target = self.holder.id().to_string();
+        let target = self.id().to_string();
         command.args(["-t", &target, "-n", "-m", "--"]).arg(program);
         command
     }
@@ -238,7 +243,7 @@ impl Lan {
     pub fn join(&self, host: &Host, interface: &str, addresses: &[&str]) {
         let cable = self.cables.get();
         self.cables.set(cable + 1);
-        let target = host.holder.id();
+        let target = host.id();
         self.switch.run(&format!(
             "ip link add cable{cable} type veth peer name {interface} netns {target}; ip link set cable{cable} master switch up"
         ));

@@ -187,7 +187,7 @@ async fn off_and_on(tab: &Tab, home: &Home, target: &str, more: u64) {
     until_true(tab, "return over").await;
     let counts = cable.counts();
     println!("{target}: direct after {first:.1?}; {counts:?}");
-    assert!(counts.lost > 0 && counts.overtaking > 0, "{counts:?}");
+    assert!(counts.lost > 0 && counts.overtaken > 0, "{counts:?}");
     assert_eq!(tab.ask("return failed").await, json!(null));
     let in_order = "return got.every((number, n) => number === n)";
     assert_eq!(tab.ask(in_order).await, json!(true));
@@ -262,7 +262,7 @@ fn native_nodes_find_a_way_and_lose_no_call_on_ways_that_lose_and_reorder() {
             calls(&mut a);
         }
         let counts = cable.counts();
-        assert!(counts.lost > 0 && counts.overtaking > 0, "{counts:?}");
+        assert!(counts.lost > 0 && counts.overtaken > 0, "{counts:?}");
     }
 }
 

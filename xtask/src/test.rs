@@ -70,6 +70,7 @@ const GROUPS: [Group; 9] = [
             AVAHI_BROWSE,
             DBUS,
             DNSMASQ,
+            CC,
         ],
         run: lan,
     },

@@ -389,6 +389,11 @@ fn datagrams_that_are_changed_or_repeated_on_the_way_end_no_connection() {
         stage.run_for(Duration::from_millis(20));
         again.iter().for_each(|bytes| stage.forge(bytes));
     }
+    // Alerts that nobody has sealed: that all is over, and that something is wrong.
+    for alert in [[1, 0], [2, 40]] {
+        let record = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2];
+        stage.forge(&[&record[..], &alert].concat());
+    }
     stage.run();
     assert!(!stage.said.iter().any(|said| matches!(said, Said::Closed)));
     assert_eq!(stage.packets(), sent);
