@@ -102,7 +102,8 @@ impl Browsers {
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE 203.0.113.* , EXCLUDE *.local",
             &user_data,
         ];
-        let options = json!({ "args": [&args, self.flags].concat() });
+        let args = [&args, self.flags].concat();
+        let options = json!({ "args": args });
         // A machine under load is slow, not wrong.
         let timeouts = json!({ "script": 120_000 });
         let capabilities: Capabilities = [

@@ -1,6 +1,6 @@
 //! What a page is told of its node's links, and how it ends and makes them, in a real browser.
 
-use peerage_tests::{Browsers, Relay, Tab};
+use peerage_tests::{Browsers, Tab, serve};
 use serde_json::{Value, json};
 
 /// Keeps all that is told of connections.
@@ -21,10 +21,11 @@ async fn until_told(tab: &Tab, by: &str, change: &str, reason: &str) {
 
 #[tokio::test]
 async fn a_page_sees_its_links_and_ends_one_which_both_sides_are_told_of() {
-    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
-    let left = browsers.open(&relay.console("left")).await;
+    let browsers = Browsers::start().await;
+    let (relay, page) = serve::joining().await;
+    let left = browsers.open(&format!("{page}left")).await;
     left.ask(LISTEN).await;
-    let right = browsers.open(&relay.console("right")).await;
+    let right = browsers.open(&format!("{page}right")).await;
     right.ask(LISTEN).await;
     left.until_path("right", "direct").await;
     until_told(&left, "webrtc", "connected", "undefined").await;
@@ -75,8 +76,9 @@ async fn a_page_sees_its_links_and_ends_one_which_both_sides_are_told_of() {
 
 #[tokio::test]
 async fn a_page_leaves_its_relay_by_hand_and_calls_it_again_and_hears_of_what_fails() {
-    let (browsers, mut relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
-    let tab = browsers.open(&relay.console("tab")).await;
+    let browsers = Browsers::start().await;
+    let (mut relay, page) = serve::joining().await;
+    let tab = browsers.open(&format!("{page}tab")).await;
     tab.ask(LISTEN).await;
     assert_eq!(
         outcome(&tab, "peerage.disconnect('relay')").await,

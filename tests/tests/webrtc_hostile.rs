@@ -12,7 +12,7 @@ use peerage::node::Stream;
 use peerage::service::signal::{PROTOCOL, Signal};
 use peerage::{Config, Kind, NodeId};
 use peerage_relay::Node;
-use peerage_tests::{Browsers, Bystanders, Relay, Tab};
+use peerage_tests::{Browsers, Bystanders, Relay, Tab, serve};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::json;
@@ -58,8 +58,8 @@ fn candidate(candidate: String) -> Bytes {
 }
 
 /// A tab that works on the relay all the while, by a data channel.
-async fn working_tab(browsers: &Browsers, relay: &Relay) -> Tab {
-    let tab = browsers.open(&relay.console("tab")).await;
+async fn working_tab(browsers: &Browsers, page: &str) -> Tab {
+    let tab = browsers.open(&format!("{page}tab")).await;
     tab.ask(
         "window.failed = []; window.done = 0;
         (async () => {
@@ -92,9 +92,10 @@ async fn still_works(tab: &Tab) {
 
 #[tokio::test]
 async fn who_asks_for_links_with_garbage_gets_an_end_and_others_go_on() {
-    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let browsers = Browsers::start().await;
+    let (relay, page) = serve::joining().await;
     let (tab, bystanders) = (
-        working_tab(&browsers, &relay).await,
+        working_tab(&browsers, &page).await,
         Bystanders::start(&relay).await,
     );
     let node = impostor(&relay, "impostor").await;
@@ -133,9 +134,10 @@ async fn who_asks_for_links_with_garbage_gets_an_end_and_others_go_on() {
 
 #[tokio::test]
 async fn candidates_without_end_and_attempts_without_end_are_bounded() {
-    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let browsers = Browsers::start().await;
+    let (relay, page) = serve::joining().await;
     let (tab, bystanders) = (
-        working_tab(&browsers, &relay).await,
+        working_tab(&browsers, &page).await,
         Bystanders::start(&relay).await,
     );
     let node = impostor(&relay, "impostor").await;
@@ -172,7 +174,7 @@ async fn candidates_without_end_and_attempts_without_end_are_bounded() {
     let more = relay.peak_bytes() - before;
     assert!(more < MEMORY_MAX, "{more} bytes more");
     // There is room for a tab that means well.
-    let other = browsers.open(&relay.console("other")).await;
+    let other = browsers.open(&format!("{page}other")).await;
     assert_eq!(other.run("calc 1+2 @relay").await["output"], "3");
     other
         .until("peerage.run('echo on @relay'); return connections.some(c => c.connectionState === 'connected')")
@@ -211,9 +213,10 @@ fn datagram(chance: &mut ChaCha8Rng) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_flood_of_strangers_at_the_udp_port_is_let_be() {
-    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let browsers = Browsers::start().await;
+    let (relay, page) = serve::joining().await;
     let (tab, bystanders) = (
-        working_tab(&browsers, &relay).await,
+        working_tab(&browsers, &page).await,
         Bystanders::start(&relay).await,
     );
     let before = relay.peak_bytes();

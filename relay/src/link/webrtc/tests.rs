@@ -389,10 +389,12 @@ fn datagrams_that_are_changed_or_repeated_on_the_way_end_no_connection() {
         stage.run_for(Duration::from_millis(20));
         again.iter().for_each(|bytes| stage.forge(bytes));
     }
-    // Alerts that nobody has sealed: that all is over, and that something is wrong.
-    for alert in [[1, 0], [2, 40]] {
-        let record = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2];
-        stage.forge(&[&record[..], &alert].concat());
+    // Records that nobody has sealed, of each kind: changes, alerts, handshakes, data.
+    for n in 0..=255 {
+        for kind in 20..=23 {
+            let record = [kind, 254, 253, 0, 0, 0, 0, 0, 0, 1, n, 0, 2, 2, 40];
+            stage.forge(&record);
+        }
     }
     stage.run();
     assert!(!stage.said.iter().any(|said| matches!(said, Said::Closed)));
