@@ -1,20 +1,39 @@
 //! Browsers, each a process of its own, with a page in a tab.
 
+use std::future::{Ready, ready};
+use std::io;
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tower_service::Service;
 
 use crate::{LOOK_EVERY, LOOKS_MAX, until};
+
+/// What a browser is told that has loopback alone: to use it for WebRTC, and to show the address.
+const ON_LOOPBACK: [&str; 2] = [
+    "--allow-loopback-in-peer-connection",
+    "--use-fake-ui-for-media-stream",
+];
+
+/// How a program on this machine is reached, from the network on which it is.
+pub(crate) type Reach = Arc<dyn Fn(&str) -> io::Result<TcpStream> + Send + Sync>;
 
 /// `ChromeDriver`, which ends with this, and its browsers with it.
 pub struct Browsers {
     process: Child,
     address: String,
+    reach: Reach,
+    flags: &'static [&'static str],
     /// What browsers that are killed leave behind, which goes with this.
     _left: TempDir,
 }
@@ -22,6 +41,16 @@ pub struct Browsers {
 impl Browsers {
     /// Starts it.
     pub async fn start() -> Self {
+        let reach: Reach = Arc::new(|address| TcpStream::connect(address));
+        Self::launch(Command::new("chromedriver"), reach, &ON_LOOPBACK).await
+    }
+
+    /// Starts it by this command; its browsers get these flags.
+    pub(crate) async fn launch(
+        mut command: Command,
+        reach: Reach,
+        flags: &'static [&'static str],
+    ) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -29,7 +58,7 @@ impl Browsers {
             .port();
         let address = format!("127.0.0.1:{port}");
         let left = tempfile::tempdir().unwrap();
-        let process = Command::new("chromedriver")
+        let process = command
             .arg(format!("--port={port}"))
             .env("TMPDIR", left.path())
             .stdout(Stdio::null())
@@ -37,20 +66,27 @@ impl Browsers {
             .process_group(0)
             .spawn()
             .unwrap();
-        until("chromedriver answers", async || {
-            tokio::net::TcpStream::connect(&address).await.is_ok()
-        })
-        .await;
+        until("chromedriver answers", async || reach(&address).is_ok()).await;
         Self {
             process,
             address,
+            reach,
+            flags,
             _left: left,
         }
     }
 
     /// A browser process of its own, with this page in its tab, whose node is online.
     pub async fn open(&self, page: &str) -> Tab {
+        let tab = self.show(page).await;
+        tab.until_online().await;
+        tab
+    }
+
+    /// A browser process of its own, with this page in its tab.
+    pub async fn show(&self, page: &str) -> Tab {
         let profile = tempfile::tempdir().unwrap();
+        let user_data = format!("--user-data-dir={}", profile.path().display());
         let args = [
             "--headless=new",
             // What the collector frees is to be seen when a test asks for it.
@@ -63,11 +99,10 @@ impl Browsers {
             "--disable-component-update",
             "--disable-sync",
             // Nothing else is there to be found, and to look for it takes the browser 13 s.
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE *.local",
-            "--allow-loopback-in-peer-connection",
-            "--use-fake-ui-for-media-stream",
-            &format!("--user-data-dir={}", profile.path().display()),
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE 203.0.113.* , EXCLUDE *.local",
+            &user_data,
         ];
+        let args = [&args, self.flags].concat();
         let options = json!({ "args": args });
         // A machine under load is slow, not wrong.
         let timeouts = json!({ "script": 120_000 });
@@ -77,8 +112,7 @@ impl Browsers {
         ]
         .into_iter()
         .collect();
-        let connector = hyper_util::client::legacy::connect::HttpConnector::new();
-        let client = ClientBuilder::new(connector)
+        let client = ClientBuilder::new(Connector(Arc::clone(&self.reach)))
             .capabilities(capabilities)
             .connect(&format!("http://{}", self.address))
             .await
@@ -89,7 +123,6 @@ impl Browsers {
         };
         tab.remember_connections().await;
         tab.client.goto(page).await.unwrap();
-        tab.until_online().await;
         tab
     }
 }
@@ -101,6 +134,30 @@ impl Drop for Browsers {
         let _ = Command::new("sh").args(["-c", &group]).status();
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Connects the client of `ChromeDriver` with it.
+#[derive(Clone)]
+struct Connector(Reach);
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<tokio::net::TcpStream>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connect = || {
+            let stream = (self.0)(uri.authority().map_or("", |authority| authority.as_str()))?;
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            tokio::net::TcpStream::from_std(stream).map(TokioIo::new)
+        };
+        ready(connect())
     }
 }
 

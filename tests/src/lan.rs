@@ -13,8 +13,17 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::Browsers;
 
 /// What makes a host, and tells by a line that it is there. It lives until its input ends, which is when the test does.
 const HOLD: &str = r"
@@ -30,8 +39,9 @@ exec cat
 
 /// A machine of its own, which no cable leads to yet.
 pub struct Host {
-    /// Holds the namespaces. Nobody else does: they go with it.
+    /// Holds the namespaces. They go with it, once no thread of the test is in them.
     holder: Child,
+    network: Network,
 }
 
 impl Default for Host {
@@ -56,13 +66,35 @@ impl Host {
         let mut said = BufReader::new(holder.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
         assert_eq!(line, "here\n", "a host cannot be made");
-        Self { holder }
+        let network = File::open(format!("/proc/{}/ns/net", holder.id())).unwrap();
+        let network = Network(Arc::new(network));
+        Self { holder, network }
+    }
+
+    /// The process that has its network.
+    pub(crate) fn id(&self) -> u32 {
+        self.holder.id()
+    }
+
+    /// Its network, for what this process does there.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Browsers here. They have addresses of the network as those of any user have: hidden behind names of mDNS.
+    pub async fn browsers(&self) -> Browsers {
+        let network = self.network.clone();
+        let reach = move |address: &str| {
+            let address = address.to_owned();
+            network.run(|| TcpStream::connect(address))
+        };
+        Browsers::launch(self.command("chromedriver"), Arc::new(reach), &[]).await
     }
 
     /// A program to be run here. Its working folder is the root.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        let target = self.holder.id().to_string();
+        let target = self.id().to_string();
         command.args(["-t", &target, "-n", "-m", "--"]).arg(program);
         command
     }
@@ -124,6 +156,51 @@ impl Drop for Host {
     }
 }
 
+/// The network of a host; clones are the same.
+#[derive(Clone)]
+pub struct Network(Arc<File>);
+
+impl Network {
+    /// Moves this thread there, with all that it opens and starts from now on.
+    ///
+    /// # Panics
+    /// If the system does not let us.
+    pub fn enter(&self) {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    }
+
+    /// Does this on a thread of its own there.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let network = self.clone();
+        std::thread::spawn(move || {
+            network.enter();
+            work()
+        })
+    }
+
+    /// Does this there, and waits for what comes of it.
+    ///
+    /// # Panics
+    /// If that does.
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.spawn(work).join().unwrap()
+    }
+
+    /// A listener there.
+    ///
+    /// # Panics
+    /// If the address cannot be bound.
+    pub fn listen(&self, address: &str) -> tokio::net::TcpListener {
+        let address = address.to_owned();
+        let listener = self.run(|| TcpListener::bind(address)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        tokio::net::TcpListener::from_std(listener).unwrap()
+    }
+}
+
 /// A process on a host, which ends with this.
 pub struct Running(pub Child);
 
@@ -166,7 +243,7 @@ impl Lan {
     pub fn join(&self, host: &Host, interface: &str, addresses: &[&str]) {
         let cable = self.cables.get();
         self.cables.set(cable + 1);
-        let target = host.holder.id();
+        let target = host.id();
         self.switch.run(&format!(
             "ip link add cable{cable} type veth peer name {interface} netns {target}; ip link set cable{cable} master switch up"
         ));

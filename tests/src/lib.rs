@@ -9,8 +9,12 @@
 
 mod browser;
 pub mod c;
+#[cfg(target_os = "linux")]
 pub mod lan;
+#[cfg(target_os = "linux")]
 pub mod nat;
+#[cfg(target_os = "linux")]
+pub mod netem;
 mod node;
 mod process;
 mod raw;

@@ -6,8 +6,16 @@
 //!     home.machine().run("ping -c 1 203.0.113.1");
 
 use std::cell::Cell;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::lan::{Host, Lan};
+use crate::netem::{Cable, Netem};
+use crate::program;
 
 /// Where the relay is.
 pub const RELAY: &str = "203.0.113.1";
@@ -125,7 +133,13 @@ pub struct Internet {
 /// A machine, and the router before it.
 pub struct Home {
     machine: Host,
-    _router: Option<(Host, Lan)>,
+    router: Option<(Host, Inside)>,
+}
+
+/// What joins a machine and its router.
+enum Inside {
+    Lan { _lan: Lan },
+    Cable(Cable),
 }
 
 impl Default for Internet {
@@ -153,30 +167,56 @@ impl Internet {
 
     /// A machine behind a router of this kind.
     pub fn home(&self, nat: Nat) -> Home {
-        let number = self.homes.get();
-        self.homes.set(number + 1);
-        let public = format!("203.0.113.{number}/24");
-        let machine = Host::new();
+        let (public, machine) = (self.address(), Host::new());
         if nat == Nat::None {
             self.lan.join(&machine, "eth0", &[&public]);
+            // Whatever there is is next door.
+            machine.run("ip route add default dev eth0");
             return Home {
                 machine,
-                _router: None,
+                router: None,
             };
         }
-        let (router, inside) = (Host::new(), Lan::new());
-        self.lan.join(&router, "wan0", &[&public]);
-        inside.join(&router, "lan0", &["10.0.0.1/24"]);
-        inside.join(&machine, "eth0", &["10.0.0.2/24"]);
+        let (router, lan) = (self.router(nat, &public), Lan::new());
+        lan.join(&router, "lan0", &["10.0.0.1/24"]);
+        lan.join(&machine, "eth0", &["10.0.0.2/24"]);
+        Self::behind(machine, router, Inside::Lan { _lan: lan })
+    }
+
+    /// A machine with such a cable to a router of this kind.
+    pub fn home_over(&self, nat: Nat, how: Netem) -> Home {
+        let (machine, router) = (Host::new(), self.router(nat, &self.address()));
+        let ends = [
+            (&machine, "eth0", "10.0.0.2/24"),
+            (&router, "lan0", "10.0.0.1/24"),
+        ];
+        let cable = Cable::between(ends, how);
+        Self::behind(machine, router, Inside::Cable(cable))
+    }
+
+    fn behind(machine: Host, router: Host, inside: Inside) -> Home {
         machine.run("ip route add default via 10.0.0.1");
+        Home {
+            machine,
+            router: Some((router, inside)),
+        }
+    }
+
+    /// The next public address.
+    fn address(&self) -> String {
+        let number = self.homes.get();
+        self.homes.set(number + 1);
+        format!("203.0.113.{number}/24")
+    }
+
+    fn router(&self, nat: Nat, public: &str) -> Host {
+        let router = Host::new();
+        self.lan.join(&router, "wan0", &[public]);
         router.run(&format!(
             "echo 1 >/proc/sys/net/ipv4/ip_forward; nft -f - <<'RULES'\n{}\nRULES",
             nat.rules()
         ));
-        Home {
-            machine,
-            _router: Some((router, inside)),
-        }
+        router
     }
 }
 
@@ -185,4 +225,106 @@ impl Home {
     pub fn machine(&self) -> &Host {
         &self.machine
     }
+
+    /// The cable to its router, if it is one that loses something.
+    pub fn cable(&self) -> Option<&Cable> {
+        match &self.router {
+            Some((_, Inside::Cable(cable))) => Some(cable),
+            _ => None,
+        }
+    }
+}
+
+/// A process of the program on a machine, which ends with this.
+pub struct Process {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// The relay, with this configuration; it listens.
+    pub fn relay(internet: &Internet, config: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("relay.json");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let listen = format!("{RELAY}:7700");
+        let args = [
+            "relay",
+            "--listen",
+            &listen,
+            "--config",
+            file.to_str().unwrap(),
+        ];
+        let relay = Self::start(internet.relay().command(program()), &args);
+        relay.line();
+        relay
+    }
+
+    /// A peer with a prompt, which is online.
+    pub fn peer(home: &Home, name: &str) -> Self {
+        let args = ["peer", "--name", name, "--relay", &mesh()];
+        let mut peer = Self::start(home.machine().command(program()), &args);
+        assert_eq!(peer.ask("echo here"), "here");
+        peer
+    }
+
+    fn start(mut command: Command, args: &[&str]) -> Self {
+        let log = std::env::var("NAT_LOG").unwrap_or_else(|_| "warn".into());
+        let mut child = command
+            .args(args)
+            .env("PEERAGE_LOG", log)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            // A test that has ended needs no more lines.
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| tell.send(line))
+        });
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    /// The first line that a command comes to.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.say(line);
+        self.line()
+    }
+
+    /// Types a line.
+    pub fn say(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    /// The next line.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn line(&self) -> String {
+        let line = self.lines.recv_timeout(Duration::from_secs(60));
+        line.expect("the program says something")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address by which the relay is called.
+pub fn mesh() -> String {
+    format!("ws://{RELAY}:7700/mesh")
 }

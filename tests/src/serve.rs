@@ -7,8 +7,11 @@ use axum::http::HeaderValue;
 use axum::middleware::map_response;
 use axum::response::{Html, Response};
 use axum::routing::get;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
+
+use crate::Relay;
 
 /// Its origin, and the listener to serve it from.
 pub async fn bind() -> (String, TcpListener) {
@@ -39,6 +42,23 @@ pub fn run_with(listener: TcpListener, page: &str, modules: impl AsRef<Path>) {
         .nest_service("/modules", ServeDir::new(modules))
         .layer(map_response(alone));
     tokio::spawn(async move { axum::serve(listener, site).await });
+}
+
+/// A relay, and the address of a page whose node joins it by the name that is added to the address.
+pub async fn joining() -> (Relay, String) {
+    let (site, listener) = bind().await;
+    let relay = Relay::configured(&json!({ "origins": [&site] }));
+    let page = format!(
+        "<!doctype html><script type=module>
+        import init, {{ Node }} from './peerage.js';
+        await init();
+        const name = new URLSearchParams(location.search).get('name');
+        window.peerage = await Node.join({{ relay: '{}', name }});
+        </script>",
+        relay.mesh()
+    );
+    run(listener, &page);
+    (relay, format!("{site}/?name="))
 }
 
 fn site(page: &str) -> Router {

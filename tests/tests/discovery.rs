@@ -1,5 +1,6 @@
 //! Nodes that find each other, on networks of their own (`peerage_tests::lan`).
 
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on must say where it stopped"

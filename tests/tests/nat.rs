@@ -1,19 +1,13 @@
 //! Native nodes behind routers of every kind: which pairs find a direct way, and that all of them work from the
 //! first message on. Times are told, and none is demanded.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests, whose reader wants the figures"
-)]
+#![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "whose reader wants the figures")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use peerage_tests::nat::{Home, Internet, Nat, RELAY};
-use peerage_tests::program;
+use peerage_tests::nat::{Internet, Nat, Process};
+use serde_json::json;
 
 /// How long a direct way may take that is to come: a machine under load is slow, not wrong.
 const DIRECT_MAX: Duration = Duration::from_secs(20);
@@ -22,80 +16,6 @@ const RELAYED_FOR: Duration = Duration::from_secs(8);
 
 /// Calls that are made in the end, whatever the way.
 const CALLS: u32 = 20;
-
-/// A process of the program on a machine, which ends with this.
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    lines: Receiver<String>,
-}
-
-impl Process {
-    fn start(mut command: Command, args: &[&str]) -> Self {
-        let mut child = command
-            .args(args)
-            .env(
-                "PEERAGE_LOG",
-                std::env::var("NAT_LOG").unwrap_or_else(|_| "warn".into()),
-            )
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (tell, lines) = channel();
-        std::thread::spawn(move || {
-            // A test that has ended needs no more lines.
-            output
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| tell.send(line))
-        });
-        Self {
-            child,
-            input,
-            lines,
-        }
-    }
-
-    fn relay(internet: &Internet) -> Self {
-        let listen = format!("{RELAY}:7700");
-        let relay = Self::start(
-            internet.relay().command(program()),
-            &["relay", "--listen", &listen],
-        );
-        relay.line();
-        relay
-    }
-
-    fn peer(home: &Home, name: &str) -> Self {
-        let relay = format!("ws://{RELAY}:7700/mesh");
-        let args = ["peer", "--name", name, "--relay", &relay];
-        let mut peer = Self::start(home.machine().command(program()), &args);
-        assert_eq!(peer.ask("echo here"), "here");
-        peer
-    }
-
-    /// The first line that a command comes to.
-    fn ask(&mut self, line: &str) -> String {
-        writeln!(self.input, "{line}").unwrap();
-        self.line()
-    }
-
-    fn line(&self) -> String {
-        let line = self.lines.recv_timeout(Duration::from_secs(60));
-        line.expect("the program says something")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// What came of a pair.
 struct Outcome {
@@ -107,7 +27,7 @@ struct Outcome {
 fn meet(left: Nat, right: Nat) -> Outcome {
     let internet = Internet::new();
     let homes = (internet.home(left), internet.home(right));
-    let _relay = Process::relay(&internet);
+    let _relay = Process::relay(&internet, &json!({}));
     let mut a = Process::peer(&homes.0, "a");
     let _b = Process::peer(&homes.1, "b");
     let begun = Instant::now();
@@ -179,7 +99,7 @@ fn a_direct_link_outlives_the_relay_and_one_that_was_ended_by_hand_is_let_be() {
         internet.home(Nat::PortRestricted),
         internet.home(Nat::PortRestricted),
     );
-    let relay = Process::relay(&internet);
+    let relay = Process::relay(&internet, &json!({}));
     let mut a = Process::peer(&homes.0, "a");
     let _b = Process::peer(&homes.1, "b");
     let until_direct = |a: &mut Process| {
@@ -193,7 +113,7 @@ fn a_direct_link_outlives_the_relay_and_one_that_was_ended_by_hand_is_let_be() {
     assert_eq!(a.ask("calc 1+2 @b"), "3");
     until_direct(&mut a);
     // It says nothing: the next line is the answer to the next command.
-    writeln!(a.input, "disconnect @b").unwrap();
+    a.say("disconnect @b");
     // A call is made again where a ping may be lost: once it is answered the other side knows, too.
     assert_eq!(a.ask("calc 2*21 @b"), "42");
     assert!(a.ask("ping @b").ends_with("relayed"));

@@ -60,7 +60,18 @@ const GROUPS: [Group; 9] = [
     },
     Group {
         name: "lan",
-        needs: &[IP, NFT, AVAHI, AVAHI_BROWSE, DBUS, DNSMASQ],
+        needs: &[
+            Need::WasmTarget,
+            BROWSER,
+            DRIVER,
+            IP,
+            NFT,
+            AVAHI,
+            AVAHI_BROWSE,
+            DBUS,
+            DNSMASQ,
+            CC,
+        ],
         run: lan,
     },
     Group {
@@ -231,14 +242,20 @@ fn native(ws: &Workspace) -> Result<(), Error> {
     processes(ws, "test", &tests)
 }
 
-/// Nodes on networks of their own, which the tests make.
+/// Nodes on networks of their own, which the tests make, with tabs among them.
 fn lan(ws: &Workspace) -> Result<(), Error> {
+    wasm::build_tools(ws)?;
+    package::build(ws)?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
     let tests = [
         "--test",
         "discovery",
         "--test",
         "nat",
+        "--test",
+        "nat_tabs",
+        "--test",
+        "netem",
         &isolated,
         "--",
         "--test-threads=1",
@@ -326,6 +343,10 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "web_suite",
         "--test",
         "webrtc",
+        "--test",
+        "webrtc_hostile",
+        "--test",
+        "tab_connections",
         "--test",
         "enet_programs",
         "--test",

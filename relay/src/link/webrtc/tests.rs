@@ -40,7 +40,11 @@ fn at(text: &str) -> SocketAddr {
 }
 
 fn tab(now: Instant) -> (Tab, String) {
-    let mut rtc = Rtc::builder().clear_codecs().build(now);
+    // It would send more at once than the node takes.
+    let mut rtc = Rtc::builder()
+        .clear_codecs()
+        .set_sctp_max_buffered_amount(8 * PACKET_BYTES_MAX)
+        .build(now);
     rtc.add_local_candidate(Candidate::host(at(TAB), "udp").unwrap());
     let mut api = rtc.sdp_api();
     let channel = api.add_channel_with_config(ChannelConfig {
@@ -58,6 +62,15 @@ fn tab(now: Instant) -> (Tab, String) {
         closed: false,
     };
     (tab, offer.to_sdp_string())
+}
+
+/// Numbers by chance, the same each time.
+fn chance() -> impl FnMut() -> usize {
+    let mut numbers = 7u32;
+    move || {
+        numbers = numbers.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (numbers >> 8) as usize
+    }
 }
 
 fn answer(offer: &str, now: Instant) -> Result<(Peer, String), peerage::Failure> {
@@ -100,12 +113,25 @@ struct Stage {
 
 impl Stage {
     fn connected() -> Self {
+        let mut stage = Self::called(PACKET_BYTES_MAX);
+        while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
+            stage.step();
+        }
+        stage.node.opened();
+        stage.drain();
+        stage.run();
+        stage
+    }
+
+    /// The two know of each other; the tab believes that it may send messages of that size.
+    fn called(max_message_size: usize) -> Self {
         let now = Instant::now();
         let (mut tab, offer) = tab(now);
         let (mut node, answer) = answer(&offer, now).unwrap();
         assert!(answer.contains("a=max-message-size:262144"), "{answer}");
         tab.drain();
-        let description = SdpAnswer::from_sdp_string(&answer).unwrap();
+        let believed = answer.replace(":262144", &format!(":{max_message_size}"));
+        let description = SdpAnswer::from_sdp_string(&believed).unwrap();
         let pending = tab.pending.take().unwrap();
         tab.rtc
             .sdp_api()
@@ -125,13 +151,17 @@ impl Stage {
             stage.node.candidate(candidate);
             stage.drain();
         }
-        while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
-            stage.step();
-        }
-        stage.node.opened();
-        stage.drain();
-        stage.run();
         stage
+    }
+
+    /// A datagram that seems to be the tab's.
+    fn forge(&mut self, bytes: &[u8]) {
+        if let Some(input) = input(at(TAB), at(NODE), bytes, self.now)
+            && self.node.accepts(&input)
+        {
+            self.node.handle(input).unwrap();
+            self.drain();
+        }
     }
 
     fn drain(&mut self) {
@@ -178,7 +208,11 @@ impl Stage {
 
     /// Goes on for a while.
     fn run(&mut self) {
-        let end = self.now + Duration::from_secs(2);
+        self.run_for(Duration::from_secs(2));
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
         while self.now < end {
             self.step();
         }
@@ -280,11 +314,7 @@ fn what_is_no_offer_of_a_data_channel_is_refused_whatever_it_is() {
         assert!(answer(bad, now).is_err(), "{bad:?}");
     }
     // Changed anywhere it is an offer or none, and nothing worse.
-    let mut numbers = 7u32;
-    let mut next = move || {
-        numbers = numbers.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (numbers >> 8) as usize
-    };
+    let mut next = chance();
     for _ in 0..2000 {
         let mut bytes = offer.clone().into_bytes();
         for _ in 0..=next() % 4 {
@@ -323,12 +353,7 @@ fn candidates_that_are_none_and_datagrams_that_are_none_do_no_harm() {
         for len in [1, 2, 20, 100, 1400] {
             let mut bytes = vec![first; len];
             bytes[len / 2] ^= 0x55;
-            if let Some(input) = input(at(TAB), at(NODE), &bytes, stage.now)
-                && stage.node.accepts(&input)
-            {
-                stage.node.handle(input).unwrap();
-                stage.drain();
-            }
+            stage.forge(&bytes);
         }
     }
     stage.tab.send(b"still here");
@@ -363,4 +388,140 @@ async fn who_has_no_access_by_address_hears_nothing_of_the_socket() {
         let heard = denied.try_recv_from(&mut answer).unwrap_err();
         assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
     }
+}
+
+/// A datagram with some of its bytes changed, cut off or added.
+fn changed(bytes: &[u8], next: &mut impl FnMut() -> usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=next() % 3 {
+        let place = next() % bytes.len().max(1);
+        match next() % 4 {
+            0 => bytes.truncate(place),
+            1 => bytes.insert(place.min(bytes.len()), next() as u8),
+            _ => bytes
+                .iter_mut()
+                .skip(place)
+                .take(1)
+                .for_each(|byte| *byte = next() as u8),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn datagrams_that_are_changed_or_repeated_on_the_way_end_no_connection() {
+    let mut stage = Stage::connected();
+    let (mut next, mut sent) = (chance(), Vec::new());
+    for n in 0..200u32 {
+        let packet = n.to_be_bytes().repeat(1 + next() % 500);
+        stage.tab.send(&packet);
+        sent.push(packet);
+        for bytes in stage.tab.out.clone() {
+            for _ in 0..4 {
+                stage.forge(&changed(&bytes, &mut next));
+            }
+        }
+        let again = stage.tab.out.clone();
+        stage.run_for(Duration::from_millis(20));
+        again.iter().for_each(|bytes| stage.forge(bytes));
+    }
+    // Records that nobody has sealed, of each kind: changes, alerts, handshakes, data.
+    for n in 0..=255 {
+        for kind in 20..=23 {
+            let record = [kind, 254, 253, 0, 0, 0, 0, 0, 0, 1, n, 0, 2, 2, 40];
+            stage.forge(&record);
+        }
+    }
+    stage.run();
+    assert!(!stage.said.iter().any(|said| matches!(said, Said::Closed)));
+    assert_eq!(stage.packets(), sent);
+}
+
+#[test]
+fn a_handshake_among_garbage_ends_well_or_not_at_all() {
+    let mut next = chance();
+    for _ in 0..20 {
+        let mut stage = Stage::called(PACKET_BYTES_MAX);
+        let end = stage.now + Duration::from_secs(20);
+        while stage.now < end && stage.said.is_empty() {
+            if let Some(bytes) = stage.tab.out.front().cloned() {
+                let forged = changed(&bytes, &mut next);
+                let received = input(at(TAB), at(NODE), &forged, stage.now);
+                if let Some(received) = received
+                    && stage.node.accepts(&received)
+                    && stage.node.handle(received).is_err()
+                {
+                    break;
+                }
+                stage.drain();
+            }
+            stage.step();
+        }
+    }
+}
+
+#[test]
+fn a_message_beyond_what_was_agreed_on_is_never_handed_on() {
+    let mut stage = Stage::called(64 * PACKET_BYTES_MAX);
+    while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
+        stage.step();
+    }
+    stage.tab.send(b"before");
+    stage.run();
+    for _ in 0..8 {
+        let mut channel = stage.tab.rtc.channel(stage.tab.channel).unwrap();
+        // It may have heard that this is too much.
+        let _ = channel.write(true, &vec![7; 2 * PACKET_BYTES_MAX]);
+        stage.tab.drain();
+        stage.run();
+    }
+    assert_eq!(stage.packets(), [&b"before"[..]]);
+}
+
+#[test]
+fn a_channel_that_the_other_side_adds_ends_the_connection() {
+    let mut stage = Stage::connected();
+    for n in 0..1000 {
+        stage
+            .tab
+            .rtc
+            .direct_api()
+            .create_data_channel(ChannelConfig {
+                label: format!("one more {n}"),
+                ..ChannelConfig::default()
+            });
+    }
+    stage.tab.drain();
+    stage.run();
+    assert!(matches!(stage.said.last(), Some(Said::Closed)));
+    assert!(stage.packets().is_empty());
+}
+
+#[test]
+fn what_many_would_hear_or_nobody_is_not_called() {
+    let now = Instant::now();
+    let (_, offer) = tab(now);
+    let (mut node, _) = answer(&offer, now).unwrap();
+    for ip in [
+        "192.0.2.1",
+        "224.0.0.251",
+        "239.255.255.250",
+        "255.255.255.255",
+        "0.0.0.0",
+        "ff02::fb",
+        "::",
+    ] {
+        node.candidate(&format!("candidate:1 1 udp 2130706431 {ip} 5353 typ host"));
+    }
+    let mut called = std::collections::BTreeSet::new();
+    for ms in (0..5000).step_by(50) {
+        node.handle(Input::Timeout(now + Duration::from_millis(ms)))
+            .unwrap();
+        while let Some(said) = node.poll() {
+            if let Said::Datagram(transmit) = said {
+                called.insert(transmit.destination.ip().to_string());
+            }
+        }
+    }
+    assert_eq!(Vec::from_iter(called), ["192.0.2.1"]);
 }
