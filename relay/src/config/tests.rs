@@ -161,6 +161,16 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
             r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
             ["webrtc.turn.allow[0]", "a network such as", "got `ten`"],
         ),
+        (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
+        ("{", ["peer.json", "EOF", "line 1"]),
+    ] {
+        assert_told(text, words);
+    }
+}
+
+#[test]
+fn texts_that_are_none_of_their_kind_and_waits_in_the_wrong_order_are_told_as_well() {
+    for (text, words) in [
         (
             r#"{"links":{"reconnect":{"minMs":300,"maxMs":200}}}"#,
             ["links.reconnect", "at most `maxMs`", "300 and 200"],
@@ -177,15 +187,16 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
             r#"{"webrtc":{"turn":{"secret":"short"}}}"#,
             ["webrtc.turn.secret", "at least 16 characters", "got 5"],
         ),
-        (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
-        ("{", ["peer.json", "EOF", "line 1"]),
     ] {
-        let error = parse(text).unwrap_err();
-        assert!(
-            words.iter().all(|word| error.contains(word)),
-            "{text}: {error}"
-        );
+        assert_told(text, words);
     }
+}
+
+/// A text may not be read, and what is told of it has these words.
+fn assert_told(text: &str, words: [&str; 3]) {
+    let error = parse(text).unwrap_err();
+    let has_all = words.iter().all(|word| error.contains(word));
+    assert!(has_all, "{text}: {error}");
 }
 
 /// What users read first.
