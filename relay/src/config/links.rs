@@ -40,23 +40,26 @@ pub struct ReconnectConfig {
 /// Reads when the relay is called again: the longest wait is not shorter than the first.
 fn reconnect<'de, D: Deserializer<'de>>(from: D) -> Result<ReconnectConfig, D::Error> {
     let config: ReconnectConfig = values::group(from)?;
-    let (min, max) = config.waits(&Reconnect::default());
-    match min <= max {
-        true => Ok(config),
-        false => Err(D::Error::custom(format!(
+    match (config.min_ms, config.max_ms) {
+        (Some(min), Some(max)) if min.get() > max.get() => Err(D::Error::custom(format!(
             "expected `minMs` to be at most `maxMs`, got {} and {}",
-            min.as_millis(),
-            max.as_millis()
+            min.get(),
+            max.get()
         ))),
+        _ => Ok(config),
     }
 }
 
 impl ReconnectConfig {
-    /// The first wait and the longest, as stated or else as usual.
+    /// The first wait and the longest; what is not stated gives way to what is.
     fn waits(&self, usual: &Reconnect) -> (Duration, Duration) {
+        let (min, max) = (
+            self.min_ms.map(Whole::millis),
+            self.max_ms.map(Whole::millis),
+        );
         (
-            self.min_ms.map_or(usual.min, Whole::millis),
-            self.max_ms.map_or(usual.max, Whole::millis),
+            min.unwrap_or(usual.min.min(max.unwrap_or(usual.max))),
+            max.unwrap_or(usual.max.max(min.unwrap_or(usual.min))),
         )
     }
 }

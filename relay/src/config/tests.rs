@@ -44,6 +44,22 @@ fn a_file_may_say_all_or_nothing() {
 }
 
 #[test]
+fn of_the_waits_for_a_relay_the_one_that_is_not_stated_gives_way() {
+    for (text, min, max) in [
+        ("{}", 200, 10_000),
+        (r#"{"minMs":10001}"#, 10_001, 10_001),
+        (r#"{"maxMs":100}"#, 100, 100),
+        (r#"{"minMs":5000,"maxMs":5000}"#, 5000, 5000),
+    ] {
+        let config = parse(&format!(r#"{{"links":{{"reconnect":{text}}}}}"#));
+        let config = config.unwrap().applied_to(Config::new(Kind::Native));
+        let waits = (config.reconnect.min, config.reconnect.max);
+        let expected = (Duration::from_millis(min), Duration::from_millis(max));
+        assert_eq!(waits, expected, "{text}");
+    }
+}
+
+#[test]
 fn what_a_broker_keeps_is_said_by_filter() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store");
@@ -145,13 +161,19 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
             r#"{"webrtc":{"turn":{"allow":["ten"]}}}"#,
             ["webrtc.turn.allow[0]", "a network such as", "got `ten`"],
         ),
+        (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
+        ("{", ["peer.json", "EOF", "line 1"]),
+    ] {
+        assert_told(text, words);
+    }
+}
+
+#[test]
+fn texts_that_are_none_of_their_kind_and_waits_in_the_wrong_order_are_told_as_well() {
+    for (text, words) in [
         (
             r#"{"links":{"reconnect":{"minMs":300,"maxMs":200}}}"#,
             ["links.reconnect", "at most `maxMs`", "300 and 200"],
-        ),
-        (
-            r#"{"links":{"reconnect":{"minMs":10001}}}"#,
-            ["links.reconnect", "at most `maxMs`", "10001 and 10000"],
         ),
         (
             r#"{"discovery":{"domain":"not a domain"}}"#,
@@ -165,14 +187,8 @@ fn what_is_wrong_is_told_with_file_path_and_expectation() {
             r#"{"webrtc":{"turn":{"secret":"short"}}}"#,
             ["webrtc.turn.secret", "at least 16 characters", "got 5"],
         ),
-        (r#"{"name":"b"} x"#, ["peer.json", "trailing", "."]),
-        ("{", ["peer.json", "EOF", "line 1"]),
     ] {
-        let error = parse(text).unwrap_err();
-        assert!(
-            words.iter().all(|word| error.contains(word)),
-            "{text}: {error}"
-        );
+        assert_told(text, words);
     }
 }
 
@@ -255,12 +271,15 @@ const WRONG_OF_ENET: &[(&str, [&str; 3])] = &[
 #[test]
 fn what_is_wrong_of_enet_is_told_with_path_and_expectation() {
     for (text, words) in WRONG_OF_ENET {
-        let error = parse(text).unwrap_err();
-        assert!(
-            words.iter().all(|word| error.contains(word)),
-            "{text}: {error}"
-        );
+        assert_told(text, *words);
     }
+}
+
+/// A text may not be read, and what is told of it has these words.
+fn assert_told(text: &str, words: [&str; 3]) {
+    let error = parse(text).unwrap_err();
+    let has_all = words.iter().all(|word| error.contains(word));
+    assert!(has_all, "{text}: {error}");
 }
 
 /// What users read first.

@@ -351,8 +351,8 @@ mod tests {
         let held = holder.hold(Kind::Enet, wish("sensor")).await.unwrap();
         let (welcome, denied) = (other(&primary, 1).await, other(&primary, 2).await);
         assert!(welcome.unwrap().ping(held.id()).await.is_ok());
-        let refused = denied.unwrap().ping(held.id()).await.unwrap_err();
-        assert_eq!(refused.code, Code::Unauthorised);
+        let asked = denied.unwrap().open(held.id(), "test/1").unwrap();
+        assert_eq!(asked.recv().await.unwrap_err().code, Code::Unauthorised);
     }
 
     #[tokio::test]

@@ -98,6 +98,16 @@ enum Ended {
     Failed(String),
 }
 
+impl Ended {
+    /// The connection was closed; one that was never a link is an attempt in vain.
+    fn closed(was_link: bool) -> Self {
+        match was_link {
+            true => Self::Lost,
+            false => Self::Failed(String::from("it was closed before it opened")),
+        }
+    }
+}
+
 impl Directory {
     async fn connect(&self, peer: NodeId) -> Result<Connection, String> {
         let servers = self.servers.configuration(&self.node, peer).await;
@@ -139,10 +149,7 @@ impl Directory {
                     timer = None;
                     Ok(())
                 }
-                Next::Told(Some(Told::Closed) | None) if link.is_some() => break Ended::Lost,
-                Next::Told(Some(Told::Closed) | None) => {
-                    break Ended::Failed(String::from("it was closed before it opened"));
-                }
+                Next::Told(Some(Told::Closed) | None) => break Ended::closed(link.is_some()),
                 Next::Told(Some(Told::NegotiationNeeded)) => connection.offer().await,
                 Next::Told(Some(Told::Candidate(signal))) => connection.say(&signal).await,
                 Next::Signal(Ok(Some(message))) => match Signal::decode(&message) {
