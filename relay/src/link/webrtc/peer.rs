@@ -1,7 +1,7 @@
 //! One peer's connection: str0m's, with the data channel that both sides know by number, and the packets that
 //! wait for room in it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -108,6 +108,7 @@ impl Peer {
     pub(super) fn candidate(&mut self, text: &str) {
         if let Ok(candidate) = Candidate::from_sdp_string(text)
             && candidate.proto() == Protocol::Udp
+            && is_one_place(candidate.addr().ip())
         {
             self.rtc.add_remote_candidate(candidate);
         }
@@ -196,6 +197,12 @@ pub(super) fn input(
 ) -> Option<Input<'_>> {
     let received = Receive::new(Protocol::Udp, from, at, bytes).ok()?;
     Some(Input::Receive(now, received))
+}
+
+/// Whether it is an address of one machine: what a peer claims shall not be called at all of them.
+fn is_one_place(ip: IpAddr) -> bool {
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_multicast() || ip.is_unspecified() || is_broadcast)
 }
 
 /// What the checks of ICE are made with must fit into them.

@@ -438,23 +438,19 @@ fn datagrams_that_are_changed_or_repeated_on_the_way_end_no_connection() {
 }
 
 #[test]
-fn a_handshake_among_garbage_ends_well_or_not_at_all() {
+fn the_first_datagrams_of_a_handshake_may_be_garbage() {
     let mut next = chance();
     for _ in 0..20 {
         let mut stage = Stage::called(PACKET_BYTES_MAX);
-        let end = stage.now + Duration::from_secs(20);
-        while stage.now < end && stage.said.is_empty() {
-            if let Some(bytes) = stage.tab.out.front().cloned() {
-                let forged = changed(&bytes, &mut next);
-                let received = input(at(TAB), at(NODE), &forged, stage.now);
-                if let Some(received) = received
-                    && stage.node.accepts(&received)
-                    && stage.node.handle(received).is_err()
-                {
-                    break;
-                }
-                stage.drain();
+        while stage.tab.out.is_empty() {
+            stage.step();
+        }
+        for bytes in stage.tab.out.clone() {
+            for _ in 0..50 {
+                stage.forge(&changed(&bytes, &mut next));
             }
+        }
+        while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
             stage.step();
         }
     }
@@ -466,12 +462,14 @@ fn a_message_beyond_what_was_agreed_on_is_never_handed_on() {
     while !stage.said.iter().any(|said| matches!(said, Said::Open)) {
         stage.step();
     }
+    stage.run();
     stage.tab.send(b"before");
     stage.run();
     for _ in 0..8 {
-        let mut channel = stage.tab.rtc.channel(stage.tab.channel).unwrap();
         // It may have heard that this is too much.
-        let _ = channel.write(true, &vec![7; 2 * PACKET_BYTES_MAX]);
+        if let Some(mut channel) = stage.tab.rtc.channel(stage.tab.channel) {
+            let _ = channel.write(true, &vec![7; 2 * PACKET_BYTES_MAX]);
+        }
         stage.tab.drain();
         stage.run();
     }
