@@ -27,7 +27,11 @@ const MODES: [(&str, Mode); 4] = [
 ];
 
 /// What belongs to being compatible and is no row, and why.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
+    (
+        "unreliable packets that are late or doubled",
+        "how many a stock sender's throttle lets pass is not to be foreseen: enet/tests/packets.rs",
+    ),
     (
         "datagrams with and without a time, cut short, or of nobody",
         "no stock host can be made to write them: enet/tests/hostile.rs, and the fuzzer's target `enet`",
