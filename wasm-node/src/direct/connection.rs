@@ -3,6 +3,7 @@
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gloo::events::EventListener;
+use gloo::timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Reflect};
 use peerage::NodeId;
 use peerage::limits::CANDIDATES_MAX;
@@ -32,7 +33,10 @@ pub(super) enum Told {
     Closed,
 }
 
-/// One `RTCPeerConnection`, closed when it is dropped.
+/// How long the last words on a channel have to leave.
+const LAST_WORDS_MS: u32 = 500;
+
+/// One `RTCPeerConnection`, closed soon after it is dropped.
 pub(super) struct Connection {
     peer: RtcPeerConnection,
     channel: RtcDataChannel,
@@ -214,8 +218,10 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.listeners.clear();
+        // What was sent leaves before the channel closes, and is lost if the connection is closed at once.
         self.channel.close();
-        self.peer.close();
+        let peer = self.peer.clone();
+        Timeout::new(LAST_WORDS_MS, move || peer.close()).forget();
     }
 }
 
