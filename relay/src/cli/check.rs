@@ -266,8 +266,14 @@ impl Check {
             // A relay is tried once, however many ways lead to it.
             if is_member && !self.has_tried_webrtc {
                 self.has_tried_webrtc = true;
-                for (method, result, start) in webrtc::check(url).await {
-                    self.note(method, address::show(url), result, start);
+                for (method, result, took) in webrtc::check(url).await {
+                    let what = address::show(url);
+                    self.rows.push(Row {
+                        method,
+                        what,
+                        result,
+                        took,
+                    });
                 }
             }
         }

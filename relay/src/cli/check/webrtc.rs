@@ -35,8 +35,8 @@ const UDP: u8 = 17;
 /// How long the node that tries may take until it is a member.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was tried, what came of it or why nothing did, and when it began.
-pub(super) type Tried = (&'static str, Result<String, String>, Instant);
+/// What was tried, what came of it or why nothing did, and how long it took.
+pub(super) type Tried = (&'static str, Result<String, String>, Duration);
 
 /// Tries all of it with the relay at an address.
 pub(super) async fn check(relay: &Url) -> Vec<Tried> {
@@ -44,15 +44,16 @@ pub(super) async fn check(relay: &Url) -> Vec<Tried> {
     let joined = Guest::join(relay).await;
     let guest = match joined {
         Ok(guest) => guest,
-        Err(reason) => return vec![("stun", Err(reason), start)],
+        Err(reason) => return vec![("stun", Err(reason), start.elapsed())],
     };
-    let mut tried = vec![("stun", guest.seen().await, start)];
     let start = Instant::now();
-    tried.push(("turn", guest.allocate().await, start));
+    let mut tried = vec![("stun", guest.seen().await, start.elapsed())];
+    let start = Instant::now();
+    tried.push(("turn", guest.allocate().await, start.elapsed()));
     let start = Instant::now();
     let opened = timeout(WEBRTC_OPEN_TIMEOUT, guest.open()).await;
     let opened = opened.unwrap_or_else(|_| Err(String::from("it took too long")));
-    tried.push(("webrtc", opened, start));
+    tried.push(("webrtc", opened, start.elapsed()));
     guest.node.close();
     guest.runtime.finished().await;
     tried
