@@ -15,6 +15,7 @@ use crate::cli::{
 };
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
+use crate::front::held::Holder;
 use crate::{JoinError, Node};
 
 const DISCOVER_ANY: &str = "discover:";
@@ -54,7 +55,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     let node = node.joined().await?;
-    let enet = front::open(&node, &file, listen)?;
+    let holder = Holder::new(node.runtime().clone());
+    let enet = front::open(&node, &holder, &file, listen)?;
+    let adapters = front::open_for_adapters(&node, &holder, &file, None).await?;
+    if let Some(adapters) = adapters {
+        complain(&format!("adapters may call tcp://{adapters}"));
+    }
     if let Some(enet) = enet {
         complain(&format!("others may call enet://{enet}"));
     }

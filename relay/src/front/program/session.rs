@@ -1,55 +1,41 @@
 //! A program that has said hello: what it offers, and what it asks for.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use peerage::Failure;
 use peerage::error::Code;
-use peerage::limits::{
-    OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX, PROGRAM_REQUESTS_MAX,
-};
+use peerage::limits::{OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX};
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
-use peerage::service::operation::StopKind;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::agent::Offered;
-use super::asks;
 use super::desk::{Answer, Desk, progress};
-use super::wire::{Said, Wish, failed, of, say};
-use crate::front::enet::out::Out;
+use super::log::log;
+use super::requests::Requests;
+use super::wire::{Said, failed, of, say};
+use crate::front::out::Out;
 use crate::front::held::Held;
 
 /// A program, and the node that is held for it.
-pub(super) struct Session {
+pub(crate) struct Session {
     held: Held,
     out: Out,
     desk: Arc<Desk>,
     offers: HashMap<String, (AgentHandle, Arc<Offered>)>,
     operations: usize,
-    asking: Asking,
-}
-
-/// What the program has asked for and is not over.
-pub(super) type Asking = Arc<Mutex<HashMap<u32, Ask>>>;
-
-/// A request of the program.
-pub(super) struct Ask {
-    pub(super) task: Option<AbortHandle>,
-    /// Where an operation is told to stop.
-    pub(super) stop: mpsc::UnboundedSender<(StopKind, String)>,
+    requests: Requests,
 }
 
 impl Session {
-    pub(super) fn new(held: Held, out: Out) -> Self {
+    pub(crate) fn new(held: Held, out: Out) -> Self {
         Self {
             held,
             desk: Desk::new(out.clone()),
             out,
             offers: HashMap::new(),
             operations: 0,
-            asking: Asking::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -57,7 +43,7 @@ impl Session {
     ///
     /// # Errors
     /// What ends the conversation.
-    pub(super) fn hear(&mut self, said: Said) -> Result<(), Failure> {
+    pub(crate) fn hear(&mut self, said: Said) -> Result<(), Failure> {
         match said {
             Said::Hello { .. } => {
                 return Err(Code::BadMessage.because("expected `hello` once"));
@@ -112,20 +98,21 @@ impl Session {
             } => self
                 .desk
                 .progress(of, progress(fraction, remaining_ms, note, data)),
-            Said::Ask { id, what } => self.ask(id, what)?,
-            Said::Cancel { id } => self.cancel(id),
-            Said::Stop { id, kind, reason } => self.stop(id, &kind, reason)?,
+            Said::Accept { of } => self.desk.accept(of),
+            Said::Log { level, text } => log(&self.held, &level, &text),
+            Said::Ping => self.out.push(say("pong", [])?)?,
+            Said::Pong => {}
+            Said::Ask { id, what } => self.requests.ask(&self.held, &self.out, id, what)?,
+            Said::Cancel { id } => self.requests.cancel(id),
+            Said::Stop { id, kind, reason } => self.requests.stop(id, &kind, reason)?,
         }
         Ok(())
     }
 
     /// The program has gone: in good order, or nobody knows why.
-    pub(super) fn end(self, in_good_order: bool) {
+    pub(crate) fn end(self, in_good_order: bool) {
         self.desk.end();
-        let asking = std::mem::take(&mut *lock(&self.asking));
-        for task in asking.into_values().filter_map(|ask| ask.task) {
-            task.abort();
-        }
+        drop(self.requests);
         if !in_good_order {
             self.held.vanish();
         }
@@ -191,62 +178,6 @@ impl Session {
         };
         self.out.push(message)
     }
-
-    fn ask(&self, id: u32, what: Wish) -> Result<(), Failure> {
-        let (stop, stopped) = mpsc::unbounded_channel();
-        {
-            let mut asking = lock(&self.asking);
-            if asking.contains_key(&id) {
-                let message = format!("request {id} is not over yet");
-                return Err(Code::BadMessage.because(message));
-            }
-            if asking.len() >= PROGRAM_REQUESTS_MAX {
-                let message = format!("expected at most {PROGRAM_REQUESTS_MAX} requests at once");
-                let failure = Code::Overloaded.because(message);
-                drop(asking);
-                return self.reply(id, Err(failure));
-            }
-            asking.insert(id, Ask { task: None, stop });
-        }
-        // What is asked leaves in its order: before anything waits.
-        let working = asks::begin(&self.held, id, what, self.out.clone(), stopped);
-        let asking = Arc::clone(&self.asking);
-        let task = tokio::spawn(async move {
-            working.await;
-            lock(&asking).remove(&id);
-        });
-        if let Some(ask) = lock(&self.asking).get_mut(&id) {
-            ask.task = Some(task.abort_handle());
-        }
-        Ok(())
-    }
-
-    fn cancel(&self, id: u32) {
-        let ask = lock(&self.asking).remove(&id);
-        if let Some(task) = ask.and_then(|ask| ask.task) {
-            task.abort();
-        }
-    }
-
-    fn stop(&self, id: u32, kind: &str, reason: String) -> Result<(), Failure> {
-        let kind = match kind {
-            "cancel" => StopKind::Cancel,
-            "abort" => StopKind::Abort,
-            other => {
-                let message = format!("expected `cancel` or `abort`, got `{other}`");
-                return Err(Code::BadMessage.because(message));
-            }
-        };
-        if let Some(ask) = lock(&self.asking).get(&id) {
-            // It may be over.
-            let _ = ask.stop.send((kind, reason));
-        }
-        Ok(())
-    }
-}
-
-fn lock(asking: &Asking) -> std::sync::MutexGuard<'_, HashMap<u32, Ask>> {
-    asking.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an agent of a program has is of a size.
