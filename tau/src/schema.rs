@@ -142,7 +142,8 @@ impl Schema {
                 }
                 Item::Enum(item) => {
                     let values = item.values.iter().map(|value| value.name.clone());
-                    self.enums.insert(inside(path, &item.name), values.collect());
+                    self.enums
+                        .insert(inside(path, &item.name), values.collect());
                 }
                 Item::Alias(_) => {}
             }
@@ -220,7 +221,10 @@ fn shape(kind: &Type) -> Shape {
 }
 
 fn whole(named: &Named) -> String {
-    let space = named.space.iter().fold(String::new(), |path, name| inside(&path, name));
+    let space = named
+        .space
+        .iter()
+        .fold(String::new(), |path, name| inside(&path, name));
     inside(&space, &named.name)
 }
 

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use peerage::{Config, Kind};
+use peerage_relay::Node;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -26,7 +28,10 @@ impl Adapter {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (said, from) = (Arc::default(), BufReader::new(process.stdout.take().unwrap()));
+        let (said, from) = (
+            Arc::default(),
+            BufReader::new(process.stdout.take().unwrap()),
+        );
         let heard: Arc<Mutex<Vec<String>>> = Arc::clone(&said);
         std::thread::spawn(move || {
             for line in from.lines().map_while(Result::ok) {
@@ -44,7 +49,9 @@ impl Adapter {
     /// Waits until the last that it has said begins so.
     pub async fn until_said(&self, beginning: &str) {
         until(&format!("the adapter says {beginning}"), async || {
-            self.said().last().is_some_and(|line| line.starts_with(beginning))
+            self.said()
+                .last()
+                .is_some_and(|line| line.starts_with(beginning))
         })
         .await;
     }
@@ -70,36 +77,54 @@ impl Drop for Adapter {
 pub struct Way {
     /// Where it begins, address and port.
     pub address: String,
-    cuts: watch::Sender<u64>,
+    /// How often it was cut, and whether it leads anywhere.
+    state: watch::Sender<(u64, bool)>,
 }
 
 impl Way {
     /// A way to an address.
-    pub async fn to(address: String) -> Self {
+    pub async fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let from = listener.local_addr().unwrap().to_string();
-        let cuts = watch::Sender::new(0);
-        let cut = cuts.clone();
+        let state = watch::Sender::new((0, true));
+        let (told, address) = (state.clone(), address.to_owned());
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                let (address, mut cut) = (address.clone(), cut.subscribe());
+                let (address, mut told) = (address.clone(), told.subscribe());
+                if !told.borrow_and_update().1 {
+                    continue;
+                }
                 tokio::spawn(async move {
                     let Ok(mut far) = TcpStream::connect(address).await else {
                         return;
                     };
                     tokio::select! {
                         _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.changed() => {}
+                        _ = told.changed() => {}
                     }
                 });
             }
         });
         let address = from;
-        Self { address, cuts }
+        Self { address, state }
     }
 
     /// Cuts all that goes along it now.
     pub fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
+        self.state.send_modify(|(cuts, _)| *cuts += 1);
+    }
+
+    /// Cuts it, and lets nobody along it, or somebody again.
+    pub fn open(&self, is_open: bool) {
+        self.state.send_modify(|state| state.1 = is_open);
+    }
+
+    /// A node of this name, online by this way.
+    pub async fn join(&self, name: &str) -> Node {
+        let config = Config::new(Kind::Native).named(name.parse().unwrap());
+        let mesh = format!("ws://{}/mesh", self.address);
+        Node::join(config, vec![mesh.parse().unwrap()])
+            .await
+            .unwrap()
     }
 }

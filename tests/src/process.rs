@@ -83,7 +83,10 @@ impl Relay {
     pub fn adapters(&mut self) -> String {
         loop {
             let mut line = String::new();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "it speaks with no adapters");
+            assert!(
+                self.said.read_line(&mut line).unwrap() > 0,
+                "it speaks with no adapters"
+            );
             if let Some(address) = line.strip_prefix("Adapters are at tcp://") {
                 return address.trim().to_owned();
             }

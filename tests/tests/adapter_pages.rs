@@ -82,15 +82,28 @@ async fn a_coil_is_moved_from_a_tab_and_a_device_that_is_unplugged_is_a_failure_
     let text = json!({ "device": format!("127.0.0.1:{port}"), "pollMs": 50, "points": points });
     std::fs::write(&map, text.to_string()).unwrap();
     let map = map.to_str().unwrap();
-    let adapter = Adapter::start(&["modbus", "--connect", &address, "--name", "plant", "--map", map]);
+    let adapter = Adapter::start(&[
+        "modbus",
+        "--connect",
+        &address,
+        "--name",
+        "plant",
+        "--map",
+        map,
+    ]);
     adapter.until_said("linked: plant").await;
     let browsers = Browsers::start().await;
     let tab = browsers.open(&relay.console("tab")).await;
-    tab.until("return peerage.peers().some(p => p.name === 'plant' && p.kind === 'adapter')").await;
+    tab.until("return peerage.peers().some(p => p.name === 'plant' && p.kind === 'adapter')")
+        .await;
     let read = "const plant = window.plant = peerage.proxy('plant', 'Modbus');
         return [await plant.get('pump'), await plant.get('door'), await plant.get('setpoint'), await plant.get('level')]";
     let read = given(&tab, read).await;
-    assert_eq!((&read[0], &read[1], &read[3]), (&json!(false), &json!(true), &json!(-2)), "{read}");
+    assert_eq!(
+        (&read[0], &read[1], &read[3]),
+        (&json!(false), &json!(true), &json!(-2)),
+        "{read}"
+    );
     assert!((read[2].as_f64().unwrap() - 21.5).abs() < 1e-9, "{read}");
     let moved = "window.seen = []; const watch = plant.watch('pump', on => seen.push(on));
         await plant.set('pump', true); await plant.set('setpoint', 30); return await plant.get('pump')";
@@ -116,10 +129,19 @@ async fn a_coil_is_moved_from_a_tab_and_a_device_that_is_unplugged_is_a_failure_
     tab.until("return linked.at(-1) === false").await;
     let failed = given(&tab, "return await plant.set('pump', false)").await;
     assert_eq!(failed["code"], "unreachable");
-    adapter.until_said("blocked: the Modbus device is gone").await;
+    adapter
+        .until_said("blocked: the Modbus device is gone")
+        .await;
     let mut device = Device::start(port);
     tab.until("return linked.at(-1) === true").await;
-    assert_eq!(given(&tab, "await plant.set('pump', true); return await plant.get('pump')").await, true);
+    assert_eq!(
+        given(
+            &tab,
+            "await plant.set('pump', true); return await plant.get('pump')"
+        )
+        .await,
+        true
+    );
     assert_eq!(device.line(), "coil 3 [True]");
 }
 
@@ -145,14 +167,19 @@ async fn the_pour_page_pours_by_an_adapter_and_says_at_once_that_it_is_interrupt
     let pour = "document.querySelector('[data-testid=pour]').click(); return 0";
     remote.ask(pour).await;
     remote.until("return ends.length === 1").await;
-    assert_eq!(remote.ask("return ends[0]").await, json!(["success", "250 ml poured by dispenser."]));
+    assert_eq!(
+        remote.ask("return ends[0]").await,
+        json!(["success", "250 ml poured by dispenser."])
+    );
     // Five seconds of pouring.
     assert!(remote.ask("return shown").await.as_u64().unwrap() >= 25);
     remote
         .until("return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'")
         .await;
     remote.ask(pour).await;
-    remote.until("return document.querySelector('[data-testid=bar]').value > 0.1").await;
+    remote
+        .until("return document.querySelector('[data-testid=bar]').value > 0.1")
+        .await;
     adapter.kill();
     remote.until("return ends.length === 2").await;
     let interrupted = json!(["fail", "Failed: the machine was lost in the midst of it."]);

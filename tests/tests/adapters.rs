@@ -52,35 +52,49 @@ async fn an_adapter_waits_for_whoever_lets_it_in_and_for_its_node_and_waits_agai
     let address = format!("127.0.0.1:{port}");
     let adapter = Adapter::start(&["dispenser", "--connect", &address, "--node", "kitchen"]);
     adapter.until_said("blocked").await;
-    let relay = Relay::configured(&json!({ "adapters": { "listen": address } }));
+    let config = json!({ "adapters": { "listen": address }, "timeouts": { "goneMs": 0 } });
+    let relay = Relay::configured(&config);
     let node = join(&relay, "caller").await;
     // It is let in, and its node is not here.
-    let kitchen = join(&relay, "kitchen").await;
+    let way = Way::to(&relay.address).await;
+    let kitchen = way.join("kitchen").await;
     adapter.until_said("linked: dispenser").await;
-    until("the caller sees it", async || is_linked(&node, "dispenser").await).await;
-    let kinds: Vec<_> = node.peers().into_iter().filter(|peer| peer.kind == Kind::Adapter).collect();
+    until("the caller sees it", async || {
+        is_linked(&node, "dispenser").await
+    })
+    .await;
+    let kinds: Vec<_> = node
+        .peers()
+        .into_iter()
+        .filter(|peer| peer.kind == Kind::Adapter)
+        .collect();
     assert_eq!(kinds.len(), 1);
-    kitchen.close().await;
+    way.open(false);
     adapter.until_said("blocked: its node kitchen").await;
     // Its node stays, and whoever asks it for something learns at once that it is not linked.
-    let got = node.proxy("dispenser", "Dispenser").get::<Value>("state").await;
+    let got = node
+        .proxy("dispenser", "Dispenser")
+        .get::<Value>("state")
+        .await;
     assert_eq!(got.unwrap_err().code(), Some(Code::Unreachable));
     let (reason, _) = failure(&node, "dispenser", "pour", &json!({ "ml": 1 })).await;
     assert_eq!(reason, "unreachable");
-    let _kitchen = join(&relay, "kitchen").await;
+    way.open(true);
     adapter.until_said("linked: dispenser").await;
-    let poured = node.start("dispenser", "pour", &json!({ "ml": 1 }), Options::default()).await;
+    let poured = node
+        .start("dispenser", "pour", &json!({ "ml": 1 }), Options::default())
+        .await;
     assert_eq!(read(poured), json!({ "ml": 1.0 }));
     // A relay that ends takes all with it; the adapter waits for the next.
-    drop(relay);
+    drop((relay, kitchen));
     adapter.until_said("blocked").await;
-    let relay = Relay::configured(&json!({ "adapters": { "listen": address } }));
+    let relay = Relay::configured(&config);
     let _kitchen = join(&relay, "kitchen").await;
     adapter.until_said("linked: dispenser").await;
     let states = adapter.said();
-    let alternate = states.windows(2).all(|pair| {
-        pair[0].starts_with("blocked") != pair[1].starts_with("blocked")
-    });
+    let alternate = states
+        .windows(2)
+        .all(|pair| pair[0].starts_with("blocked") != pair[1].starts_with("blocked"));
     assert!(alternate && states.len() == 6, "{states:?}");
 }
 
@@ -96,9 +110,15 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
     let dispenser = node.proxy("dispenser", "Dispenser");
     let simulator = node.proxy("dispenser", "Simulator");
     let state: Value = dispenser.get("state").await.unwrap();
-    assert_eq!(state, json!({ "ml": 0.0, "most": 500.0, "isOpen": false, "hasWater": true, "hasGlass": true }));
+    assert_eq!(
+        state,
+        json!({ "ml": 0.0, "most": 500.0, "isOpen": false, "hasWater": true, "hasGlass": true })
+    );
     for (args, expected) in [
-        (json!({ "ml": "a lot" }), "pour.ml: expected a number, got a text"),
+        (
+            json!({ "ml": "a lot" }),
+            "pour.ml: expected a number, got a text",
+        ),
         (json!({}), "pour.ml: expected a number, got nothing"),
         (json!({ "ml": 1, "ice": true }), "pour: there is no `ice`"),
     ] {
@@ -112,13 +132,21 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
     let called = dispenser.call::<Value>("pour", &(5,)).await;
     assert_eq!(called.unwrap_err().code(), Some(Code::UnknownMethod));
     // It has progress, and a glass.
-    let mut pour = node.start("dispenser", "pour", &json!({ "ml": 100 }), Options::default());
+    let mut pour = node.start(
+        "dispenser",
+        "pour",
+        &json!({ "ml": 100 }),
+        Options::default(),
+    );
     let mut fractions = Vec::new();
     while let Some(progress) = pour.progress().await {
         fractions.push(progress.fraction.unwrap());
     }
     assert_eq!(read(pour.await), json!({ "ml": 100.0 }));
-    assert!(fractions.len() > 2 && fractions.is_sorted(), "{fractions:?}");
+    assert!(
+        fractions.len() > 2 && fractions.is_sorted(),
+        "{fractions:?}"
+    );
     for (name, value, expected) in [
         ("hasWater", false, "errNoWater"),
         ("hasGlass", false, "errNoGlass"),
@@ -131,7 +159,10 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
     }
     simulator.call::<()>("empty", &()).await.unwrap();
     // Open in a lane, until closed.
-    let lane = || Options { lane: Some("valve".into()), ..Options::default() };
+    let lane = || Options {
+        lane: Some("valve".into()),
+        ..Options::default()
+    };
     let open = node.start("dispenser", "open", &json!({}), lane());
     let close = node.start("dispenser", "close", &json!({}), lane());
     assert_eq!(read(close.await), json!(true));
@@ -155,12 +186,21 @@ async fn who_may_not_be_an_adapter_is_told_why() {
     let token = folder.path().join("token");
     std::fs::write(&token, "s3cret\n").unwrap();
     let (token, socket) = (token.to_str().unwrap(), folder.path().join("adapters"));
-    let config = json!({ "adapters": { "listen": "127.0.0.1:0", "token": "s3cret", "unix": socket } });
+    let config =
+        json!({ "adapters": { "listen": "127.0.0.1:0", "token": "s3cret", "unix": socket } });
     let mut relay = Relay::configured(&config);
     let address = relay.adapters();
     let stranger = Adapter::start(&["dispenser", "--connect", &address, "--name", "stranger"]);
     let socket = format!("unix:{}", socket.display());
-    let known = ["dispenser", "--connect", &socket, "--name", "known", "--token-file", token];
+    let known = [
+        "dispenser",
+        "--connect",
+        &socket,
+        "--name",
+        "known",
+        "--token-file",
+        token,
+    ];
     let one = Adapter::start(&known);
     one.until_said("linked: known").await;
     // Another of its name is not it.
@@ -173,21 +213,32 @@ async fn who_may_not_be_an_adapter_is_told_why() {
     drop(one);
     other.until_said("linked: known").await;
     let (_, listed) = relay.get("/api/v1/nodes", "").await;
-    assert!(!listed.contains("stranger") && listed.contains(r#""kind":"adapter""#), "{listed}");
+    assert!(
+        !listed.contains("stranger") && listed.contains(r#""kind":"adapter""#),
+        "{listed}"
+    );
 }
 
 #[tokio::test]
 async fn one_that_is_not_back_in_time_leaves() {
     let config = json!({ "adapters": { "listen": "127.0.0.1:0", "keepMs": 200 } });
     let mut relay = Relay::configured(&config);
-    let way = Way::to(relay.adapters()).await;
+    let way = Way::to(&relay.adapters()).await;
     let mut adapter = Adapter::start(&["dispenser", "--connect", &way.address]);
     adapter.until_said("linked").await;
     relay.until_here("dispenser", true).await;
     let node = join(&relay, "caller").await;
-    let pouring = node.start("dispenser", "pour", &json!({ "ml": 400 }), Options::default());
+    let pouring = node.start(
+        "dispenser",
+        "pour",
+        &json!({ "ml": 400 }),
+        Options::default(),
+    );
     let simulator = node.proxy("dispenser", "Simulator");
-    until("it pours", async || simulator.get::<u32>("actuations").await == Ok(1)).await;
+    until("it pours", async || {
+        simulator.get::<u32>("actuations").await == Ok(1)
+    })
+    .await;
     adapter.kill();
     match pouring.await {
         Err(Unsuccessful::Fail { reason, .. }) => assert_eq!(reason, "interrupted"),

@@ -106,8 +106,12 @@ impl Dispenser {
             ..Machine::default()
         };
         let schemas = [include_str!("dispenser.tau"), include_str!("simulator.tau")];
-        let schemas = schemas.into_iter().map(|source| Schema::parse(source).map(Arc::new));
-        let schemas = schemas.collect::<Result<_, Failure>>().map_err(io::Error::other)?;
+        let schemas = schemas
+            .into_iter()
+            .map(|source| Schema::parse(source).map(Arc::new));
+        let schemas = schemas
+            .collect::<Result<_, Failure>>()
+            .map_err(io::Error::other)?;
         let dispenser = Self {
             line,
             schemas,
@@ -119,7 +123,11 @@ impl Dispenser {
     }
 
     /// Lets it run, at once.
-    fn begin(self: Arc<Self>, order: Order, ask: Ask) -> BoxFuture<'static, Result<Parcel, Refusal>> {
+    fn begin(
+        self: Arc<Self>,
+        order: Order,
+        ask: Ask,
+    ) -> BoxFuture<'static, Result<Parcel, Refusal>> {
         let opened = self.open(&order);
         Box::pin(async move {
             let valve = opened?;
@@ -128,13 +136,16 @@ impl Dispenser {
             }
             let ml = valve.run(order.ml, &ask.report, ask.stop).await?;
             drop(valve);
-            Ok(Parcel::of(&Poured { ml: (ml * 10.0).round() / 10.0 })?)
+            Ok(Parcel::of(&Poured {
+                ml: (ml * 10.0).round() / 10.0,
+            })?)
         })
     }
 
     fn open(self: Arc<Self>, order: &Order) -> Result<Opened, Refusal> {
         let mut machine = self.lock();
-        if !(order.ml > 0.0) || (order.ml > GLASS_ML && order.ml.is_finite()) {
+        let is_amount = order.ml > 0.0 && (order.ml <= GLASS_ML || order.ml == f64::INFINITY);
+        if !is_amount {
             return Err(Refusal::new("errAmount").with(&GLASS_ML));
         }
         machine.check(0.0)?;
@@ -179,7 +190,8 @@ impl Dispenser {
 
     fn tell_valve(&self, machine: &Machine) {
         let (is_open, times) = (machine.flow.is_some(), machine.actuations);
-        self.line.event(DISPENSER, "valve", &Valve { is_open, times });
+        self.line
+            .event(DISPENSER, "valve", &Valve { is_open, times });
         self.tell(machine);
     }
 
@@ -199,7 +211,8 @@ impl Dispenser {
         ] {
             self.line.property(SIMULATOR, name, &is);
         }
-        self.line.property(SIMULATOR, "actuations", &machine.actuations);
+        self.line
+            .property(SIMULATOR, "actuations", &machine.actuations);
     }
 
     fn lock(&self) -> MutexGuard<'_, Machine> {
@@ -294,6 +307,7 @@ impl Device for Dispenser {
     fn ask(self: Arc<Self>, ask: Ask) -> BoxFuture<'static, Result<Parcel, Refusal>> {
         let done = match (ask.act, ask.name.as_str()) {
             (Act::Begin, "pour") => match ask.args.read::<Order>() {
+                Ok(Order { ml, .. }) if ml.is_infinite() => Err(Refusal::new("errAmount")),
                 Ok(order) => return self.begin(order, ask),
                 Err(error) => Err(error.into()),
             },
@@ -305,7 +319,9 @@ impl Device for Dispenser {
             (Act::Begin, "close") => Parcel::of(&self.close()).map_err(Refusal::from),
             (Act::Set, name) => {
                 let value = ask.args.read::<bool>().map_err(Refusal::from);
-                value.and_then(|value| self.set(name, value)).map(|()| Parcel::default())
+                value
+                    .and_then(|value| self.set(name, value))
+                    .map(|()| Parcel::default())
             }
             (Act::Call, "empty") => {
                 let mut machine = self.lock();

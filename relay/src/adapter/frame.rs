@@ -276,7 +276,8 @@ mod tests {
     async fn messages_come_as_they_were_written() {
         for framing in [Framing::Length, Framing::Serial] {
             let (here, there) = tokio::io::duplex(64);
-            let (mut writer, mut reader) = (Writer::new(here, framing), Reader::new(there, framing));
+            let (mut writer, mut reader) =
+                (Writer::new(here, framing), Reader::new(there, framing));
             let messages = [vec![], vec![0; 3], vec![5; 1000], b"end".to_vec()];
             let said = messages.clone();
             let saying = async move {
@@ -320,7 +321,10 @@ mod tests {
         assert!(heard_of.iter().all(Result::is_ok));
         let with_a_gap = [&frames[0][..], &frames[2], &frames[3]].concat();
         let heard_of = heard(&with_a_gap, Framing::Serial).await;
-        assert!(matches!(heard_of[1], Err(FrameError::Lost { expected: 5, .. })));
+        assert!(matches!(
+            heard_of[1],
+            Err(FrameError::Lost { expected: 5, .. })
+        ));
         assert_eq!(heard_of[2].as_ref().unwrap()[..], [7, 0]);
         for at in 1..frames[1].len() - 1 {
             let mut damaged = frames[1].clone();
@@ -342,6 +346,12 @@ mod tests {
         assert!(writer.write(&vec![9; most + 1]).await.is_err());
         writer.write(&vec![9; most]).await.unwrap();
         assert!(writer.line.len() < SERIAL_FRAME_BYTES_MAX);
-        assert_eq!(heard(&writer.line, Framing::Serial).await[0].as_ref().unwrap().len(), most);
+        assert_eq!(
+            heard(&writer.line, Framing::Serial).await[0]
+                .as_ref()
+                .unwrap()
+                .len(),
+            most
+        );
     }
 }

@@ -60,9 +60,15 @@ impl Hardware {
         R: DeserializeOwned,
     {
         if !self.is_linked() {
-            return Err(Code::Unreachable.because("its adapter is not linked").of(&self.name).into());
+            return Err(Code::Unreachable
+                .because("its adapter is not linked")
+                .of(&self.name)
+                .into());
         }
-        let called = self.rpc.proxy(&self.name, interface).call::<R>(method, args);
+        let called = self
+            .rpc
+            .proxy(&self.name, interface)
+            .call::<R>(method, args);
         called.await.map_err(interrupted)
     }
 
@@ -80,11 +86,16 @@ impl Hardware {
             let failure = Code::Unreachable.because("its adapter is not linked");
             return Err(failure.of(&self.name).into());
         }
-        let done = self.operations.start(&self.name, operation, args, options).await;
+        let done = self
+            .operations
+            .start(&self.name, operation, args, options)
+            .await;
         done.map_err(|unsuccessful| match unsuccessful {
             Unsuccessful::Lost(error) => Unsuccessful::Lost(interrupted(error)),
             Unsuccessful::Fail { reason, data } => match Code::from_name(&reason) {
-                Some(code) => code.because(data.read::<String>().unwrap_or_default()).into(),
+                Some(code) => code
+                    .because(data.read::<String>().unwrap_or_default())
+                    .into(),
                 None => Unsuccessful::Fail { reason, data },
             },
             stopped => stopped,

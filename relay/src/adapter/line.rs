@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PROGRAM_REQUESTS_MAX;
 use peerage::rpc::{CallError, Parcel, Thrown};
 use peerage::service::operation::Progress;
-use peerage::Failure;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -56,7 +56,8 @@ impl Line {
 
     /// Something has happened: a record, as the schema has it.
     pub fn event<T: Serialize + ?Sized>(&self, interface: &str, name: &str, detail: &T) {
-        self.lock().say("emit", [of(interface), of(name), of(detail)]);
+        self.lock()
+            .say("emit", [of(interface), of(name), of(detail)]);
     }
 
     /// Something for the node's log: `error`, `warn`, `info` or `debug`.
@@ -93,7 +94,11 @@ impl Line {
     pub(super) fn begin(&self, out: &Out) {
         let mut shared = self.lock();
         shared.out = Some(out.clone());
-        let values: Vec<_> = shared.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let values: Vec<_> = shared
+            .values
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         for ((interface, name), value) in values {
             shared.say("property", [of(&interface), of(&name), value]);
         }

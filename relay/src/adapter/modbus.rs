@@ -5,7 +5,6 @@ mod map;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use peerage::Failure;
 use peerage::limits::{ADAPTER_RETRY_MAX, ADAPTER_RETRY_MIN};
 use peerage::log::CONNECTION;
 use peerage::rpc::Parcel;
@@ -95,7 +94,8 @@ impl Inner {
 
     fn note(&self, name: &str, value: Reading, tells_event: bool) {
         if self.line.property(INTERFACE, name, &value) && tells_event {
-            self.line.event(INTERFACE, "changed", &Changed { name, value });
+            self.line
+                .event(INTERFACE, "changed", &Changed { name, value });
         }
     }
 
@@ -132,9 +132,13 @@ impl Inner {
             let mut way = way.ok_or_else(|| no_device("the connection is lost".into()))?;
             let asking = async {
                 match value {
-                    Reading::Bit(bit) => Ok(way.write_single_coil(point.address, bit).await),
+                    Reading::Bit(bit) => {
+                        Ok::<_, Refusal>(way.write_single_coil(point.address, bit).await)
+                    }
                     Reading::Number(number) => {
-                        let words = point.write(number).ok_or_else(|| Refusal::new("errRange"))?;
+                        let words = point
+                            .write(number)
+                            .ok_or_else(|| Refusal::new("errRange"))?;
                         Ok(match words[..] {
                             [word] => way.write_single_register(point.address, word).await,
                             _ => way.write_multiple_registers(point.address, &words).await,
@@ -207,11 +211,5 @@ impl Device for Modbus {
                 }
             }
         })
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self::new(failure.to_string())
     }
 }

@@ -65,19 +65,28 @@ impl Schema {
             name: name.clone(),
             version: *version,
             methods: short.map(|method| method.name.clone()).collect(),
-            properties: properties.iter().map(|property| property.name.clone()).collect(),
+            properties: properties
+                .iter()
+                .map(|property| property.name.clone())
+                .collect(),
             events: Some(events.iter().map(|(name, _)| name.clone()).collect()),
         }
     }
 
     /// The method of a name.
     pub fn method(&self, name: &str) -> Option<&Method> {
-        self.interface.methods.iter().find(|method| method.name == name)
+        self.interface
+            .methods
+            .iter()
+            .find(|method| method.name == name)
     }
 
     /// The property of a name.
     pub fn property(&self, name: &str) -> Option<&Property> {
-        self.interface.properties.iter().find(|property| property.name == name)
+        self.interface
+            .properties
+            .iter()
+            .find(|property| property.name == name)
     }
 
     /// The methods that take long.
@@ -177,13 +186,16 @@ impl Checking<'_> {
             (Shape::Int, Item::Float(number)) => {
                 number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)
             }
-            (Shape::Enum(name), Item::Text(text)) => {
-                self.schema.values(name).iter().any(|value| **value == **text)
-            }
+            (Shape::Enum(name), Item::Text(text)) => self
+                .schema
+                .values(name)
+                .iter()
+                .any(|value| **value == **text),
             (shape, Item::Node(slot)) => return self.node(shape, *slot, item, at, depth),
             _ => false,
         };
-        is.then_some(()).ok_or_else(|| wrong(at, shape, kind(item, self.value)))
+        is.then_some(())
+            .ok_or_else(|| wrong(at, shape, kind(item, self.value)))
     }
 
     fn node(&mut self, shape: &Shape, slot: Slot, item: &Item, at: &str, depth: usize) -> Checked {
@@ -197,7 +209,8 @@ impl Checking<'_> {
         let schema = self.schema;
         match (shape, self.value.node(slot)) {
             (Shape::Bytes, Some(Node::Bytes(_) | Node::Typed(..))) => Ok(()),
-            (Shape::List(of), Some(Node::List(items))) | (Shape::Set(of), Some(Node::Set(items))) => {
+            (Shape::List(of), Some(Node::List(items)))
+            | (Shape::Set(of), Some(Node::Set(items))) => {
                 for (n, item) in items.iter().enumerate() {
                     self.item(of, item, &format!("{at}[{n}]"), depth + 1)?;
                 }
@@ -308,7 +321,10 @@ mod tests {
             Map<string, Cup> All(); bool open; const Cup last; event Spilt(double ml, Cup by); }";
 
     fn told(checked: Result<(), Failure>) -> String {
-        checked.err().map(|failure| failure.message).unwrap_or_default()
+        checked
+            .err()
+            .map(|failure| failure.message)
+            .unwrap_or_default()
     }
 
     fn parcel(value: &Json) -> Parcel {
@@ -325,11 +341,20 @@ mod tests {
         assert_eq!(offered.events.unwrap(), ["spilt"]);
         assert_eq!(schema.operations().next().unwrap().name, "pour");
         assert_eq!(schema.hash.len(), 64);
-        for (wrong, word) in [("interface {", "1:11"), ("struct A { int x; }", "an interface")] {
+        for (wrong, word) in [
+            ("interface {", "1:11"),
+            ("struct A { int x; }", "an interface"),
+        ] {
             let failure = Schema::parse(wrong).unwrap_err();
-            assert!(failure.code == Code::BadMessage && failure.message.contains(word), "{failure}");
+            assert!(
+                failure.code == Code::BadMessage && failure.message.contains(word),
+                "{failure}"
+            );
         }
-        assert_eq!(Schema::parse(&" ".repeat(1 << 20)).unwrap_err().code, Code::TooLarge);
+        assert_eq!(
+            Schema::parse(&" ".repeat(1 << 20)).unwrap_err().code,
+            Code::TooLarge
+        );
     }
 
     #[test]
@@ -338,32 +363,67 @@ mod tests {
         let count = schema.method("count").unwrap();
         for (args, expected) in [
             (json!([[1, -2, 3.0]]), ""),
-            (json!([[1, "2"]]), "count.of[1]: expected a whole number of 32 bits, got a text"),
-            (json!([[1, 0.5]]), "count.of[1]: expected a whole number of 32 bits, got a number"),
-            (json!([[4_000_000_000_u64]]), "count.of[0]: expected a whole number of 32 bits, got a number"),
+            (
+                json!([[1, "2"]]),
+                "count.of[1]: expected a whole number of 32 bits, got a text",
+            ),
+            (
+                json!([[1, 0.5]]),
+                "count.of[1]: expected a whole number of 32 bits, got a number",
+            ),
+            (
+                json!([[4_000_000_000_u64]]),
+                "count.of[0]: expected a whole number of 32 bits, got a number",
+            ),
             (json!([]), "count.of: expected a list, got nothing"),
             (json!([[], 1]), "count: expected at most 1 arguments, got 2"),
         ] {
-            assert_eq!(told(schema.check_arguments(count, &parcel(&args))), expected);
+            assert_eq!(
+                told(schema.check_arguments(count, &parcel(&args))),
+                expected
+            );
         }
         let pour = schema.method("pour").unwrap();
-        let started = |value: Json| told(schema.check_record("pour", &pour.parameters, &parcel(&value)));
+        let started =
+            |value: Json| told(schema.check_record("pour", &pour.parameters, &parcel(&value)));
         assert_eq!(started(json!({ "ml": 5 })), "");
         assert_eq!(started(json!({ "ml": 5, "note": "x" })), "");
-        assert_eq!(started(json!({ "note": "x" })), "pour.ml: expected a number, got nothing");
-        assert_eq!(started(json!({ "ml": 5, "ice": 1 })), "pour: there is no `ice`");
-        assert_eq!(started(json!(5)), "pour: expected a record of ml, note, got a number");
-        assert_eq!(started(json!(null)), "pour: expected a record of ml, note, got nothing");
+        assert_eq!(
+            started(json!({ "note": "x" })),
+            "pour.ml: expected a number, got nothing"
+        );
+        assert_eq!(
+            started(json!({ "ml": 5, "ice": 1 })),
+            "pour: there is no `ice`"
+        );
+        assert_eq!(
+            started(json!(5)),
+            "pour: expected a record of ml, note, got a number"
+        );
+        assert_eq!(
+            started(json!(null)),
+            "pour: expected a record of ml, note, got nothing"
+        );
     }
 
     #[test]
     fn values_are_held_to_records_enums_and_maps() {
         let schema = Schema::parse(TAU).unwrap();
-        let cup = |value: Json| told(schema.check("last", &Shape::Record("Cup".into()), &parcel(&value)));
-        assert_eq!(cup(json!({ "size": "small", "ml": 1, "inside": [{ "size": "large", "ml": 2 }] })), "");
-        assert_eq!(cup(json!({ "size": "tiny", "ml": 1 })), "last.size: expected Size, got a text");
+        let cup =
+            |value: Json| told(schema.check("last", &Shape::Record("Cup".into()), &parcel(&value)));
+        assert_eq!(
+            cup(json!({ "size": "small", "ml": 1, "inside": [{ "size": "large", "ml": 2 }] })),
+            ""
+        );
+        assert_eq!(
+            cup(json!({ "size": "tiny", "ml": 1 })),
+            "last.size: expected Size, got a text"
+        );
         let deep = json!({ "size": "small", "ml": 1, "inside": [{ "size": "large" }] });
-        assert_eq!(cup(deep), "last.inside[0].ml: expected a number, got nothing");
+        assert_eq!(
+            cup(deep),
+            "last.inside[0].ml: expected a number, got nothing"
+        );
         let all = &schema.method("all").unwrap().returns;
         let map = |value: Json| told(schema.check("all", all, &parcel(&value)));
         assert_eq!(map(json!({ "a": { "size": "small", "ml": 1 } })), "");
@@ -372,7 +432,9 @@ mod tests {
         for _ in 0..ADAPTER_DEPTH_MAX {
             deep = json!({ "size": "small", "ml": 1, "inside": [deep] });
         }
-        let failure = schema.check("x", &Shape::Record("Cup".into()), &parcel(&deep)).unwrap_err();
+        let failure = schema
+            .check("x", &Shape::Record("Cup".into()), &parcel(&deep))
+            .unwrap_err();
         assert_eq!(failure.code, Code::TooLarge);
     }
 }

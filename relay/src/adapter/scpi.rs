@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex as Turn, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::schema::Schema;
@@ -55,6 +56,8 @@ struct Mouth {
     way: Box<dyn AsyncWrite + Send + Unpin>,
     /// Until when nothing is asked.
     quiet: Option<Instant>,
+    /// Who hears what it says, for as long.
+    hearing: AbortHandle,
 }
 
 /// Who waits for its next line.
@@ -97,14 +100,18 @@ impl Scpi {
 
     async fn listen(&self, line: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let (ear, mouth) = split(line);
-        let way = Box::new(mouth);
-        *self.mouth.lock().await = Some(Mouth { way, quiet: None });
-        self.is_here.send_replace(true);
-        let (told, line, is_here) = (Arc::clone(&self.ear), self.line.clone(), self.is_here.clone());
-        tokio::spawn(async move {
+        let (told, line) = (Arc::clone(&self.ear), self.line.clone());
+        let is_here = self.is_here.clone();
+        is_here.send_replace(true);
+        let hearing = tokio::spawn(async move {
             hear(ear, &told, &line).await;
             lock(&told).0 = None;
             is_here.send_replace(false);
+        });
+        *self.mouth.lock().await = Some(Mouth {
+            way: Box::new(mouth),
+            quiet: None,
+            hearing: hearing.abort_handle(),
         });
     }
 
@@ -164,6 +171,12 @@ impl Mouth {
     async fn say(&mut self, line: &str) -> Result<(), Refusal> {
         let said = self.way.write_all(format!("{line}\n").as_bytes()).await;
         said.map_err(|error| Refusal::new("errNoDevice").with(&error.to_string()))
+    }
+}
+
+impl Drop for Mouth {
+    fn drop(&mut self) {
+        self.hearing.abort();
     }
 }
 

@@ -54,7 +54,9 @@ impl Session<'_> {
         let (reading, writing) = split(Box::pin(line));
         let (out, unsaid) = out();
         let saying = tokio::spawn(unsaid.say(Writer::new(writing, framing)));
-        let why = self.converse(Reader::new(reading, framing), &out, after, tell).await;
+        let why = self
+            .converse(Reader::new(reading, framing), &out, after, tell)
+            .await;
         self.line.end();
         // Nobody hears it any more: the line ends with its last holder.
         saying.abort();
@@ -121,7 +123,10 @@ impl Session<'_> {
             after,
             interfaces: interfaces.collect(),
         };
-        say("hello", [of(&VERSION), of(self.settings.name.as_str()), of(&about)])
+        say(
+            "hello",
+            [of(&VERSION), of(self.settings.name.as_str()), of(&about)],
+        )
     }
 }
 
@@ -133,7 +138,10 @@ impl Work<'_> {
             "waiting" => {
                 let node: Option<String> = field(&fields[0], "a node or null")?;
                 self.end();
-                tell(State::Blocked(format!("its node {}", node.unwrap_or_default())));
+                tell(State::Blocked(format!(
+                    "its node {}",
+                    node.unwrap_or_default()
+                )));
             }
             "refused" => {
                 let (code, message) = (text(&fields[0])?, text(&fields[1])?);
@@ -148,7 +156,11 @@ impl Work<'_> {
             "begin" => self.begin(fields)?,
             "stop" => {
                 let (kind, reason) = (text(&fields[1])?, text(&fields[2])?);
-                let kind = if kind == "cancel" { StopKind::Cancel } else { StopKind::Abort };
+                let kind = if kind == "cancel" {
+                    StopKind::Cancel
+                } else {
+                    StopKind::Abort
+                };
                 if let Some((stop, _)) = self.asked.get(&number(&fields[0])?) {
                     stop.send_replace(Some(kind.because(reason)));
                 }
@@ -160,7 +172,9 @@ impl Work<'_> {
             }
             "result" => {
                 let [id, value, ..] = fields;
-                self.session.line.answer(field(&id, "a request's number")?, Ok(value));
+                self.session
+                    .line
+                    .answer(field(&id, "a request's number")?, Ok(value));
             }
             "fail" => {
                 let why = (text(&fields[1])?, text(&fields[2])?);
@@ -205,12 +219,26 @@ impl Work<'_> {
 
     fn ask(&mut self, act: Act, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
         let [id, interface, name, args, caller, _] = fields;
-        self.take(act, number(&id)?, text(&interface)?, text(&name)?, args, &caller)
+        self.take(
+            act,
+            number(&id)?,
+            text(&interface)?,
+            text(&name)?,
+            args,
+            &caller,
+        )
     }
 
     fn begin(&mut self, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
         let [id, name, args, caller, ..] = fields;
-        self.take(Act::Begin, number(&id)?, String::new(), text(&name)?, args, &caller)
+        self.take(
+            Act::Begin,
+            number(&id)?,
+            String::new(),
+            text(&name)?,
+            args,
+            &caller,
+        )
     }
 
     /// Lets the device do something, unless it may have been done already.
@@ -281,7 +309,10 @@ async fn answer(out: &Out, number: u64, done: Result<Parcel, Refusal>) -> Result
 /// A number by which the answer to this hello is known.
 fn epoch() -> Result<u64, Failure> {
     let random = random().map_err(|error| Code::Refused.because(error.to_string()))?;
-    let number = random.iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let number = random
+        .iter()
+        .take(6)
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte));
     Ok(number)
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use peerage::Name;
 use peerage::limits::{ADAPTER_KEPT, ADAPTER_RETRY_MAX};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::adapter::serial::DEFAULT_BAUD;
-use crate::config::values::{self, NAME_PATTERN, SOCKET_PATTERN, Whole};
 use crate::config::Allowed;
+use crate::config::values::{self, NAME_PATTERN, SOCKET_PATTERN, Whole};
 
 /// The number of the TCP port at which adapters connect unless another is said.
 pub const ADAPTER_PORT: u16 = 10001;
@@ -84,8 +84,8 @@ pub struct UsbDevice {
 }
 
 /// A number of USB, four hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
 #[schemars(inline, with = "String", extend("pattern" = "^[0-9A-Fa-f]{4}$"))]
 pub struct UsbId(pub u16);
 
@@ -154,21 +154,18 @@ impl TryFrom<String> for UsbId {
     fn try_from(text: String) -> Result<Self, String> {
         let is_hex = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u16::from_str_radix(&text, 16).ok().filter(|_| is_hex);
-        let number = number.ok_or_else(|| format!("expected four hexadecimal digits, got `{text}`"));
+        let number =
+            number.ok_or_else(|| format!("expected four hexadecimal digits, got `{text}`"));
         number.map(Self)
-    }
-}
-
-impl From<UsbId> for String {
-    fn from(id: UsbId) -> Self {
-        format!("{:04x}", id.0)
     }
 }
 
 fn command<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
     match words.is_empty() {
-        true => Err(serde::de::Error::custom("expected a program and its arguments")),
+        true => Err(serde::de::Error::custom(
+            "expected a program and its arguments",
+        )),
         false => Ok(words),
     }
 }

@@ -41,6 +41,10 @@ mod tests {
                 "nodes": { "allow": [id], "deny": [] } } }),
             json!({ "broker": { "store": "x", "history": [{ "filter": "a/+/#", "count": 5, "ageMs": 9 }] } }),
             json!({ "http": { "nodePages": "trusted", "headTimeoutMs": 5 }, "log": { "remote": false } }),
+            json!({ "adapters": { "listen": "0.0.0.0:10001", "unix": "a", "allow": ["10.0.0.0/8"], "token": "t",
+                "keepMs": 0, "schemas": ["bar.tau"], "serial": [{ "when": { "device": "/dev/ttyACM0" } }],
+                "supervised": [{ "name": "left", "command": ["a", "{device}"], "restart": { "minMs": 10 },
+                    "when": { "vendor": "2341", "product": "00Ff" } }] } }),
         ]
     }
 
@@ -80,6 +84,12 @@ mod tests {
             json!({ "broker": { "history": [{ "count": 1 }] } }),
             json!({ "http": { "nodePages": "Trusted" } }),
             json!({ "log": { "remote": 1 } }),
+            json!({ "adapters": { "listen": 10001 } }),
+            json!({ "adapters": { "supervised": [{ "name": "left", "command": [] }] } }),
+            json!({ "adapters": { "supervised": [{ "name": "left", "command": "a b" }] } }),
+            json!({ "adapters": { "serial": [{ "when": { "vendor": "2341" } }] } }),
+            json!({ "adapters": { "serial": [{ "when": { "vendor": "234", "product": "0043" } }] } }),
+            json!({ "adapters": { "serial": [{ "device": "/dev/ttyACM0" }] } }),
         ]
     }
 

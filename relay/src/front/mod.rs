@@ -4,5 +4,5 @@
 pub mod adapter;
 pub mod enet;
 pub mod held;
-mod out;
+pub(crate) mod out;
 pub(crate) mod program;

@@ -25,8 +25,9 @@ const SEED: u64 = 24;
 struct States(watch::Receiver<Vec<(bool, u64)>>);
 
 impl States {
-    fn of(node: &Node, adapter: &str) -> Self {
+    async fn of(node: &Node, adapter: &str) -> Self {
         let mut changes = node.proxy(adapter, AGENT).on::<Value>("changed");
+        changes.begun().await.unwrap();
         let (tell, told) = watch::channel(Vec::new());
         tokio::spawn(async move {
             while let Some(change) = changes.next().await {
@@ -45,7 +46,9 @@ impl States {
 
     async fn until_linked_after(&mut self, links: u64) {
         let linked = self.0.wait_for(|states| {
-            states.last().is_some_and(|(linked, count)| *linked && *count > links)
+            states
+                .last()
+                .is_some_and(|(linked, count)| *linked && *count > links)
         });
         let linked = tokio::time::timeout(Duration::from_secs(60), linked).await;
         linked.expect("it is linked again").unwrap();
@@ -54,7 +57,9 @@ impl States {
 
 /// How many files a process has open (Linux).
 fn files(process: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
+    std::fs::read_dir(format!("/proc/{process}/fd"))
+        .unwrap()
+        .count()
 }
 
 /// How often each was poured, as the dispenser has it.
@@ -68,20 +73,32 @@ fn poured(journal: &Path) -> HashMap<u32, u32> {
 
 #[tokio::test]
 async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
-    let mut relay = Relay::start("127.0.0.1:0");
-    let way = Way::to(relay.adapters()).await;
+    // Who is gone is gone at once.
+    let config = json!({ "adapters": { "listen": "127.0.0.1:0" }, "timeouts": { "goneMs": 0 } });
+    let mut relay = Relay::configured(&config);
+    let way = Way::to(&relay.adapters()).await;
+    let kitchens = Way::to(&relay.address).await;
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal");
     let args = [
-        "dispenser", "--connect", &way.address, "--node", "kitchen", "--instance", "board-1",
-        "--rate", "200", "--journal", journal.to_str().unwrap(),
+        "dispenser",
+        "--connect",
+        &way.address,
+        "--node",
+        "kitchen",
+        "--instance",
+        "board-1",
+        "--rate",
+        "200",
+        "--journal",
+        journal.to_str().unwrap(),
     ];
-    let mut kitchen = join(&relay, "kitchen").await;
+    let kitchen = kitchens.join("kitchen").await;
     let mut adapter = Adapter::start(&args);
     adapter.until_said("linked").await;
     let node = join(&relay, "caller").await;
     relay.until_here("dispenser", true).await;
-    let mut states = States::of(&node, "dispenser");
+    let mut states = States::of(&node, "dispenser").await;
     let files_before = files(relay.id());
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut ends: HashMap<u32, String> = HashMap::new();
@@ -94,8 +111,7 @@ async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
             adapter.kill();
             adapter = Adapter::start(&args);
         } else if round % NODE_EVERY == 0 {
-            kitchen.close().await;
-            kitchen = join(&relay, "kitchen").await;
+            kitchens.cut();
         } else {
             way.cut();
         }
@@ -109,7 +125,10 @@ async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
         ends.insert(round, end);
         states.until_linked_after(links).await;
         if round % 50 == 0 {
-            node.proxy("dispenser", "Simulator").call::<()>("empty", &()).await.unwrap();
+            node.proxy("dispenser", "Simulator")
+                .call::<()>("empty", &())
+                .await
+                .unwrap();
         }
     }
     let times = poured(&journal);
@@ -124,7 +143,10 @@ async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
     }
     println!(
         "{ROUNDS} flaps: {} poured, {} interrupted, {} never begun; the valve was opened {} times",
-        count("success"), count("interrupted"), count("unreachable"), times.len()
+        count("success"),
+        count("interrupted"),
+        count("unreachable"),
+        times.len()
     );
     assert!(count("success") > 0 && count("interrupted") > 0);
     // Linked and not linked take turns, and no link is left out.
@@ -135,12 +157,23 @@ async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
         assert_eq!((*linked, *links), expected, "change {n}");
     }
     let said = adapter.said();
-    assert!(said.windows(2).all(|pair| pair[0].starts_with("linked") != pair[1].starts_with("linked")), "{said:?}");
+    assert!(
+        said.windows(2)
+            .all(|pair| pair[0].starts_with("linked") != pair[1].starts_with("linked")),
+        "{said:?}"
+    );
     // Nothing is left of those that have gone.
-    peerage_tests::until("the relay has let go", async || files(relay.id()) <= files_before + 4).await;
+    peerage_tests::until("the relay has let go", async || {
+        files(relay.id()) <= files_before + 4
+    })
+    .await;
     let (_, listed) = relay.get("/api/v1/nodes", "").await;
     assert_eq!(listed.matches("\"id\"").count(), 4, "{listed}");
-    let still: u32 = node.proxy("dispenser", "Simulator").get("actuations").await.unwrap();
+    let still: u32 = node
+        .proxy("dispenser", "Simulator")
+        .get("actuations")
+        .await
+        .unwrap();
     assert!(still as usize <= times.len());
     drop(kitchen);
 }

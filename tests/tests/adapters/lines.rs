@@ -35,7 +35,10 @@ fn instrument(ours: OwnedFd) -> JoinHandle<Vec<String>> {
     std::thread::spawn(move || {
         let mut out = std::fs::File::from(ours.try_clone().unwrap());
         let mut heard = Vec::new();
-        for line in BufReader::new(std::fs::File::from(ours)).lines().map_while(Result::ok) {
+        for line in BufReader::new(std::fs::File::from(ours))
+            .lines()
+            .map_while(Result::ok)
+        {
             let mut answer = |text: &str| write!(out, "{text}\r\n").unwrap();
             match line.as_str() {
                 "*IDN?" => answer("ACME,Thermometer,7,1.0"),
@@ -58,13 +61,24 @@ async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
     let (ours, path) = terminal();
     let instrument = instrument(ours);
     let path = path.to_str().unwrap();
-    let adapter = Adapter::start(&["scpi", "--connect", &address, "--name", "thermo", "--device", path]);
+    let adapter = Adapter::start(&[
+        "scpi",
+        "--connect",
+        &address,
+        "--name",
+        "thermo",
+        "--device",
+        path,
+    ]);
     adapter.until_said("linked: thermo").await;
     relay.until_here("thermo", true).await;
     let node = join(&relay, "caller").await;
     let thermo = node.proxy("thermo", "Scpi");
     until("it has said who it is", async || {
-        thermo.get::<Value>("identity").await.is_ok_and(|identity| identity == "ACME,Thermometer,7,1.0")
+        thermo
+            .get::<Value>("identity")
+            .await
+            .is_ok_and(|identity| identity == "ACME,Thermometer,7,1.0")
     })
     .await;
     let asked: Vec<String> = futures_util::future::try_join_all(
@@ -75,22 +89,48 @@ async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
     assert!(asked.iter().all(|answer| answer == "21.5"), "{asked:?}");
     let mut unasked = thermo.on::<Value>("unasked");
     unasked.begun().await.unwrap();
-    thermo.call::<()>("command", &("SYST:ALARM",)).await.unwrap();
-    let told = futures_util::StreamExt::next(&mut unasked).await.unwrap().unwrap();
+    thermo
+        .call::<()>("command", &("SYST:ALARM",))
+        .await
+        .unwrap();
+    let told = futures_util::StreamExt::next(&mut unasked)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(told, json!({ "line": "ALARM" }));
     // What is not answered is over, and what comes next is answered all the same.
-    let silent = thermo.call::<String>("query", &("WHO?", 50)).await.unwrap_err();
+    let silent = thermo
+        .call::<String>("query", &("WHO?", 50))
+        .await
+        .unwrap_err();
     assert!(matches!(silent, CallError::Thrown(thrown) if thrown.message == "errTimeout"));
-    assert_eq!(thermo.call::<String>("query", &("MEAS:TEMP?",)).await.unwrap(), "21.5");
-    let two = thermo.call::<String>("query", &("A\nB",)).await.unwrap_err();
+    assert_eq!(
+        thermo
+            .call::<String>("query", &("MEAS:TEMP?",))
+            .await
+            .unwrap(),
+        "21.5"
+    );
+    let two = thermo
+        .call::<String>("query", &("A\nB",))
+        .await
+        .unwrap_err();
     assert!(matches!(two, CallError::Thrown(thrown) if thrown.message == "errLine"));
     // It is pulled out while somebody waits for it.
-    let lost = thermo.call::<String>("query", &("QUIT", 600_000)).await.unwrap_err();
+    let lost = thermo
+        .call::<String>("query", &("QUIT", 600_000))
+        .await
+        .unwrap_err();
     match lost {
         CallError::Failed(failure) => assert_eq!(failure.code, Code::Interrupted),
         CallError::Thrown(thrown) => assert_eq!(thrown.message, "errNoDevice"),
     }
-    assert!(instrument.join().unwrap().contains(&String::from("SYST:ALARM")));
+    assert!(
+        instrument
+            .join()
+            .unwrap()
+            .contains(&String::from("SYST:ALARM"))
+    );
     adapter.until_said("blocked: the instrument is gone").await;
     until("that is known", async || !is_linked(&node, "thermo").await).await;
     let asked = thermo.call::<String>("query", &("MEAS:TEMP?",)).await;
@@ -134,14 +174,27 @@ async fn a_board_on_a_line_that_loses_bytes_is_interrupted_and_comes_back() {
     relay.until_here("dispenser", true).await;
     until("it is linked", async || is_linked(&node, "dispenser").await).await;
     let order = json!({ "ml": 40 });
-    let poured = node.start("dispenser", "pour", &order, Options::default()).await;
+    let poured = node
+        .start("dispenser", "pour", &order, Options::default())
+        .await;
     assert_eq!(read(poured), json!({ "ml": 40.0 }));
     loses.store(true, Ordering::Relaxed);
     let (reason, _) = failure(&node, "dispenser", "pour", &json!({ "ml": 400 })).await;
-    assert!(["interrupted", "unreachable"].contains(&reason.as_str()), "{reason}");
+    assert!(
+        ["interrupted", "unreachable"].contains(&reason.as_str()),
+        "{reason}"
+    );
     loses.store(false, Ordering::Relaxed);
-    until("it is linked again", async || is_linked(&node, "dispenser").await).await;
-    node.proxy("dispenser", "Simulator").call::<()>("empty", &()).await.unwrap();
-    let poured = node.start("dispenser", "pour", &order, Options::default()).await;
+    until("it is linked again", async || {
+        is_linked(&node, "dispenser").await
+    })
+    .await;
+    node.proxy("dispenser", "Simulator")
+        .call::<()>("empty", &())
+        .await
+        .unwrap();
+    let poured = node
+        .start("dispenser", "pour", &order, Options::default())
+        .await;
     assert_eq!(read(poured), json!({ "ml": 40.0 }));
 }

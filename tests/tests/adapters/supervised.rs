@@ -14,7 +14,8 @@ fn processes(word: &str) -> Vec<i32> {
     let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let has = |id: &i32| {
         let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
+        line.split(|byte| *byte == 0)
+            .any(|part| part == word.as_bytes())
     };
     ids.filter(has).collect()
 }
@@ -30,9 +31,19 @@ async fn a_supervised_adapter_is_started_again_when_it_ends_and_stopped_with_its
     // By this word its processes are known.
     let instance = format!("supervised-{}", std::process::id());
     let program = program().into_string().unwrap();
-    let command = [&program, "adapter", "dispenser", "--connect", &address, "--instance", &instance];
-    let supervised = json!([{ "name": "left", "command": command, "restart": { "minMs": 50, "maxMs": 200 } }]);
-    let relay = Relay::configured(&json!({ "adapters": { "listen": address, "supervised": supervised } }));
+    let command = [
+        &program,
+        "adapter",
+        "dispenser",
+        "--connect",
+        &address,
+        "--instance",
+        &instance,
+    ];
+    let supervised =
+        json!([{ "name": "left", "command": command, "restart": { "minMs": 50, "maxMs": 200 } }]);
+    let relay =
+        Relay::configured(&json!({ "adapters": { "listen": address, "supervised": supervised } }));
     relay.until_here("dispenser", true).await;
     let node = join(&relay, "caller").await;
     until("it is linked", async || is_linked(&node, "dispenser").await).await;
@@ -56,21 +67,43 @@ async fn an_adapter_comes_and_goes_with_its_device() {
     std::fs::create_dir_all(&sysfs).unwrap();
     let address = format!("127.0.0.1:{}", free_port());
     let program = program().into_string().unwrap();
-    let command = [&program, "adapter", "dispenser", "--connect", &address, "--instance", "{device}"];
+    let command = [
+        &program,
+        "adapter",
+        "dispenser",
+        "--connect",
+        &address,
+        "--instance",
+        "{device}",
+    ];
     let supervised = json!([{ "name": "usb", "command": command, "restart": { "minMs": 50 },
         "when": { "vendor": "2341", "product": "0043" } }]);
     let adapters = json!({ "listen": address, "supervised": supervised, "sysfs": sysfs });
     let relay = Relay::configured(&json!({ "adapters": adapters }));
     let node = join(&relay, "caller").await;
-    let unknown = node.proxy("dispenser", "Dispenser").get::<serde_json::Value>("state").await;
-    assert!(matches!(unknown, Err(CallError::Failed(failure)) if failure.code == peerage::Code::UnknownName));
+    let unknown = node
+        .proxy("dispenser", "Dispenser")
+        .get::<serde_json::Value>("state")
+        .await;
+    assert!(
+        matches!(unknown, Err(CallError::Failed(failure)) if failure.code == peerage::Code::UnknownName)
+    );
     plug(&sysfs, &usb, "ttyTEST7");
-    until("it is started, and linked", async || is_linked(&node, "dispenser").await).await;
+    until("it is started, and linked", async || {
+        is_linked(&node, "dispenser").await
+    })
+    .await;
     let started = processes("/dev/ttyTEST7");
     assert_eq!(started.len(), 1);
     std::fs::remove_dir_all(sysfs.join("ttyTEST7")).unwrap();
-    until("it is stopped", async || processes("/dev/ttyTEST7").is_empty()).await;
-    until("that is known", async || !is_linked(&node, "dispenser").await).await;
+    until("it is stopped", async || {
+        processes("/dev/ttyTEST7").is_empty()
+    })
+    .await;
+    until("that is known", async || {
+        !is_linked(&node, "dispenser").await
+    })
+    .await;
     plug(&sysfs, &usb, "ttyTEST8");
     until("it is back", async || is_linked(&node, "dispenser").await).await;
     assert_eq!(processes("/dev/ttyTEST8").len(), 1);

@@ -123,9 +123,13 @@ impl TryFrom<Written> for Point {
             (Table::Holding, holding),
             (Table::Input, input),
         ];
-        let mut said = tables.into_iter().filter_map(|(table, at)| Some((table, at?)));
+        let mut said = tables
+            .into_iter()
+            .filter_map(|(table, at)| Some((table, at?)));
         let (Some((table, address)), None) = (said.next(), said.next()) else {
-            return Err("expected one of coil, discrete, holding and input, with its number".into());
+            return Err(
+                "expected one of coil, discrete, holding and input, with its number".into(),
+            );
         };
         let scale = scale.unwrap_or(1.0);
         if !scale.is_normal() {
@@ -240,9 +244,13 @@ impl Point {
         let long = |bits: u32| vec![(bits >> 16) as u16, bits as u16];
         match self.width {
             Width::U16 => fits(0.0, f64::from(u16::MAX)).then(|| vec![whole as u16]),
-            Width::I16 => fits(f64::from(i16::MIN), f64::from(i16::MAX)).then(|| vec![whole as i16 as u16]),
+            Width::I16 => {
+                fits(f64::from(i16::MIN), f64::from(i16::MAX)).then(|| vec![whole as i16 as u16])
+            }
             Width::U32 => fits(0.0, f64::from(u32::MAX)).then(|| long(whole as u32)),
-            Width::I32 => fits(f64::from(i32::MIN), f64::from(i32::MAX)).then(|| long(whole as i32 as u32)),
+            Width::I32 => {
+                fits(f64::from(i32::MIN), f64::from(i32::MAX)).then(|| long(whole as i32 as u32))
+            }
             Width::F32 => raw.is_finite().then(|| long((raw as f32).to_bits())),
         }
     }
@@ -253,17 +261,26 @@ mod tests {
     use super::*;
 
     fn map(points: &str) -> Result<Map, MapError> {
-        Map::parse(&format!(r#"{{"device":"127.0.0.1:502","points":{points}}}"#))
+        Map::parse(&format!(
+            r#"{{"device":"127.0.0.1:502","points":{points}}}"#
+        ))
     }
 
     #[test]
     fn a_map_becomes_a_schema() {
-        let map = map(r#"{"pump":{"coil":0},"door":{"discrete":3},"level":{"input":1,"scale":0.1},"speed":{"holding":2,"as":"i32"}}"#);
+        let map = map(
+            r#"{"pump":{"coil":0},"door":{"discrete":3},"level":{"input":1,"scale":0.1},"speed":{"holding":2,"as":"i32"}}"#,
+        );
         let tau = map.unwrap().tau();
         let lines: Vec<_> = tau.lines().map(str::trim).collect();
         assert_eq!(
             lines[2..6],
-            ["const bool door;", "const double level;", "bool pump;", "double speed;"]
+            [
+                "const bool door;",
+                "const double level;",
+                "bool pump;",
+                "double speed;"
+            ]
         );
         assert!(crate::adapter::schema::Schema::parse(&tau).is_ok());
     }

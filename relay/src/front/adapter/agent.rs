@@ -12,7 +12,7 @@ use peerage_tau::{Long, Method, Shape};
 use super::link::Link;
 use crate::adapter::schema::Schema;
 use crate::front::program::caller;
-use crate::front::program::wire::of;
+use crate::front::program::wire::{has_reference, of};
 
 /// An interface, linked or not. Its properties have the values that the adapter told last.
 pub(super) struct Offered {
@@ -36,7 +36,10 @@ impl Offered {
     /// # Errors
     /// `bad-message` if it is none, `too-large` if all values together are too much.
     pub(super) fn set(&self, name: &str, value: Parcel) -> Result<(), Failure> {
-        let property = self.schema.property(name).ok_or_else(|| self.not("property", name))?;
+        let property = self
+            .schema
+            .property(name)
+            .ok_or_else(|| self.not("property", name))?;
         self.schema.check(name, &property.shape, &value)?;
         let bytes = value.value().weight();
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +76,7 @@ impl Offered {
         } = request;
         let (who, interface) = (caller(request.caller), of(self.schema.name()));
         let unknown = || self.schema.offered().unknown(act, name);
+        check_references(&args)?;
         match act {
             Act::Call => {
                 let method = self.schema.method(name).ok_or_else(unknown)?;
@@ -139,17 +143,27 @@ pub(super) async fn operate(
 ) -> Result<Parcel, Unsuccessful> {
     let name = method.name;
     let begin = || {
+        check_references(work.args_parcel())?;
         schema.check_record(&name, &method.parameters, work.args_parcel())?;
         link.desk()
     };
     let desk = begin().map_err(failed)?;
     match desk.run(name.clone(), work).await {
         Ok(value) => {
-            schema.check(&name, &method.returns, &value).map_err(failed)?;
+            schema
+                .check(&name, &method.returns, &value)
+                .map_err(failed)?;
             Ok(value)
         }
         Err(Unsuccessful::Lost(CallError::Failed(failure))) => Err(failed(failure)),
         Err(unsuccessful) => Err(unsuccessful),
+    }
+}
+
+fn check_references(value: &Parcel) -> Result<(), Failure> {
+    match has_reference(value.value()) {
+        true => Err(Code::BadMessage.because("references do not travel to hardware")),
+        false => Ok(()),
     }
 }
 

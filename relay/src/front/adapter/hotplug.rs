@@ -36,7 +36,10 @@ pub(super) fn find(wanted: &SerialDevice, sysfs: &Path) -> Option<PathBuf> {
             let is_meant = |entry: &fs::DirEntry| {
                 usb_ids(&entry.path()) == Some((wanted.vendor.0, wanted.product.0))
             };
-            let mut names: Vec<_> = entries.filter(is_meant).map(|entry| entry.file_name()).collect();
+            let mut names: Vec<_> = entries
+                .filter(is_meant)
+                .map(|entry| entry.file_name())
+                .collect();
             names.sort();
             names.first().map(|name| Path::new("/dev").join(name))
         }
@@ -51,7 +54,8 @@ fn usb_ids(terminal: &Path) -> Option<(u16, u16)> {
         u16::from_str_radix(text.trim(), 16).ok()
     };
     let above = device.ancestors().take(LEVELS_MAX);
-    let mut ids = above.filter_map(|folder| Some((id(folder, "idVendor")?, id(folder, "idProduct")?)));
+    let mut ids =
+        above.filter_map(|folder| Some((id(folder, "idVendor")?, id(folder, "idProduct")?)));
     ids.next()
 }
 
@@ -64,7 +68,10 @@ mod tests {
     #[test]
     fn a_serial_device_is_found_by_its_vendor_and_product() {
         let root = tempfile::tempdir().unwrap();
-        let (class, usb) = (root.path().join("class/tty"), root.path().join("devices/usb1/1-2"));
+        let (class, usb) = (
+            root.path().join("class/tty"),
+            root.path().join("devices/usb1/1-2"),
+        );
         let interface = usb.join("1-2:1.0/ttyUSB0");
         fs::create_dir_all(&interface).unwrap();
         fs::create_dir_all(class.join("ttyUSB0")).unwrap();

@@ -56,9 +56,8 @@ impl Owner {
             return true;
         }
         let peers = self.node.peers();
-        let is_told = |peer: &peerage::node::Peer| {
-            peer.name.as_str() == name || peer.id.to_string() == *name
-        };
+        let is_told =
+            |peer: &peerage::node::Peer| peer.name.as_str() == name || peer.id.to_string() == *name;
         if peers.iter().any(is_told) {
             return true;
         }

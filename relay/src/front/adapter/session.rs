@@ -143,7 +143,10 @@ async fn wait<R: AsyncRead + Unpin>(
     reader: &mut Reader<R>,
     out: &Out,
 ) -> Result<Option<Next>, Failure> {
-    if timeout(std::time::Duration::ZERO, owner.until(true)).await.is_ok() {
+    if timeout(std::time::Duration::ZERO, owner.until(true))
+        .await
+        .is_ok()
+    {
         return Ok(None);
     }
     out.push(say("waiting", [of(&hello.about.node)])?)?;
@@ -322,8 +325,13 @@ impl Shared {
         }
         self.check_token(about.token.as_deref())?;
         let name = name.ok_or_else(|| wrong("expected a name".into()))?;
-        let name = name.parse::<Name>().map_err(|error| wrong(error.to_string()))?;
-        let schemas = about.interfaces.iter().map(|announced| self.schema(announced));
+        let name = name
+            .parse::<Name>()
+            .map_err(|error| wrong(error.to_string()))?;
+        let schemas = about
+            .interfaces
+            .iter()
+            .map(|announced| self.schema(announced));
         let schemas: Vec<_> = schemas.collect::<Result<_, _>>()?;
         check_names(&schemas)?;
         Ok(Hello {
@@ -349,7 +357,8 @@ impl Shared {
             }
         };
         if schema.interface.version != *version || schema.hash != *hash {
-            let said = |version: Option<u32>| version.map_or_else(|| "none".into(), |v| v.to_string());
+            let said =
+                |version: Option<u32>| version.map_or_else(|| "none".into(), |v| v.to_string());
             let (here, there) = (said(schema.interface.version), said(*version));
             let message = format!(
                 "{name}: expected version {here} of schema {}, got {there} of {hash:.64}",
@@ -368,7 +377,9 @@ impl Shared {
 /// Interfaces and operations of one adapter each have names of their own.
 fn check_names(schemas: &[Arc<Schema>]) -> Result<(), Failure> {
     let operations = schemas.iter().flat_map(|schema| schema.operations());
-    let mut all: Vec<_> = operations.map(|method| ("operation", method.name.as_str())).collect();
+    let mut all: Vec<_> = operations
+        .map(|method| ("operation", method.name.as_str()))
+        .collect();
     all.extend(schemas.iter().map(|schema| ("interface", schema.name())));
     all.sort_unstable();
     match all.windows(2).find(|pair| pair[0] == pair[1]) {

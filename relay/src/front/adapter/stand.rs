@@ -74,7 +74,9 @@ impl Stands {
             None => Arc::new(Stand::new(self.hold(&hello.name).await?, hello)?),
         };
         *place = Some(Arc::clone(&stand));
-        let linked = stand.link.begin(out, &hello.about.instance, hello.about.after);
+        let linked = stand
+            .link
+            .begin(out, &hello.about.instance, hello.about.after);
         Ok((stand, linked))
     }
 
@@ -160,7 +162,10 @@ impl Stand {
 
     /// Whether it has these interfaces, and no others.
     fn has(&self, schemas: &[Arc<Schema>]) -> bool {
-        let own = self.interfaces.iter().map(|(_, offered)| &offered.schema.hash);
+        let own = self
+            .interfaces
+            .iter()
+            .map(|(_, offered)| &offered.schema.hash);
         own.eq(schemas.iter().map(|schema| &schema.hash))
     }
 }

@@ -14,8 +14,8 @@ use super::desk::{Answer, Desk, progress};
 use super::log::log;
 use super::requests::Requests;
 use super::wire::{Said, failed, of, say};
-use crate::front::out::Out;
 use crate::front::held::Held;
+use crate::front::out::Out;
 
 /// A program, and the node that is held for it.
 pub(crate) struct Session {

@@ -19,8 +19,8 @@ use tokio::net::lookup_host;
 use tokio::time::sleep;
 
 use crate::enet::Peer;
-use crate::front::out::out;
 use crate::front::enet::{CALL_AGAIN, First, Front};
+use crate::front::out::out;
 use session::Session;
 use wire::Message;
 
