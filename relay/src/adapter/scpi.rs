@@ -229,7 +229,9 @@ impl Device for Scpi {
             let mut pause = ADAPTER_RETRY_MIN;
             while !*self.is_here.borrow() {
                 match self.open().await {
-                    Ok(identity) => self.line.property(INTERFACE, "identity", &identity),
+                    Ok(identity) => {
+                        self.line.property(INTERFACE, "identity", &identity);
+                    }
                     Err(error) => {
                         tracing::debug!(target: peerage::log::CONNECTION, %error, "no instrument");
                         // What was opened is closed.

@@ -1,22 +1,24 @@
 //! Serial lines: a terminal device, raw, at a speed.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{Errno, read, write};
 use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 /// Bits per second unless another speed is said.
 pub const DEFAULT_BAUD: u32 = 115_200;
 
-/// A serial line that is open.
-pub struct Serial(AsyncFd<OwnedFd>);
+/// A serial line that is open. To tokio its two directions are pipes.
+pub struct Serial {
+    from: Receiver,
+    to: Sender,
+}
 
 impl Serial {
     /// Opens a device: eight bits, no parity, raw.
@@ -33,46 +35,30 @@ impl Serial {
         settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
         settings.control_modes &= !ControlModes::HUPCL;
         tcsetattr(&line, OptionalActions::Flush, &settings)?;
-        Ok(Self(AsyncFd::new(line)?))
+        let line = File::from(line);
+        let from = Receiver::from_file_unchecked(line.try_clone()?)?;
+        let to = Sender::from_file_unchecked(line)?;
+        Ok(Self { from, to })
     }
 }
 
 impl AsyncRead for Serial {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            let mut ready = ready!(self.0.poll_read_ready(cx))?;
-            let room = to.initialize_unfilled();
-            match ready.try_io(|line| Ok(read(line, &mut *room)?)) {
-                // A device that was pulled out has ended.
-                Ok(Err(error)) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
-                    return Poll::Ready(Ok(()));
-                }
-                Ok(done) => {
-                    to.advance(done?);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(_would_block) => {}
-            }
-        }
+        Pin::new(&mut self.from).poll_read(cx, to)
     }
 }
 
 impl AsyncWrite for Serial {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            let mut ready = ready!(self.0.poll_write_ready(cx))?;
-            if let Ok(done) = ready.try_io(|line| Ok(write(line, bytes)?)) {
-                return Poll::Ready(done);
-            }
-        }
+        Pin::new(&mut self.to).poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -109,7 +109,7 @@ fn start(adapter: &SupervisedConfig, device: Option<&Path>) -> io::Result<Child>
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let name = adapter.name.clone();
+    let name = adapter.name.to_string();
     if let Some(said) = child.stdout.take() {
         tokio::spawn(listen(name.clone(), said));
     }
