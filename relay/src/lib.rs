@@ -2,6 +2,7 @@
 //! and is the program `peerage`.
 
 pub mod access;
+pub mod adapter;
 pub mod broker;
 pub mod cli;
 pub mod config;

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use url::Url;
 
+use crate::adapter::Hardware;
 use crate::config::EnetConfig;
 use crate::direct::Direct;
 use crate::direct::punch::Punch;
@@ -314,6 +315,11 @@ impl Node {
         T: Serialize + ?Sized,
     {
         self.operations.start(at, name, args, options)
+    }
+
+    /// The hardware of a name, wherever its adapter is, linked or not.
+    pub fn adapter(&self, name: &str) -> Hardware {
+        Hardware::new(self.operations.clone(), name)
     }
 
     /// Attaches to an operation of a node that was started before.

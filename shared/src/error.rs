@@ -52,11 +52,14 @@ pub enum Code {
     /// The node exists, but no path leads there now.
     #[n(13)]
     Unreachable,
+    /// What does it was lost in the midst of it: it may have been done in part, and is not done again.
+    #[n(14)]
+    Interrupted,
 }
 
 impl Code {
     /// Every code, in the order of their numbers on the wire.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadMessage,
         Self::Cancelled,
         Self::Gone,
@@ -71,6 +74,7 @@ impl Code {
         Self::UnknownName,
         Self::UnknownProtocol,
         Self::Unreachable,
+        Self::Interrupted,
     ];
 
     /// The name in kebab-case, as JavaScript sees it.
@@ -90,6 +94,7 @@ impl Code {
             Self::UnknownName => "unknown-name",
             Self::UnknownProtocol => "unknown-protocol",
             Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
         }
     }
 

@@ -550,6 +550,35 @@ pub const PROGRAM_ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 pub const PROGRAM_RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a program may take to say who it is.
 pub const PROGRAM_HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a text that a program has for the log.
+pub const PROGRAM_LOG_BYTES_MAX: usize = 1024;
+
+/// Adapters that a node speaks for, linked or not…
+pub const ADAPTERS_MAX: usize = 256;
+/// …and connections that may become some, those that wait for their node among them.
+pub const ADAPTER_CONNECTIONS_MAX: usize = 512;
+/// Interfaces of an adapter.
+pub const ADAPTER_INTERFACES_MAX: usize = 16;
+/// Bytes of the schema of an interface.
+pub const ADAPTER_SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// How deep a value may be nested that a schema describes.
+pub const ADAPTER_DEPTH_MAX: usize = 32;
+/// Bytes of a frame on a serial line.
+pub const SERIAL_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// An adapter that has been silent this long is asked for a sign of life…
+pub const ADAPTER_KEEPALIVE: Duration = Duration::from_secs(1);
+/// …and is lost after this.
+pub const ADAPTER_SILENCE_MAX: Duration = Duration::from_secs(4);
+/// How long the node of an adapter that is not linked stays, unless the configuration says otherwise.
+pub const ADAPTER_KEPT: Duration = Duration::from_secs(120);
+/// How long an adapter waits until it calls again, at first…
+pub const ADAPTER_RETRY_MIN: Duration = Duration::from_millis(50);
+/// …and at the most.
+pub const ADAPTER_RETRY_MAX: Duration = Duration::from_secs(2);
+/// How long a supervised adapter that is told to end may take.
+pub const ADAPTER_STOP_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked which serial devices are there.
+pub const HOTPLUG_INTERVAL: Duration = Duration::from_millis(500);
 
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);

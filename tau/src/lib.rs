@@ -19,7 +19,8 @@
 //!
 //! This is KAI's grammar and a version. What is below `protected:` or `private:` is nobody else's
 //! business, and left out. A class with methods or events is an interface, one with fields only a
-//! record. What has a default may be left out.
+//! record. What has a default may be left out. `async` is for what takes long: an adapter offers it as an
+//! operation ([`Schema`]).
 //!
 //! # Names
 //!
@@ -37,6 +38,7 @@ mod names;
 mod page;
 mod parse;
 mod rust;
+mod schema;
 mod syntax;
 mod text;
 mod typescript;
@@ -44,6 +46,7 @@ mod typescript;
 pub use error::{Position, Problem, TauError};
 pub use model::File;
 pub use rust::rust;
+pub use schema::{Interface, Long, Method, Place, Property, Schema, Shape};
 pub use typescript::typescript;
 
 /// How deep namespaces, types and bases may be nested.

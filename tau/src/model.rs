@@ -65,6 +65,8 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) enum Body {
     Method {
+        /// It takes long: an adapter offers it as an operation.
+        is_long: bool,
         returns: Type,
         parameters: Vec<Field>,
     },

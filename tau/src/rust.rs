@@ -102,6 +102,7 @@ impl<'f> Writer<'f> {
             Body::Method {
                 returns,
                 parameters,
+                ..
             } => {
                 self.optional_docs(parameters);
                 let mut written = self.parameters(parameters);

@@ -77,6 +77,8 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) enum Body {
     Method {
+        /// Whether it is said to be `async`.
+        is_long: bool,
         returns: Type,
         parameters: Vec<Parameter>,
     },

@@ -75,6 +75,7 @@ fn member(page: &mut Page, member: &Member) {
         Body::Method {
             returns,
             parameters,
+            ..
         } => {
             docs(page, &with_defaults(&member.docs, parameters));
             let parameters: Vec<String> = parameters.iter().map(parameter).collect();

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must say where it stopped"
 )]
 
+pub mod adapter;
 mod browser;
 pub mod c;
 #[cfg(target_os = "linux")]

@@ -79,6 +79,25 @@ impl Relay {
         address_in(&mut self.said)
     }
 
+    /// Where adapters connect, address and port. To be asked once.
+    pub fn adapters(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.said.read_line(&mut line).unwrap() > 0,
+                "it speaks with no adapters"
+            );
+            if let Some(address) = line.strip_prefix("Adapters are at tcp://") {
+                return address.trim().to_owned();
+            }
+        }
+    }
+
+    /// Its process, as the system counts them.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The mesh socket's address.
     pub fn mesh(&self) -> String {
         format!("ws://{}/mesh", self.address)
@@ -174,10 +193,14 @@ fn address_in(said: &mut BufReader<ChildStdout>) -> String {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // It may have been killed already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        ended(&mut self.process);
     }
+}
+
+/// Ends a process without a word, unless that was done already.
+pub(crate) fn ended(process: &mut Child) {
+    let _ = process.kill();
+    let _ = process.wait();
 }
 
 /// What came of a process of the program.

@@ -33,14 +33,14 @@ export interface JoinOptions { relay: string; name?: string; insist?: boolean;
   directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
-export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet"; path: "direct" | "relayed"; rtt?: number }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet" | "adapter"; path: "direct" | "relayed"; rtt?: number }
 export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
 export interface HandleOptions { signal?: AbortSignal }
 export type StreamHandler = (stream: Pair) => void | Promise<void>;
 export type Code = "bad-message" | "cancelled" | "gone" | "incompatible-version" | "left" | "overloaded" | "refused" | "timed-out"
-  | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable";
+  | "too-large" | "unauthorised" | "unknown-method" | "unknown-name" | "unknown-protocol" | "unreachable" | "interrupted";
 export interface PeerageError extends Error { code: Code; peer?: string }
 "#;
 

@@ -3,6 +3,8 @@ import { find, showConnection, showGlass } from "./show.js";
 import { onChange, peerCalled } from "/static/mesh.js";
 
 const AGENT = "Dispenser";
+/** By which the node of an adapter tells whether its hardware is there. */
+const ADAPTER = "peerage/adapter/1";
 const ANSWER_MS = 3000;
 const AGAIN_MS = 500;
 
@@ -12,6 +14,7 @@ export class Machines {
   #isSaid;
   #known = new Map();
   #watched;
+  #isLinked = true;
 
   constructor(node, wished) {
     Object.assign(this, { node, select: find("machine") });
@@ -32,6 +35,7 @@ export class Machines {
     this.chosen = name;
     this.#watched?.off();
     this.#watched = undefined;
+    this.#isLinked = true;
     find("level").textContent = "no glass in sight";
     this.#look();
   }
@@ -63,9 +67,10 @@ export class Machines {
     this.select.value = this.chosen;
     const peer = peerCalled(this.node, this.chosen);
     const words = { direct: "directly connected", relayed: "connected through the relay" };
-    if (peer) showConnection(peer.path, words[peer.path]);
+    if (peer && !this.#isLinked) showConnection("alone", `${this.chosen} is unplugged`);
+    else if (peer) showConnection(peer.path, words[peer.path]);
     else showConnection("alone", `no ${this.chosen} here`);
-    for (const button of [find("hold"), find("pour")]) button.classList.toggle("away", !peer);
+    for (const button of [find("hold"), find("pour")]) button.classList.toggle("away", !peer || !this.#isLinked);
   }
 
   /** Keeps the glass as it is at the machine, until another one is chosen. */
@@ -74,7 +79,10 @@ export class Machines {
       if (this.#watched === watched && state) showGlass(state);
     });
     this.#watched = watched;
+    const peer = peerCalled(this.node, this.chosen);
+    const linked = peer?.kind === "adapter" ? this.#watchLink(watched) : undefined;
     await watched.ended;
+    linked?.off();
     if (this.#watched !== watched) return;
     document.querySelector(".glass").classList.remove("pouring");
     setTimeout(() => {
@@ -82,5 +90,16 @@ export class Machines {
       this.#watched = undefined;
       this.#look();
     }, AGAIN_MS);
+  }
+
+  /** An adapter's node is here though its hardware may be not. */
+  #watchLink(watched) {
+    return this.node.proxy(this.chosen, ADAPTER).watch("linked", isLinked => {
+      if (this.#watched !== watched) return;
+      this.#isLinked = isLinked;
+      if (!isLinked) document.querySelector(".glass").classList.remove("pouring");
+      this.#known.delete(peerCalled(this.node, this.chosen)?.id);
+      this.#look();
+    });
   }
 }

@@ -46,6 +46,9 @@ pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
 pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
+/// A simulator of Modbus devices that is not ours, and what it wants besides.
+pub(crate) const PYMODBUS: Need = Need::Module("python3-pymodbus", "pymodbus");
+pub(crate) const SERIAL_ASYNCIO: Need = Need::Module("python3-serial-asyncio", "serial_asyncio");
 pub(crate) const NPM: Need = Need::Package("npm", &["npm"]);
 /// The stock library of ENet, and a compiler for programs with it.
 pub(crate) const LIBENET: Need = Need::File("libenet-dev", "/usr/include/enet/enet.h");

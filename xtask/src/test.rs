@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{
     self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
-    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    LIBENET, NFT, NPM, Need, PYMODBUS, RUSTFMT, SCRIPT, SERIAL_ASYNCIO,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -18,7 +18,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 11] = [
+const E2E_NEEDS: [Need; 13] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -30,6 +30,8 @@ const E2E_NEEDS: [Need; 11] = [
     COTURN,
     CC,
     LIBENET,
+    PYMODBUS,
+    SERIAL_ASYNCIO,
 ];
 
 const GROUPS: [Group; 9] = [
@@ -238,6 +240,8 @@ fn native(ws: &Workspace) -> Result<(), Error> {
         "enet",
         "--test",
         "enet_links",
+        "--test",
+        "adapters",
     ];
     processes(ws, "test", &tests)
 }
@@ -353,6 +357,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "enet_kai",
         "--test",
         "enet_raw",
+        "--test",
+        "adapter_pages",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

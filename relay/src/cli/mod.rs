@@ -1,5 +1,7 @@
-//! The command line: `peerage relay`, `peerage peer`, `peerage check`, `peerage config` and `peerage idl`.
+//! The command line: `peerage relay`, `peerage peer`, `peerage adapter`, `peerage check`, `peerage config` and
+//! `peerage idl`.
 
+mod adapter;
 mod check;
 mod config;
 mod door;
@@ -44,6 +46,8 @@ enum Task {
     Relay(relay::Args),
     /// Run a peer: an interactive prompt, or one command.
     Peer(peer::Args),
+    /// Run an adapter: hardware, or a simulation of it, as a node.
+    Adapter(adapter::Args),
     /// Try every way to reach others, or one of them, and tell which of them works.
     Check(check::Args),
     /// Check a configuration file, or write what one may say.
@@ -66,6 +70,7 @@ async fn run(args: Args) -> Outcome {
     match args.task {
         Task::Relay(args) => relay::run(args).await,
         Task::Peer(args) => peer::run(args).await,
+        Task::Adapter(args) => adapter::run(args).await,
         Task::Check(args) => check::run(args).await,
         Task::Config(args) => config::run(&args),
         Task::Idl(args) => idl::run(&args),
@@ -86,6 +91,10 @@ enum CliError {
     },
     #[error(transparent)]
     Enet(#[from] crate::enet::PortError),
+    #[error(transparent)]
+    Adapters(#[from] crate::front::adapter::FrontError),
+    #[error("{0}")]
+    Adapter(String),
     #[error("cannot serve: {0}")]
     Serve(std::io::Error),
     #[error(transparent)]

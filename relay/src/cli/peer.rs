@@ -15,6 +15,7 @@ use crate::cli::{
 };
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
+use crate::front::held::Holder;
 use crate::{JoinError, Node};
 
 const DISCOVER_ANY: &str = "discover:";
@@ -55,7 +56,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     node.runtime().hearing().only(file.access.addresses());
     let node = node.joined().await?;
-    let enet = front::open(&node, &file, listen)?;
+    let holder = Holder::new(node.runtime().clone());
+    let enet = front::open(&node, &holder, &file, listen)?;
+    let adapters = front::open_for_adapters(&node, &holder, &file, None).await?;
+    if let Some(adapters) = adapters {
+        complain(&format!("adapters may call tcp://{adapters}"));
+    }
     if let Some(enet) = enet {
         complain(&format!("others may call enet://{enet}"));
     }

@@ -11,6 +11,7 @@ use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Common, Door, Outcome, discover, front, name_of, relay_urls, say};
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
+use crate::front::held::Holder;
 use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -41,12 +42,17 @@ pub(super) async fn run(args: Args) -> Outcome {
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     node.runtime().hearing().only(file.access.addresses());
-    let enet = front::open(&node, &file, Some(asked))?;
+    let holder = Holder::new(node.runtime().clone());
+    let enet = front::open(&node, &holder, &file, Some(asked))?;
+    let adapters = front::open_for_adapters(&node, &holder, &file, Some(asked)).await?;
     listen_for_tabs(&node, &file, Some(address))?;
     let _browsing = discover(&node, Some(address), enet);
     say(&format!("Peerage is at http://{address}/"));
     if let Some(enet) = enet {
         say(&format!("ENet is at enet://{enet}"));
+    }
+    if let Some(adapters) = adapters {
+        say(&format!("Adapters are at tcp://{adapters}"));
     }
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();

@@ -1,6 +1,7 @@
 //! The configuration file: JSON, with a clear word on what is wrong in it and where. One file for each group.
 
 mod access;
+mod adapters;
 mod broker;
 mod discovery;
 mod enet;
@@ -25,6 +26,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use access::{AccessConfig, AddressLists, AddressText, List, NodeLists};
+pub use adapters::{
+    ADAPTER_PORT, AdaptersConfig, DevicePath, RestartConfig, SerialConfig, SerialDevice,
+    SupervisedConfig, UsbDevice, UsbId,
+};
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
 pub use discovery::{DiscoveryConfig, DomainText, ZoneText};
 pub use enet::{Allowed, ENET_PORT, EnetConfig, ProgramsConfig, RawConfig, RawServer};
@@ -92,6 +97,9 @@ pub struct FileConfig {
     /// How ENet is spoken, and with whom.
     #[serde(deserialize_with = "values::group")]
     pub enet: EnetConfig,
+    /// Hardware, which connects here.
+    #[serde(deserialize_with = "values::group")]
+    pub adapters: AdaptersConfig,
     /// Its direct links, and its server for STUN and TURN.
     #[serde(deserialize_with = "values::group")]
     pub webrtc: WebRtcConfig,

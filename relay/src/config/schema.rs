@@ -53,6 +53,10 @@ mod tests {
                 "allow": ["10.0.0.0/8", "::1"], "secret": "a".repeat(16), "bytesPerSecond": 1024 } } }),
             json!({ "discovery": { "announce": false, "browse": true, "methods": ["broadcast", "dns-sd"], "port": 14588,
                 "domain": "a_b-c.example.org.", "zone": "zürich.2", "remote": true } }),
+            json!({ "adapters": { "listen": "0.0.0.0:10001", "unix": "a", "allow": ["10.0.0.0/8"], "token": "t",
+                "keepMs": 0, "schemas": ["bar.tau"], "serial": [{ "when": { "device": "/dev/ttyACM0" } }],
+                "supervised": [{ "name": "left", "command": ["a", "{device}"], "restart": { "minMs": 10 },
+                    "when": { "vendor": "2341", "product": "00Ff" } }] } }),
         ]
     }
 
@@ -121,6 +125,12 @@ mod tests {
             json!({ "discovery": { "zone": "z".repeat(65) } }),
             json!({ "discovery": { "methods": ["smoke"] } }),
             json!({ "discovery": { "port": 0 } }),
+            json!({ "adapters": { "listen": 10001 } }),
+            json!({ "adapters": { "supervised": [{ "name": "left", "command": [] }] } }),
+            json!({ "adapters": { "supervised": [{ "name": "left", "command": "a b" }] } }),
+            json!({ "adapters": { "serial": [{ "when": { "vendor": "2341" } }] } }),
+            json!({ "adapters": { "serial": [{ "when": { "vendor": "234", "product": "0043" } }] } }),
+            json!({ "adapters": { "serial": [{ "device": "/dev/ttyACM0" }] } }),
         ]
     }
 

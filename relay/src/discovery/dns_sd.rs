@@ -202,7 +202,14 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         Some(address::with(url, id, interface.as_deref()))
     });
     let kinds = HashMap::from(
-        [Kind::Browser, Kind::Native, Kind::Relay, Kind::Enet].map(|k| (k.as_str(), k)),
+        [
+            Kind::Browser,
+            Kind::Native,
+            Kind::Relay,
+            Kind::Enet,
+            Kind::Adapter,
+        ]
+        .map(|k| (k.as_str(), k)),
     );
     // Who has told of it is not known; where it is said to be counts instead.
     let sender = at.first().map(SocketAddr::ip);

@@ -300,7 +300,7 @@ impl Node {
     }
 
     /// The items in it, keys included.
-    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
         (0..self.len()).filter_map(|place| self.item(place))
     }
 

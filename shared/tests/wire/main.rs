@@ -211,7 +211,13 @@ fn the_document_numbers_everything_as_the_source_does() {
         table("Limits"),
         limits.map(|(name, limit)| row(limit, name))
     );
-    for kind in [Kind::Browser, Kind::Native, Kind::Relay, Kind::Enet] {
+    for kind in [
+        Kind::Browser,
+        Kind::Native,
+        Kind::Relay,
+        Kind::Enet,
+        Kind::Adapter,
+    ] {
         let said = format!("{} {kind}", kind as u8);
         assert!(DOCUMENT.contains(&said), "{said}");
     }

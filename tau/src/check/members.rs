@@ -44,11 +44,13 @@ impl<'f> Scopes<'f> {
     pub(super) fn member(&self, id: ScopeId, written: &syntax::Member) -> Result<Member, TauError> {
         let body = match &written.body {
             syntax::Body::Method {
+                is_long,
                 returns,
                 parameters,
             } => {
                 optional_last(parameters)?;
                 Body::Method {
+                    is_long: *is_long,
                     returns: self.meaning(id, returns, Place::Return)?,
                     parameters: self.parameters(id, parameters, Place::Parameter)?,
                 }

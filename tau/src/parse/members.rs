@@ -45,7 +45,8 @@ impl Parser<'_> {
 
     fn method_or_field(&mut self) -> Result<(Name, Body), TauError> {
         let _ = self.took("static");
-        let called = self.took("async") || self.took("sync");
+        let is_long = self.took("async");
+        let called = is_long || self.took("sync");
         let constant = !called && self.took("const");
         let mut kind = self.type_("a member: a type, `event` or `}`")?;
         let name = self.name("a member's name after its type")?;
@@ -58,6 +59,7 @@ impl Parser<'_> {
             return Ok((
                 name,
                 Body::Method {
+                    is_long,
                     returns,
                     parameters,
                 },

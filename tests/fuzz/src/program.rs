@@ -6,7 +6,7 @@
     reason = "the relay uses more of this file than a fuzzer"
 )]
 
-#[path = "../../../relay/src/front/enet/program/wire.rs"]
+#[path = "../../../relay/src/front/program/wire.rs"]
 mod wire;
 
 use bytes::Bytes;

@@ -2,7 +2,6 @@
 //! nodes are held. What comes first tells them apart.
 
 mod kai;
-mod out;
 mod present;
 mod program;
 mod raw;
@@ -24,8 +23,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::config::{Allowed, EnetConfig, PeerConfig};
-use crate::enet::{Gone, Peer, Port, PortError, link};
+use crate::enet::{Gone, Peer, Port, PortError, Sender, link};
 use crate::front::held::Holder;
+use crate::front::out::Mouth;
 use crate::runtime::Runtime;
 use present::Present;
 
@@ -38,6 +38,13 @@ struct Shared {
     holder: Holder,
     present: Present,
     config: EnetConfig,
+}
+
+/// Messages go by the first channel.
+impl Mouth for Sender {
+    async fn say(&mut self, message: Bytes) -> bool {
+        self.send(0, message).await.is_ok()
+    }
 }
 
 /// What a program is told with a disconnect that is not let in.

@@ -22,8 +22,8 @@ use tokio::net::lookup_host;
 use tokio::time::sleep;
 
 use crate::enet::Peer;
-use crate::front::enet::out::out;
 use crate::front::enet::{CALL_AGAIN, First, Front};
+use crate::front::out::out;
 use session::Session;
 use wire::Message;
 

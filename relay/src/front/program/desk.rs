@@ -12,18 +12,22 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::wire::{of, say};
-use crate::front::enet::out::Out;
+use crate::front::out::Out;
 
 /// Requests of others that the program has not answered.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     out: Out,
+    /// What those learn who wait when the program goes.
+    lost: Failure,
+    /// The greatest number of a request.
+    most: u64,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    asked: HashMap<u32, Asked>,
-    last: u32,
+    asked: HashMap<u64, Asked>,
+    next: u64,
     is_over: bool,
 }
 
@@ -33,7 +37,7 @@ enum Asked {
 }
 
 /// What ended a request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// It brought this.
     Value(Parcel),
     /// It brought nothing.
@@ -45,13 +49,32 @@ pub(super) enum Answer {
 }
 
 impl Desk {
-    pub(super) fn new(out: Out) -> Arc<Self> {
-        let state = Mutex::default();
-        Arc::new(Self { out, state })
+    /// Requests of a small program, whose numbers are of 32 bits.
+    pub(crate) fn new(out: Out) -> Arc<Self> {
+        Self::counting(out, 0, u32::MAX.into(), gone())
+    }
+
+    /// Requests with numbers from `next` to `most`, which end as `lost` when the program goes.
+    pub(crate) fn counting(out: Out, next: u64, most: u64, lost: Failure) -> Arc<Self> {
+        let state = Mutex::new(State {
+            next,
+            ..State::default()
+        });
+        Arc::new(Self {
+            out,
+            lost,
+            most,
+            state,
+        })
+    }
+
+    /// The number of the next request.
+    pub(crate) fn next(&self) -> u64 {
+        self.with(|state| state.next)
     }
 
     /// Asks the program: at once, and in the order in which this is called.
-    pub(super) fn ask<const N: usize>(
+    pub(crate) fn ask<const N: usize>(
         self: &Arc<Self>,
         word: &str,
         fields: impl FnOnce(Parcel) -> [Parcel; N],
@@ -64,14 +87,14 @@ impl Desk {
                     return Err(Code::TimedOut.because("the program does not answer").into());
                 };
                 waiting.is_over();
-                answer.unwrap_or_else(|_| Err(gone().into()))
+                answer.unwrap_or_else(|_| Err(waiting.desk.lost.clone().into()))
             }),
             Err(failure) => Box::pin(core::future::ready(Err(failure.into()))),
         }
     }
 
     /// Lets the program do an operation.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         self: Arc<Self>,
         name: String,
         work: Work,
@@ -90,11 +113,11 @@ impl Desk {
             }
         };
         waiting.is_over();
-        ended.unwrap_or_else(|_| Err(Unsuccessful::Lost(gone().into())))
+        ended.unwrap_or_else(|_| Err(Unsuccessful::Lost(waiting.desk.lost.clone().into())))
     }
 
     /// What the program says came of a request. One that is over already is none of anybody's.
-    pub(super) fn answer(&self, id: u32, answer: Answer) {
+    pub(crate) fn answer(&self, id: u64, answer: Answer) {
         let asked = self.with(|state| state.asked.remove(&id));
         // Who has asked may have given up.
         match asked {
@@ -105,18 +128,28 @@ impl Desk {
     }
 
     /// How far an operation is.
-    pub(super) fn progress(&self, id: u32, progress: Progress) {
-        let work = self.with(|state| match state.asked.get(&id) {
-            Some(Asked::Operation(_, work)) => Some(work.clone()),
-            _ => None,
-        });
-        if let Some(work) = work {
+    pub(crate) fn progress(&self, id: u64, progress: Progress) {
+        if let Some(work) = self.work(id) {
             work.progress(progress);
         }
     }
 
+    fn work(&self, id: u64) -> Option<Work> {
+        self.with(|state| match state.asked.get(&id) {
+            Some(Asked::Operation(_, work)) => Some(Work::clone(work)),
+            _ => None,
+        })
+    }
+
+    /// What follows an operation in its lane may begin.
+    pub(crate) fn accept(&self, id: u64) {
+        if let Some(work) = self.work(id) {
+            work.accept();
+        }
+    }
+
     /// The program has gone: whoever waits for it learns so.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let asked = self.with(|state| {
             state.is_over = true;
             std::mem::take(&mut state.asked)
@@ -130,20 +163,25 @@ impl Desk {
         fields: impl FnOnce(Parcel) -> [Parcel; N],
         asked: Asked,
     ) -> Result<Waiting, Failure> {
-        let id = self.with(|state| state.begin(asked))?;
-        let waiting = Waiting {
-            desk: Arc::clone(self),
-            id,
-        };
-        let message = say(word, fields(of(&id)));
-        match message.and_then(|message| self.out.push(message)) {
-            Ok(()) => Ok(waiting),
-            Err(failure) => {
-                // The program knows nothing of it.
-                waiting.is_over();
-                Err(failure)
+        // Numbers leave in their order: a device takes none that is not greater than all before.
+        let (begun, unsaid) = self.with(|state| {
+            if state.is_over {
+                return (Err(self.lost.clone()), Some(asked));
             }
-        }
+            let id = match state.begin(asked, self.most) {
+                Ok(id) => id,
+                Err(failure) => return (Err(failure), None),
+            };
+            let message = say(word, fields(of(&id)));
+            match message.and_then(|message| self.out.push(message)) {
+                Ok(()) => (Ok(id), None),
+                // The program knows nothing of it.
+                Err(failure) => (Err(failure), state.asked.remove(&id)),
+            }
+        });
+        drop(unsaid);
+        let desk = Arc::clone(self);
+        begun.map(|id| Waiting { desk, id })
     }
 
     fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
@@ -152,20 +190,18 @@ impl Desk {
 }
 
 impl State {
-    fn begin(&mut self, asked: Asked) -> Result<u32, Failure> {
-        if self.is_over {
-            return Err(gone());
-        }
+    fn begin(&mut self, asked: Asked, most: u64) -> Result<u64, Failure> {
         if self.asked.len() >= PROGRAM_REQUESTS_MAX {
             let message = format!("{PROGRAM_REQUESTS_MAX} requests wait for the program already");
             return Err(Code::Overloaded.because(message));
         }
+        let after = |id: u64| if id >= most { 0 } else { id + 1 };
         // After four thousand million requests one may still wait from the first of them.
-        while self.asked.contains_key(&self.last) {
-            self.last = self.last.wrapping_add(1);
+        while self.asked.contains_key(&self.next) {
+            self.next = after(self.next);
         }
-        let id = self.last;
-        self.last = self.last.wrapping_add(1);
+        let id = self.next;
+        self.next = after(id);
         self.asked.insert(id, asked);
         Ok(id)
     }
@@ -174,7 +210,7 @@ impl State {
 /// Somebody waits for the program's answer. Dropped before it came, it is told to the program.
 struct Waiting {
     desk: Arc<Desk>,
-    id: u32,
+    id: u64,
 }
 
 impl Waiting {
@@ -235,7 +271,7 @@ impl Answer {
 }
 
 /// Progress as a program tells it.
-pub(super) fn progress(
+pub(crate) fn progress(
     fraction: Option<f64>,
     remaining_ms: Option<u64>,
     note: Option<String>,
@@ -251,7 +287,7 @@ pub(super) fn progress(
 }
 
 /// Who asks; null if it is the held node itself.
-pub(super) fn caller(caller: Option<NodeId>) -> Parcel {
+pub(crate) fn caller(caller: Option<NodeId>) -> Parcel {
     of(&caller.map(|id| id.to_string()))
 }
 

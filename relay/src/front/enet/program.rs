@@ -1,13 +1,6 @@
 //! Small programs: with nothing but ENet and a few messages in CBOR, each on channel 0 and reliable, they are
 //! nodes, as far as others can tell. `docs/protocol.md` has the messages.
 
-mod agent;
-mod asking;
-mod asks;
-mod desk;
-mod session;
-mod wire;
-
 use bytes::Bytes;
 use peerage::error::Code;
 use peerage::limits::PROGRAM_HELLO_TIMEOUT;
@@ -17,12 +10,12 @@ use tokio::time::timeout;
 
 use crate::JoinError;
 use crate::enet::{Gone, Peer};
-use crate::front::enet::out::{Out, out};
 use crate::front::enet::present::Presence;
 use crate::front::enet::{First, Front};
 use crate::front::held::Held;
-use session::Session;
-use wire::{Said, VERSION, of, say};
+use crate::front::out::{Out, out};
+use crate::front::program::Session;
+use crate::front::program::wire::{self, Said, VERSION, of, refused, say};
 
 /// Whether something begins as a small program does.
 pub(super) fn is_likely(bytes: &[u8]) -> bool {
@@ -56,7 +49,7 @@ async fn welcome(
     let said = first
         .map(|(_, packet)| wire::read(&packet.bytes))
         .transpose()?;
-    let Some(Said::Hello { version, name }) = said else {
+    let Some(Said::Hello { version, name, .. }) = said else {
         return Err(Code::BadMessage.because("expected `hello` first"));
     };
     if version != VERSION {
@@ -106,8 +99,7 @@ fn is_good_bye(gone: Gone) -> bool {
 
 /// The last message.
 async fn refuse(out: &Out, failure: &Failure) {
-    let (code, message) = (failure.code.as_str(), failure.in_words());
-    if let Ok(bytes) = say("refused", [of(code), of(&message)]) {
+    if let Ok(bytes) = refused(failure) {
         // Who is gone need not know.
         let _ = out.put(bytes).await;
     }

@@ -1,26 +1,31 @@
-//! The messages of small programs: each a list in CBOR, a word and what belongs to it.
+//! The messages of small programs and adapters: each a list in CBOR, a word and what belongs to it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PROGRAM_MESSAGE_BYTES_MAX;
-use peerage::object::{Form, Item, Node, decode, encode};
+use peerage::object::{Form, Item, Node, Value, decode, encode};
 use peerage::rpc::{CallError, Parcel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How a message begins: the tag that says that what follows is CBOR (RFC 8949, 3.4.6).
-pub(super) const TAG: [u8; 3] = [0xd9, 0xd9, 0xf7];
+pub(crate) const TAG: [u8; 3] = [0xd9, 0xd9, 0xf7];
 /// The only version there is.
-pub(super) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 /// What a message has at the most, besides its word.
-const FIELDS: usize = 6;
+pub(crate) const FIELDS: usize = 6;
 
 /// What a program says. `id` is a number that it has chosen for a request, `of` that of a request to it.
 #[derive(Clone, Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// Who it is.
-    Hello { version: u32, name: Option<String> },
+    Hello {
+        version: u32,
+        name: Option<String>,
+        /// What else there is to say: an adapter has more.
+        more: Parcel,
+    },
     /// It has an agent.
     Offer {
         id: u32,
@@ -44,22 +49,30 @@ pub(super) enum Said {
         detail: Parcel,
     },
     /// What came of a request to it.
-    Return { of: u32, value: Parcel },
+    Return { of: u64, value: Parcel },
     /// Why nothing came of it.
     Throw {
-        of: u32,
+        of: u64,
         kind: String,
         message: String,
         data: Parcel,
     },
     /// How far an operation of its own is.
     Progress {
-        of: u32,
+        of: u64,
         fraction: Option<f64>,
         remaining_ms: Option<u64>,
         note: Option<String>,
         data: Parcel,
     },
+    /// What follows an operation of its own in a lane may begin.
+    Accept { of: u64 },
+    /// It has something for the log.
+    Log { level: String, text: String },
+    /// It wants to know whether it is heard.
+    Ping,
+    /// It has heard.
+    Pong,
     /// It asks something of a node.
     Ask { id: u32, what: Wish },
     /// It wants no more of a request.
@@ -74,7 +87,7 @@ pub(super) enum Said {
 
 /// What a program asks for.
 #[derive(Clone, Debug)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// A method, a property, or an event of an agent.
     Agent {
         act: AgentAct,
@@ -101,7 +114,7 @@ pub(super) enum Wish {
 
 /// What is asked of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AgentAct {
+pub(crate) enum AgentAct {
     Call,
     Get,
     Set,
@@ -113,26 +126,25 @@ pub(super) enum AgentAct {
 ///
 /// # Errors
 /// `bad-message` for what is none; `too-large`.
-pub(super) fn read(bytes: &Bytes) -> Result<Said, Failure> {
+pub(crate) fn read(bytes: &Bytes) -> Result<Said, Failure> {
+    let (word, fields) = parts(bytes)?;
+    Fields(fields).said(&word)
+}
+
+/// A message's word and its fields.
+///
+/// # Errors
+/// `bad-message` for what is none; `too-large`.
+pub(crate) fn parts(bytes: &Bytes) -> Result<(String, [Parcel; FIELDS]), Failure> {
     if bytes.len() > PROGRAM_MESSAGE_BYTES_MAX {
         return Err(too_large(bytes.len()));
     }
     let value = decode(bytes).map_err(|error| Code::BadMessage.because(error.to_string()))?;
-    let items = value.nodes().iter().flat_map(|node| match node {
-        Node::List(items) | Node::Set(items) => items.clone(),
-        Node::Record(entries) => entries.iter().map(|(_, item)| item.clone()).collect(),
-        Node::Map(entries) => entries.iter().map(|(_, item)| item.clone()).collect(),
-        Node::Bytes(_) | Node::Typed(..) => Vec::new(),
-    });
-    if items
-        .chain([value.root().clone()])
-        .any(|item| matches!(item, Item::Pointer(_)))
-    {
+    if has_reference(&value) {
         return Err(Code::BadMessage.because("expected no reference: a small program holds none"));
     }
     let [word, fields @ ..]: [Parcel; FIELDS + 1] = Parcel::new(value, Vec::new()).into_parts();
-    let word: String = field(&word, "a list that begins with a word")?;
-    Fields(fields).said(&word)
+    Ok((field(&word, "a list that begins with a word")?, fields))
 }
 
 struct Fields([Parcel; FIELDS]);
@@ -140,10 +152,12 @@ struct Fields([Parcel; FIELDS]);
 impl Fields {
     fn said(self, word: &str) -> Result<Said, Failure> {
         let id = || self.read(0, "a request's number");
+        let of = || self.read(0, "a request's number");
         Ok(match word {
             "hello" => Said::Hello {
                 version: self.read(0, "a version")?,
                 name: self.read(1, "a name or null")?,
+                more: self.any(2),
             },
             "offer" => Said::Offer {
                 id: id()?,
@@ -167,22 +181,29 @@ impl Fields {
                 detail: self.any(2),
             },
             "return" => Said::Return {
-                of: id()?,
+                of: of()?,
                 value: self.any(1),
             },
             "throw" => Said::Throw {
-                of: id()?,
+                of: of()?,
                 kind: self.read(1, "a type of error")?,
                 message: self.read(2, "a message")?,
                 data: self.any(3),
             },
             "progress" => Said::Progress {
-                of: id()?,
+                of: of()?,
                 fraction: self.read(1, "a number or null")?,
                 remaining_ms: self.read(2, "milliseconds or null")?,
                 note: self.read(3, "a text or null")?,
                 data: self.any(4),
             },
+            "accept" => Said::Accept { of: of()? },
+            "log" => Said::Log {
+                level: self.read(0, "a level")?,
+                text: self.read(1, "a text")?,
+            },
+            "ping" => Said::Ping,
+            "pong" => Said::Pong,
             "cancel" => Said::Cancel { id: id()? },
             "stop" => Said::Stop {
                 id: id()?,
@@ -250,7 +271,18 @@ impl Fields {
     }
 }
 
-fn field<T: DeserializeOwned>(parcel: &Parcel, expected: &str) -> Result<T, Failure> {
+/// Whether there is a reference in a value.
+pub(crate) fn has_reference(value: &Value) -> bool {
+    let items = value.nodes().iter().flat_map(Node::items);
+    let mut items = items.chain([value.root()]);
+    items.any(|item| matches!(item, Item::Pointer(_)))
+}
+
+/// Reads a field.
+///
+/// # Errors
+/// `bad-message`, with what was expected.
+pub(crate) fn field<T: DeserializeOwned>(parcel: &Parcel, expected: &str) -> Result<T, Failure> {
     parcel
         .read()
         .map_err(|error| Code::BadMessage.because(format!("expected {expected}: {error}")))
@@ -260,7 +292,7 @@ fn field<T: DeserializeOwned>(parcel: &Parcel, expected: &str) -> Result<T, Fail
 ///
 /// # Errors
 /// `too-large`.
-pub(super) fn say<const N: usize>(word: &str, fields: [Parcel; N]) -> Result<Bytes, Failure> {
+pub(crate) fn say<const N: usize>(word: &str, fields: [Parcel; N]) -> Result<Bytes, Failure> {
     let list = Parcel::list([of(word)].into_iter().chain(fields));
     let body = encode(list.value(), Form::Natural);
     if body.len() > PROGRAM_MESSAGE_BYTES_MAX - TAG.len() {
@@ -273,18 +305,24 @@ pub(super) fn say<const N: usize>(word: &str, fields: [Parcel; N]) -> Result<Byt
 }
 
 /// A field.
-pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Parcel {
+pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Parcel {
     // Numbers and texts can always be written.
     Parcel::of(value).unwrap_or_default()
 }
 
 /// That nothing came of a request: its number, why in one word, why in many.
-pub(super) fn failed(id: u32, error: &CallError) -> Result<Bytes, Failure> {
+pub(crate) fn failed(id: u32, error: &CallError) -> Result<Bytes, Failure> {
     let (kind, message) = match error {
         CallError::Failed(failure) => (failure.code.as_str(), failure.in_words()),
         CallError::Thrown(thrown) => (thrown.kind.as_str(), thrown.message.clone()),
     };
     say("fail", [of(&id), of(kind), of(&message)])
+}
+
+/// The last message: why there is no more to say.
+pub(crate) fn refused(failure: &Failure) -> Result<Bytes, Failure> {
+    let (code, message) = (failure.code.as_str(), failure.in_words());
+    say("refused", [of(code), of(&message)])
 }
 
 fn too_large(got: usize) -> Failure {
@@ -309,7 +347,7 @@ mod tests {
         let tagged = Bytes::from([&TAG[..], &plain[..]].concat());
         for bytes in [plain, tagged] {
             let said = read(&bytes).unwrap();
-            let Said::Hello { version, name } = said else {
+            let Said::Hello { version, name, .. } = said else {
                 panic!("{said:?}")
             };
             assert_eq!((version, name.as_deref()), (1, Some("sensor")));

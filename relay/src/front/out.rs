@@ -8,23 +8,25 @@ use peerage::error::Code;
 use peerage::limits::{ENET_ROOM_BYTES, PROGRAM_QUEUE_BYTES_MAX};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use crate::enet::Sender;
+/// Who takes messages to a program.
+pub(crate) trait Mouth: Send + 'static {
+    /// Says one, once there is room for it. `false` if the program has gone.
+    fn say(&mut self, message: Bytes) -> impl Future<Output = bool> + Send;
+}
 
-/// Where messages go: the first channel.
-const CHANNEL: u8 = 0;
 /// What an empty message is held to take.
 const OVERHEAD_BYTES: usize = 64;
 
 /// Where what is to be said is left. Clones are the same.
 #[derive(Clone)]
-pub(super) struct Out {
+pub(crate) struct Out {
     messages: mpsc::UnboundedSender<Letter>,
     /// Bytes that may wait.
     room: Arc<Semaphore>,
 }
 
 /// What is to be said.
-pub(super) struct Unsaid {
+pub(crate) struct Unsaid {
     messages: mpsc::UnboundedReceiver<Letter>,
     room: Arc<Semaphore>,
 }
@@ -35,7 +37,7 @@ enum Letter {
 }
 
 /// Both sides.
-pub(super) fn out() -> (Out, Unsaid) {
+pub(crate) fn out() -> (Out, Unsaid) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(PROGRAM_QUEUE_BYTES_MAX));
     let unsaid = Unsaid {
@@ -51,7 +53,7 @@ impl Out {
     ///
     /// # Errors
     /// `overloaded` if there is none; `gone`.
-    pub(super) fn push(&self, message: Bytes) -> Result<(), Failure> {
+    pub(crate) fn push(&self, message: Bytes) -> Result<(), Failure> {
         let Ok(room) = self.room.try_acquire_many(cost(&message)) else {
             return Err(match self.room.is_closed() {
                 true => gone(),
@@ -66,7 +68,7 @@ impl Out {
     ///
     /// # Errors
     /// `gone`.
-    pub(super) async fn put(&self, message: Bytes) -> Result<(), Failure> {
+    pub(crate) async fn put(&self, message: Bytes) -> Result<(), Failure> {
         self.place(&message).await?.say(message);
         Ok(())
     }
@@ -75,14 +77,14 @@ impl Out {
     ///
     /// # Errors
     /// `gone`.
-    pub(super) async fn place(&self, message: &Bytes) -> Result<Place<'_>, Failure> {
+    pub(crate) async fn place(&self, message: &Bytes) -> Result<Place<'_>, Failure> {
         let room = self.room.acquire_many(cost(message)).await;
         let room = room.map_err(|_| gone())?;
         Ok(Place { out: self, room })
     }
 
     /// Nothing more is to be said.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         // Who has gone is said nothing anyway.
         let _ = self.leave(Letter::End);
     }
@@ -93,14 +95,14 @@ impl Out {
 }
 
 /// Room for a message, given back if nothing is said.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     out: &'a Out,
     room: SemaphorePermit<'a>,
 }
 
 impl Place<'_> {
     /// Says the message.
-    pub(super) fn say(self, message: Bytes) {
+    pub(crate) fn say(self, message: Bytes) {
         self.room.forget();
         // Who has gone is said nothing.
         let _ = self.out.leave(Letter::Message(message));
@@ -109,10 +111,10 @@ impl Place<'_> {
 
 impl Unsaid {
     /// Says all of it to a program, until the end, or until the program has gone.
-    pub(super) async fn say(mut self, to: Sender) {
+    pub(crate) async fn say(mut self, mut by: impl Mouth) {
         while let Some(Letter::Message(message)) = self.messages.recv().await {
             let cost = cost(&message) as usize;
-            if to.send(CHANNEL, message).await.is_err() {
+            if !by.say(message).await {
                 break;
             }
             self.room.add_permits(cost);

@@ -8,35 +8,34 @@ use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::{OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_MAX};
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
-use peerage::service::operation::StopKind;
 
 use super::agent::Offered;
-use super::asking::Asking;
-use super::asks;
 use super::desk::{Answer, Desk, progress};
-use super::wire::{Said, Wish, failed, of, say};
-use crate::front::enet::out::Out;
+use super::log::log;
+use super::requests::Requests;
+use super::wire::{Said, failed, of, say};
 use crate::front::held::Held;
+use crate::front::out::Out;
 
 /// A program, and the node that is held for it.
-pub(super) struct Session {
+pub(crate) struct Session {
     held: Held,
     out: Out,
     desk: Arc<Desk>,
     offers: HashMap<String, (AgentHandle, Arc<Offered>)>,
     operations: usize,
-    asking: Asking,
+    requests: Requests,
 }
 
 impl Session {
-    pub(super) fn new(held: Held, out: Out) -> Self {
+    pub(crate) fn new(held: Held, out: Out) -> Self {
         Self {
             held,
             desk: Desk::new(out.clone()),
             out,
             offers: HashMap::new(),
             operations: 0,
-            asking: Asking::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -44,7 +43,7 @@ impl Session {
     ///
     /// # Errors
     /// What ends the conversation.
-    pub(super) fn hear(&mut self, said: Said) -> Result<(), Failure> {
+    pub(crate) fn hear(&mut self, said: Said) -> Result<(), Failure> {
         match said {
             Said::Hello { .. } => {
                 return Err(Code::BadMessage.because("expected `hello` once"));
@@ -56,7 +55,7 @@ impl Session {
                 properties,
                 events,
             } => {
-                self.asking.check(id)?;
+                self.requests.check(id)?;
                 let interface = Interface {
                     name: agent,
                     version: None,
@@ -68,7 +67,7 @@ impl Session {
                 self.reply(id, offered)?;
             }
             Said::Operation { id, name } => {
-                self.asking.check(id)?;
+                self.requests.check(id)?;
                 let offered = self.offer_operation(name);
                 self.reply(id, offered)?;
             }
@@ -101,20 +100,21 @@ impl Session {
             } => self
                 .desk
                 .progress(of, progress(fraction, remaining_ms, note, data)),
-            Said::Ask { id, what } => {
-                self.asking.check(id)?;
-                self.ask(id, what)?;
-            }
-            Said::Cancel { id } => self.cancel(id)?,
-            Said::Stop { id, kind, reason } => self.stop(id, &kind, reason)?,
+            Said::Accept { of } => self.desk.accept(of),
+            Said::Log { level, text } => log(&self.held, &level, &text),
+            Said::Ping => self.out.push(say("pong", [])?)?,
+            Said::Pong => {}
+            Said::Ask { id, what } => self.requests.ask(&self.held, &self.out, id, what)?,
+            Said::Cancel { id } => self.requests.cancel(&self.out, id)?,
+            Said::Stop { id, kind, reason } => self.requests.stop(id, &kind, reason)?,
         }
         Ok(())
     }
 
     /// The program has gone: in good order, or nobody knows why.
-    pub(super) fn end(self, in_good_order: bool) {
+    pub(crate) fn end(self, in_good_order: bool) {
         self.desk.end();
-        self.asking.end();
+        drop(self.requests);
         if !in_good_order {
             self.held.vanish();
         }
@@ -179,37 +179,6 @@ impl Session {
             Err(failure) => failed(id, &failure.into())?,
         };
         self.out.push(message)
-    }
-
-    fn ask(&self, id: u32, what: Wish) -> Result<(), Failure> {
-        let (ticket, stops) = match self.asking.begin(id) {
-            Ok(begun) => begun,
-            Err(failure) => return self.reply(id, Err(failure)),
-        };
-        // What is asked leaves in its order: before anything waits.
-        let working = asks::begin(&self.held, ticket, what, self.out.clone(), stops);
-        let task = tokio::spawn(working);
-        self.asking.attend(id, task.abort_handle());
-        Ok(())
-    }
-
-    fn cancel(&self, id: u32) -> Result<(), Failure> {
-        let cancelled = Code::Cancelled.because("it was given up");
-        let last = failed(id, &cancelled.into())?;
-        self.asking.cancel(id, || self.out.push(last))
-    }
-
-    fn stop(&self, id: u32, kind: &str, reason: String) -> Result<(), Failure> {
-        let kind = match kind {
-            "cancel" => StopKind::Cancel,
-            "abort" => StopKind::Abort,
-            other => {
-                let message = format!("expected `cancel` or `abort`, got `{other}`");
-                return Err(Code::BadMessage.because(message));
-            }
-        };
-        self.asking.stop(id, kind, reason);
-        Ok(())
     }
 }
 

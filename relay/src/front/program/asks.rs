@@ -12,8 +12,8 @@ use peerage::service::operation::{Operation, Options, Progress, Unsuccessful};
 
 use super::asking::{Stops, Ticket};
 use super::wire::{AgentAct, Wish, failed, of, say};
-use crate::front::enet::out::{Out, Place};
 use crate::front::held::Held;
+use crate::front::out::{Out, Place};
 
 /// Begins something at once; what this returns sees to it until it is over.
 pub(super) fn begin(

@@ -1,0 +1,203 @@
+//! Hardware in a tab: a coil that is moved, a glass that is filled, and what a page says when the plug is pulled.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must say where it stopped"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use peerage_tests::adapter::Adapter;
+use peerage_tests::{Browsers, Relay, Tab};
+use serde_json::{Value, json};
+
+/// Debian's, which has the library.
+const PYTHON: &str = "/usr/bin/python3";
+const DEVICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/modbus/device.py");
+
+/// A Modbus device by pymodbus, which ends with this.
+struct Device {
+    process: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Device {
+    fn start(port: u16) -> Self {
+        let mut process = Command::new(PYTHON)
+            .args([DEVICE, &port.to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(process.stdout.take().unwrap());
+        let mut device = Self { process, said };
+        assert_eq!(device.line(), "here");
+        device
+    }
+
+    /// What it says next.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    fn unplug(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.unplug();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// What an async function of the page returns, or what it throws.
+async fn given(tab: &Tab, body: &str) -> Value {
+    let script = format!(
+        "(async () => {{ {body} }})().then(arguments[0], e => arguments[0](
+            {{ name: e.name, code: e.code, end: e.end, reason: e.reason, message: e.message }}))"
+    );
+    tab.wait_for(&script, vec![]).await
+}
+
+#[tokio::test]
+async fn a_coil_is_moved_from_a_tab_and_a_device_that_is_unplugged_is_a_failure_there_at_once() {
+    let mut relay = Relay::start("127.0.0.1:0");
+    let address = relay.adapters();
+    let port = free_port();
+    let mut device = Device::start(port);
+    let folder = tempfile::tempdir().unwrap();
+    let map = folder.path().join("plant.json");
+    let points = json!({ "pump": { "coil": 3 }, "door": { "discrete": 0 },
+        "setpoint": { "holding": 0, "scale": 0.1 }, "level": { "input": 0, "as": "i16" } });
+    let text = json!({ "device": format!("127.0.0.1:{port}"), "pollMs": 50, "points": points });
+    std::fs::write(&map, text.to_string()).unwrap();
+    let map = map.to_str().unwrap();
+    let adapter = Adapter::start(&[
+        "modbus",
+        "--connect",
+        &address,
+        "--name",
+        "plant",
+        "--map",
+        map,
+    ]);
+    adapter.until_said("linked: plant").await;
+    let browsers = Browsers::start().await;
+    let tab = browsers.open(&relay.console("tab")).await;
+    tab.until("return peerage.peers().some(p => p.name === 'plant' && p.kind === 'adapter')")
+        .await;
+    let read = "const plant = window.plant = peerage.proxy('plant', 'Modbus');
+        return [await plant.get('pump'), await plant.get('door'), await plant.get('setpoint'), await plant.get('level')]";
+    let read = given(&tab, read).await;
+    assert_eq!(
+        (&read[0], &read[1], &read[3]),
+        (&json!(false), &json!(true), &json!(-2)),
+        "{read}"
+    );
+    assert!((read[2].as_f64().unwrap() - 21.5).abs() < 1e-9, "{read}");
+    let moved = "window.seen = []; const watch = plant.watch('pump', on => seen.push(on));
+        await plant.set('pump', true); await plant.set('setpoint', 30); return await plant.get('pump')";
+    assert_eq!(given(&tab, moved).await, true);
+    assert_eq!(device.line(), "coil 3 [True]");
+    assert_eq!(device.line(), "holding 0 [300]");
+    tab.until("return seen.at(-1) === true").await;
+    for (wrong, expected) in [
+        ("plant.set('pump', 'on')", "bad-message"),
+        ("plant.set('door', true)", "refused"),
+        ("plant.open()", "unknown-method"),
+    ] {
+        let failed = given(&tab, &format!("return await {wrong}")).await;
+        assert_eq!(failed["code"], expected, "{wrong}: {failed}");
+    }
+    let failed = given(&tab, "return await plant.set('setpoint', 1e9)").await;
+    assert_eq!(failed["message"], "errRange");
+    // The plug is pulled: nothing is asked for in vain from then on, and the page knows.
+    tab.ask("window.linked = []; peerage.proxy('plant', 'peerage/adapter/1').watch('linked', is => linked.push(is)); return 0")
+        .await;
+    tab.until("return linked.at(-1) === true").await;
+    device.unplug();
+    tab.until("return linked.at(-1) === false").await;
+    let failed = given(&tab, "return await plant.set('pump', false)").await;
+    assert_eq!(failed["code"], "unreachable");
+    adapter
+        .until_said("blocked: the Modbus device is gone")
+        .await;
+    let mut device = Device::start(port);
+    tab.until("return linked.at(-1) === true").await;
+    assert_eq!(
+        given(
+            &tab,
+            "await plant.set('pump', true); return await plant.get('pump')"
+        )
+        .await,
+        true
+    );
+    assert_eq!(device.line(), "coil 3 [True]");
+}
+
+#[tokio::test]
+async fn the_pour_page_pours_by_an_adapter_and_says_at_once_that_it_is_interrupted() {
+    let mut relay = Relay::start("127.0.0.1:0");
+    let address = relay.adapters();
+    let args = ["dispenser", "--connect", &address, "--rate", "50"];
+    let mut adapter = Adapter::start(&args);
+    adapter.until_said("linked: dispenser").await;
+    let browsers = Browsers::start().await;
+    let remote = browsers.open(&relay.page("pour/?name=remote")).await;
+    remote
+        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
+        .await;
+    let watch = "window.ends = []; window.shown = 0;
+        const bar = document.querySelector('[data-testid=bar]'), end = document.querySelector('[data-testid=end]');
+        new MutationObserver(records => shown += records.length).observe(bar, { attributes: true, attributeFilter: ['value'] });
+        new MutationObserver(() => { if (end.dataset.end) ends.push([end.dataset.end, end.textContent]) })
+            .observe(end, { attributes: true, attributeFilter: ['data-end'] });
+        return 0";
+    remote.ask(watch).await;
+    let pour = "document.querySelector('[data-testid=pour]').click(); return 0";
+    remote.ask(pour).await;
+    remote.until("return ends.length === 1").await;
+    assert_eq!(
+        remote.ask("return ends[0]").await,
+        json!(["success", "250 ml poured by dispenser."])
+    );
+    // Five seconds of pouring.
+    assert!(remote.ask("return shown").await.as_u64().unwrap() >= 25);
+    remote
+        .until("return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'")
+        .await;
+    remote.ask(pour).await;
+    remote
+        .until("return document.querySelector('[data-testid=bar]').value > 0.1")
+        .await;
+    adapter.kill();
+    remote.until("return ends.length === 2").await;
+    let interrupted = json!(["fail", "Failed: the machine was lost in the midst of it."]);
+    assert_eq!(remote.ask("return ends[1]").await, interrupted);
+    // It is known that it is not there.
+    remote
+        .until("return document.querySelector('[data-testid=connection]').textContent === 'dispenser is unplugged'")
+        .await;
+    remote.ask(pour).await;
+    remote.until("return ends.length === 3").await;
+    let unreachable = json!(["fail", "Failed: the machine cannot be reached."]);
+    assert_eq!(remote.ask("return ends[2]").await, unreachable);
+    let again = Adapter::start(&args);
+    again.until_said("linked: dispenser").await;
+    remote
+        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
+        .await;
+    remote.ask(pour).await;
+    remote.until("return ends.length === 4").await;
+    assert_eq!(remote.ask("return ends[3][0]").await, "success");
+}

@@ -1,0 +1,200 @@
+//! Hardware on lines of bytes: an instrument, and a board on a line that loses some.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use peerage::Code;
+use peerage::rpc::CallError;
+use peerage::service::operation::Options;
+use peerage_tests::adapter::Adapter;
+use peerage_tests::{Relay, join, until};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use serde_json::{Value, json};
+
+use crate::{failure, is_linked, read};
+
+/// A terminal of which this is the hardware's side, and the path of the other.
+fn terminal() -> (OwnedFd, PathBuf) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let mut settings = tcgetattr(&ours).unwrap();
+    settings.make_raw();
+    tcsetattr(&ours, OptionalActions::Now, &settings).unwrap();
+    let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    (ours, path.into())
+}
+
+/// An instrument that knows a few lines of SCPI, until it is told to let go.
+fn instrument(ours: OwnedFd) -> JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let mut out = std::fs::File::from(ours.try_clone().unwrap());
+        let mut heard = Vec::new();
+        for line in BufReader::new(std::fs::File::from(ours))
+            .lines()
+            .map_while(Result::ok)
+        {
+            let mut answer = |text: &str| write!(out, "{text}\r\n").unwrap();
+            match line.as_str() {
+                "*IDN?" => answer("ACME,Thermometer,7,1.0"),
+                "MEAS:TEMP?" => answer("21.5"),
+                "SYST:ALARM" => answer("ALARM"),
+                // Somebody pulls the plug.
+                "QUIT" => return heard,
+                _ => {}
+            }
+            heard.push(line);
+        }
+        heard
+    })
+}
+
+#[tokio::test]
+async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
+    let mut relay = Relay::start("127.0.0.1:0");
+    let address = relay.adapters();
+    let (ours, path) = terminal();
+    let instrument = instrument(ours);
+    let path = path.to_str().unwrap();
+    let adapter = Adapter::start(&[
+        "scpi",
+        "--connect",
+        &address,
+        "--name",
+        "thermo",
+        "--device",
+        path,
+    ]);
+    adapter.until_said("linked: thermo").await;
+    relay.until_here("thermo", true).await;
+    let node = join(&relay, "caller").await;
+    let thermo = node.proxy("thermo", "Scpi");
+    until("it has said who it is", async || {
+        thermo
+            .get::<Value>("identity")
+            .await
+            .is_ok_and(|identity| identity == "ACME,Thermometer,7,1.0")
+    })
+    .await;
+    let asked: Vec<String> = futures_util::future::try_join_all(
+        (0..20).map(|_| thermo.call::<String>("query", &("MEAS:TEMP?",))),
+    )
+    .await
+    .unwrap();
+    assert!(asked.iter().all(|answer| answer == "21.5"), "{asked:?}");
+    let mut unasked = thermo.on::<Value>("unasked");
+    unasked.begun().await.unwrap();
+    thermo
+        .call::<()>("command", &("SYST:ALARM",))
+        .await
+        .unwrap();
+    let told = futures_util::StreamExt::next(&mut unasked)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(told, json!({ "line": "ALARM" }));
+    // What is not answered is over, and what comes next is answered all the same.
+    let silent = thermo
+        .call::<String>("query", &("WHO?", 50))
+        .await
+        .unwrap_err();
+    assert!(matches!(silent, CallError::Thrown(thrown) if thrown.message == "errTimeout"));
+    assert_eq!(
+        thermo
+            .call::<String>("query", &("MEAS:TEMP?",))
+            .await
+            .unwrap(),
+        "21.5"
+    );
+    let two = thermo
+        .call::<String>("query", &("A\nB",))
+        .await
+        .unwrap_err();
+    assert!(matches!(two, CallError::Thrown(thrown) if thrown.message == "errLine"));
+    // It is pulled out while somebody waits for it.
+    let lost = thermo
+        .call::<String>("query", &("QUIT", 600_000))
+        .await
+        .unwrap_err();
+    match lost {
+        CallError::Failed(failure) => assert_eq!(failure.code, Code::Interrupted),
+        CallError::Thrown(thrown) => assert_eq!(thrown.message, "errNoDevice"),
+    }
+    assert!(
+        instrument
+            .join()
+            .unwrap()
+            .contains(&String::from("SYST:ALARM"))
+    );
+    adapter.until_said("blocked: the instrument is gone").await;
+    until("that is known", async || !is_linked(&node, "thermo").await).await;
+    let asked = thermo.call::<String>("query", &("MEAS:TEMP?",)).await;
+    assert_eq!(asked.unwrap_err().code(), Some(Code::Unreachable));
+}
+
+/// Carries bytes from one terminal to another; every so often it loses one, if it is told to.
+fn carry(from: &OwnedFd, to: &OwnedFd, loses: &Arc<AtomicBool>) {
+    let mut from = std::fs::File::from(from.try_clone().unwrap());
+    let mut to = std::fs::File::from(to.try_clone().unwrap());
+    let loses = Arc::clone(loses);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 256];
+        loop {
+            match from.read(&mut bytes) {
+                Ok(count) => {
+                    let kept = count.saturating_sub(loses.load(Ordering::Relaxed).into());
+                    if to.write_all(&bytes[..kept]).is_err() {
+                        return;
+                    }
+                }
+                // Nobody has opened the other side.
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            }
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_board_on_a_line_that_loses_bytes_is_interrupted_and_comes_back() {
+    let (near, far) = (terminal(), terminal());
+    let loses = Arc::new(AtomicBool::new(false));
+    carry(&near.0, &far.0, &loses);
+    carry(&far.0, &near.0, &loses);
+    let serial = json!([{ "when": { "device": near.1 }, "baud": 115_200 }]);
+    let relay = Relay::configured(&json!({ "adapters": { "serial": serial } }));
+    let line = format!("serial:{}@115200", far.1.display());
+    let board = Adapter::start(&["dispenser", "--connect", &line, "--rate", "400"]);
+    board.until_said("linked: dispenser").await;
+    let node = join(&relay, "caller").await;
+    relay.until_here("dispenser", true).await;
+    until("it is linked", async || is_linked(&node, "dispenser").await).await;
+    let order = json!({ "ml": 40 });
+    let poured = node
+        .start("dispenser", "pour", &order, Options::default())
+        .await;
+    assert_eq!(read(poured), json!({ "ml": 40.0 }));
+    loses.store(true, Ordering::Relaxed);
+    let (reason, _) = failure(&node, "dispenser", "pour", &json!({ "ml": 400 })).await;
+    assert!(
+        ["interrupted", "unreachable"].contains(&reason.as_str()),
+        "{reason}"
+    );
+    loses.store(false, Ordering::Relaxed);
+    until("it is linked again", async || {
+        is_linked(&node, "dispenser").await
+    })
+    .await;
+    node.proxy("dispenser", "Simulator")
+        .call::<()>("empty", &())
+        .await
+        .unwrap();
+    let poured = node
+        .start("dispenser", "pour", &order, Options::default())
+        .await;
+    assert_eq!(read(poured), json!({ "ml": 40.0 }));
+}
