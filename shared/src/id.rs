@@ -220,6 +220,9 @@ pub enum Kind {
     /// A program that speaks ENet and is no node itself: a node is held for it.
     #[n(3)]
     Enet,
+    /// A program that speaks a dialect of WebSocket and is no node itself: a node is held for it.
+    #[n(5)]
+    Client,
 }
 
 impl Kind {
@@ -230,6 +233,7 @@ impl Kind {
             Self::Native => "native",
             Self::Relay => "relay",
             Self::Enet => "enet",
+            Self::Client => "client",
         }
     }
 }

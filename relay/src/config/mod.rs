@@ -4,6 +4,7 @@ mod access;
 mod broker;
 mod discovery;
 mod enet;
+mod events;
 mod http;
 mod links;
 mod log;
@@ -30,6 +31,7 @@ pub use discovery::DiscoveryConfig;
 pub use enet::{
     AgentAddress, Allowed, ENET_PORT, EnetConfig, KaiConfig, ProgramsConfig, RawConfig, RawServer,
 };
+pub use events::EventsConfig;
 pub use http::{HttpConfig, NodePages};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
@@ -84,6 +86,9 @@ pub struct FileConfig {
     /// How it shows the HTTP of other nodes.
     #[serde(deserialize_with = "values::group")]
     pub http: HttpConfig,
+    /// How it speaks with browsers of KOS.
+    #[serde(deserialize_with = "values::group")]
+    pub events: EventsConfig,
     /// What its broker keeps, and where.
     #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,

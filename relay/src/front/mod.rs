@@ -2,4 +2,6 @@
 //! holds a node in the mesh for it.
 
 pub mod enet;
+pub mod events;
 pub mod held;
+mod out;

@@ -17,11 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use peerage::error::Code;
+use peerage::limits::EVENTS_MESSAGE_BYTES_MAX;
 use peerage::service::operation::Info;
 use serde::{Deserialize, Serialize};
 
 use crate::Node;
-use crate::link::websocket;
+use crate::front::events::Events;
+use crate::link::websocket::{self, Socket};
 pub use nodes::Settings;
 use origin::Origins;
 pub use serve::{serve, serve_some};
@@ -35,12 +37,13 @@ pub struct Web {
     pub origins: Arc<Origins>,
     /// How nodes are shown.
     pub nodes: Settings,
+    /// Who speaks for clients of `/events`, if anybody does.
+    pub events: Option<Events>,
 }
 
 /// All routes.
 pub fn router(web: Web) -> Router {
-    Router::new()
-        .route("/mesh", any(mesh))
+    let mut own = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
@@ -48,12 +51,48 @@ pub fn router(web: Web) -> Router {
         .route("/n/{name}", any(nodes::serve))
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
-        .fallback(console::serve)
-        .layer(from_fn_with_state(web.clone(), guard::check))
+        .fallback(console::serve);
+    if let Some(events) = &web.events {
+        let acts = from_fn_with_state(web.clone(), guard::act);
+        own = own.merge(events.api().layer(acts));
+    }
+    let mut all = own.clone().route("/mesh", any(mesh));
+    if let Some(events) = web.events.clone() {
+        let api = own.with_state(web.clone());
+        let serve = move |State(web): State<Web>, request| async move {
+            open(
+                &web,
+                request,
+                EVENTS_MESSAGE_BYTES_MAX,
+                move |socket, caller| events.serve(socket, caller, api),
+            )
+        };
+        all = all.route("/events", any(serve));
+    }
+    all.layer(from_fn_with_state(web.clone(), guard::check))
         .with_state(web)
 }
 
-async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
+async fn mesh(State(web): State<Web>, request: Request) -> Response {
+    let runtime = web.node.runtime().clone();
+    open(
+        &web,
+        request,
+        websocket::MESSAGE_BYTES_MAX,
+        move |socket, caller| websocket::accept(runtime, socket, caller),
+    )
+}
+
+/// Opens a WebSocket, unless it is for a page that may not.
+fn open<F>(
+    web: &Web,
+    mut request: Request,
+    message_bytes_max: usize,
+    then: impl FnOnce(Socket, SocketAddr) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     if let Err(refusal) = web.origins.check(request.headers(), guard::local(&request)) {
         tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
@@ -63,10 +102,9 @@ async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
         return (StatusCode::FORBIDDEN, body).into_response();
     }
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let caller = caller.map(|caller| caller.0);
-    let upgrade = websocket::upgrade(&mut request, move |socket| {
-        websocket::accept(web.node.runtime().clone(), socket, caller)
-    });
+    let caller = caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |caller| caller.0);
+    let then = move |socket| then(socket, caller);
+    let upgrade = websocket::upgrade(&mut request, message_bytes_max, then);
     upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }
 

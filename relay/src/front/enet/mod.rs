@@ -2,7 +2,6 @@
 //! nodes are held. What comes first tells them apart.
 
 mod kai;
-mod out;
 mod program;
 mod raw;
 #[cfg(test)]
@@ -23,8 +22,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::config::{Allowed, EnetConfig, PeerConfig};
-use crate::enet::{Gone, Peer, Port, PortError, link};
+use crate::enet::{Gone, Peer, Port, PortError, Sender, link};
 use crate::front::held::Holder;
+use crate::front::out::Unsaid;
 use crate::runtime::Runtime;
 
 /// Who speaks for programs of ENet. Clones are the same.
@@ -180,6 +180,18 @@ impl Dialect {
             Self::Program => "program",
             Self::Kai => "kai",
             Self::Raw => "raw",
+        }
+    }
+}
+
+/// Where messages go: the first channel.
+const CHANNEL: u8 = 0;
+
+/// Says all that is to be said to a program, until the end, or until the program has gone.
+async fn say_all(mut unsaid: Unsaid, to: Sender) {
+    while let Some(message) = unsaid.next().await {
+        if to.send(CHANNEL, message).await.is_err() {
+            break;
         }
     }
 }

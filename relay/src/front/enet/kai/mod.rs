@@ -19,8 +19,8 @@ use tokio::net::lookup_host;
 use tokio::time::sleep;
 
 use crate::enet::Peer;
-use crate::front::enet::out::out;
-use crate::front::enet::{CALL_AGAIN, First, Front};
+use crate::front::enet::{CALL_AGAIN, First, Front, say_all};
+use crate::front::out::out;
 use session::Session;
 use wire::Message;
 
@@ -65,7 +65,7 @@ async fn speak(front: &Front, mut peer: Peer, first: First, name: Option<Name>) 
         }
     };
     let (out, unsaid) = out();
-    let saying = tokio::spawn(unsaid.say(peer.sender().clone()));
+    let saying = tokio::spawn(say_all(unsaid, peer.sender().clone()));
     let session = Session::new(held, out.clone(), front.0.config.kai.clone());
     let mut next = first;
     loop {

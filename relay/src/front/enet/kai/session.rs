@@ -18,7 +18,7 @@ use super::console::Console;
 use super::wire::Message;
 use super::{calls, console};
 use crate::config::KaiConfig;
-use crate::front::enet::out::Out;
+use crate::front::out::Out;
 use crate::front::held::Held;
 
 /// A node of KAI, as the mesh sees it.

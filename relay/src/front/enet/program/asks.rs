@@ -12,7 +12,7 @@ use peerage::service::operation::{Operation, Options, Progress, StopKind, Unsucc
 use tokio::sync::mpsc;
 
 use super::wire::{AgentAct, Wish, failed, of, say};
-use crate::front::enet::out::Out;
+use crate::front::out::Out;
 use crate::front::held::Held;
 
 type Stops = mpsc::UnboundedReceiver<(StopKind, String)>;

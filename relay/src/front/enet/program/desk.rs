@@ -11,7 +11,7 @@ use peerage::{Failure, NodeId, Time};
 use tokio::sync::oneshot;
 
 use super::wire::{of, say};
-use crate::front::enet::out::Out;
+use crate::front::out::Out;
 
 /// Requests of others that the program has not answered.
 pub(super) struct Desk {

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use crate::JoinError;
 use crate::enet::{Gone, Peer};
-use crate::front::enet::out::{Out, out};
-use crate::front::enet::{First, Front};
+use crate::front::enet::{First, Front, say_all};
 use crate::front::held::Held;
+use crate::front::out::{Out, out};
 use session::Session;
 use wire::{Said, VERSION, of, say};
 
@@ -30,7 +30,7 @@ pub(super) fn is_likely(bytes: &[u8]) -> bool {
 /// Speaks for a program until its connection ends.
 pub(super) async fn run(front: Front, mut peer: Peer, first: First) {
     let (out, unsaid) = out();
-    let saying = tokio::spawn(unsaid.say(peer.sender().clone()));
+    let saying = tokio::spawn(say_all(unsaid, peer.sender().clone()));
     let welcomed = timeout(PROGRAM_HELLO_TIMEOUT, welcome(&front, first)).await;
     let welcomed = welcomed.unwrap_or_else(|_| Err(Code::TimedOut.because("the mesh is slow")));
     match welcomed {

@@ -18,7 +18,7 @@ use super::agent::Offered;
 use super::asks;
 use super::desk::{Answer, Desk, progress};
 use super::wire::{Said, Wish, failed, of, say};
-use crate::front::enet::out::Out;
+use crate::front::out::Out;
 use crate::front::held::Held;
 
 /// A program, and the node that is held for it.

@@ -8,10 +8,6 @@ use peerage::error::Code;
 use peerage::limits::{ENET_ROOM_BYTES, PROGRAM_QUEUE_BYTES_MAX};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::enet::Sender;
-
-/// Where messages go: the first channel.
-const CHANNEL: u8 = 0;
 /// What an empty message is held to take.
 const OVERHEAD_BYTES: usize = 64;
 
@@ -27,6 +23,8 @@ pub(super) struct Out {
 pub(super) struct Unsaid {
     messages: mpsc::UnboundedReceiver<Letter>,
     room: Arc<Semaphore>,
+    /// What the last message takes, until the next is asked for.
+    taken: usize,
 }
 
 enum Letter {
@@ -41,6 +39,7 @@ pub(super) fn out() -> (Out, Unsaid) {
     let unsaid = Unsaid {
         messages: receiver,
         room: Arc::clone(&room),
+        taken: 0,
     };
     let messages = sender;
     (Out { messages, room }, unsaid)
@@ -84,15 +83,22 @@ impl Out {
 }
 
 impl Unsaid {
-    /// Says all of it to a program, until the end, or until the program has gone.
-    pub(super) async fn say(mut self, to: Sender) {
-        while let Some(Letter::Message(message)) = self.messages.recv().await {
-            let cost = cost(&message) as usize;
-            if to.send(CHANNEL, message).await.is_err() {
-                break;
+    /// What is to be said next, the one before it having been said; `None` at the end. Once this is dropped, the program
+    /// counts as gone.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        self.room.add_permits(std::mem::take(&mut self.taken));
+        match self.messages.recv().await? {
+            Letter::Message(message) => {
+                self.taken = cost(&message) as usize;
+                Some(message)
             }
-            self.room.add_permits(cost);
+            Letter::End => None,
         }
+    }
+}
+
+impl Drop for Unsaid {
+    fn drop(&mut self) {
         self.room.close();
     }
 }
