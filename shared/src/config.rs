@@ -20,6 +20,8 @@ pub struct Config {
     pub name: Option<Name>,
     /// Whether it would rather be refused than get another name.
     pub insist: bool,
+    /// What it is for: the operator's word for nodes of its type, such as `dispenser`.
+    pub role: Option<Name>,
     /// The zone, for a relay; other nodes learn it from theirs.
     pub zone: String,
     /// Whether it has a relay to call, and calls again when the link is lost.
@@ -140,6 +142,7 @@ impl Config {
             kind,
             name: None,
             insist: false,
+            role: None,
             zone: String::from("local"),
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,

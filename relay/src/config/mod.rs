@@ -52,6 +52,10 @@ pub struct FileConfig {
     #[serde(deserialize_with = "values::name")]
     #[schemars(with = "Option<String>", extend("pattern" = values::NAME_PATTERN))]
     pub name: Option<String>,
+    /// What it is for: the operator's word for nodes of its type, such as `dispenser`.
+    #[serde(rename = "type", deserialize_with = "values::name")]
+    #[schemars(with = "Option<String>", extend("pattern" = values::NAME_PATTERN))]
+    pub role: Option<String>,
     /// Where it listens, address and port. A peer that has neither this nor a port does not.
     #[schemars(with = "Option<String>", extend("pattern" = values::SOCKET_PATTERN))]
     pub listen: Option<SocketAddr>,
@@ -111,6 +115,8 @@ impl FileConfig {
         let config = self.timeouts.applied_to(self.links.applied_to(config));
         let direct_links = self.webrtc.links.unwrap_or(config.direct_links);
         Config {
+            // The reader has checked that it is a name.
+            role: self.role.as_ref().and_then(|role| role.parse().ok()),
             shows_log,
             direct_links: direct_links.min(DIRECT_LINKS_NATIVE),
             ..self.access.applied_to(config)

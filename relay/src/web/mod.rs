@@ -5,6 +5,7 @@ mod guard;
 mod metrics;
 mod nodes;
 pub mod origin;
+pub(crate) mod pages;
 mod serve;
 
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use peerage::error::Code;
 use peerage::limits::EVENTS_MESSAGE_BYTES_MAX;
@@ -47,19 +48,22 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
+        .route("/go/{*path}", get(pages::go))
         .route("/metrics", get(metrics))
         .route("/n/{name}", any(nodes::serve))
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
         .fallback(console::serve);
+    let acts = from_fn_with_state(web.clone(), guard::act);
+    let navigate = post(pages::navigate_page).layer(acts.clone());
+    own = own.route("/api/v1/browsers/{name}/navigate", navigate);
     if let Some(events) = &web.events {
-        let acts = from_fn_with_state(web.clone(), guard::act);
-        own = own.merge(events.api().layer(acts));
+        own = own.merge(events.api::<Web>().layer(acts));
     }
     let mut all = own.clone().route("/mesh", any(mesh));
     if let Some(events) = web.events.clone() {
         let api = own.with_state(web.clone());
-        let serve = move |State(web): State<Web>, request| async move {
+        let serve = move |State(web): State<Web>, request: Request| async move {
             open(
                 &web,
                 request,
@@ -120,6 +124,9 @@ struct NodeView {
     id: String,
     name: String,
     kind: &'static str,
+    /// What it is for, as its operator says.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
     /// Its links to this relay.
     links: usize,
     /// Seconds since it is here.
@@ -136,6 +143,7 @@ async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
             id: peer.id.to_string(),
             name: peer.name.to_string(),
             kind: peer.kind.as_str(),
+            role: peer.role.map(|role| role.to_string()),
             links,
             since_s: since.unwrap_or_default().as_secs_f64(),
             rtt_ms: quality.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),

@@ -50,9 +50,10 @@ pub(super) enum FrameError {
 }
 
 /// Words of the dialect: no header of HTTP goes by one of these.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "alias",
     "content-encoding",
+    "content-length",
     "dst-addr",
     "method",
     "ordered",

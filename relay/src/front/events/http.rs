@@ -2,6 +2,7 @@
 //! offers one by that name.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,8 +14,8 @@ use peerage::http::{Body, Http};
 use peerage::limits::{EVENTS_BODY_BYTES_MAX, REQUEST_TIMEOUT};
 use peerage::rpc::{Act, CallError, Parcel};
 use peerage::service::lane::Turn;
-use peerage::service::operation::{AGENT, Operations, Options, Tracker, Which};
-use peerage::{Failure, Node, NodeId};
+use peerage::service::operation::{AGENT, Operations, Options, Tracker, Unsuccessful, Which};
+use peerage::{Failure, Node};
 use serde_json::json;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -47,7 +48,7 @@ pub(super) struct Asking {
 pub(super) struct Answer {
     response: http::Response<Bytes>,
     /// What its client hears more of.
-    pub(super) future: Option<std::sync::Arc<Future>>,
+    pub(super) future: Option<Arc<Future>>,
 }
 
 impl Asking {
@@ -79,7 +80,7 @@ impl Asking {
                     match started {
                         // It may be something that the node does by HTTP.
                         Err(CallError::Failed(failure)) if is_unknown(failure.code) => {}
-                        started => return Ok(Answer::of_future(&*started.map_err(of_call)?, self)),
+                        started => return Ok(Answer::of_future(&started.map_err(of_call)?, self)),
                     }
                     let tracker = tracker.parse().map_err(|_| bad("a tracker"))?;
                     request.headers_mut().insert("tracker", tracker);
@@ -118,7 +119,7 @@ impl Asking {
         name: &str,
         tracker: &str,
         frame: &Frame,
-    ) -> Result<std::sync::Arc<Future>, CallError> {
+    ) -> Result<Arc<Future>, CallError> {
         let own = self.node.id();
         let at = self.node.resolve(node).await?.unwrap_or(own);
         let known = tracker_of(tracker)?;
@@ -138,7 +139,7 @@ impl Asking {
         );
         if let Err(error) = begun.await {
             return Err(match operation.await {
-                Err(peerage::service::operation::Unsuccessful::Lost(error)) => error,
+                Err(Unsuccessful::Lost(error)) => error,
                 _ => error,
             });
         }
@@ -186,10 +187,10 @@ impl Answer {
         Self::of_json(status, body.to_string())
     }
 
-    fn of_future(future: &std::sync::Arc<Future>, asking: &Asking) -> Self {
+    fn of_future(future: &Arc<Future>, asking: &Asking) -> Self {
         let view = future.view(Some(asking.node.id()), false);
         Self {
-            future: Some(std::sync::Arc::clone(future)),
+            future: Some(Arc::clone(future)),
             ..Self::of_json(200, json::text(&view))
         }
     }
@@ -273,7 +274,7 @@ const NOT_THE_CLIENTS: [http::HeaderName; 8] = [
     http::header::COOKIE,
     http::header::UPGRADE,
     http::header::EXPECT,
-    http::header::CONTENT_LENGTH,
+    http::header::TE,
     http::header::ACCEPT_ENCODING,
     http::header::TRANSFER_ENCODING,
 ];

@@ -84,7 +84,7 @@ impl Events {
     }
 
     /// What a page of KOS asks for at `/api/kos` when it begins.
-    pub fn api(&self) -> Router {
+    pub fn api<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         api::router(self.clone())
     }
 

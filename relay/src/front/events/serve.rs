@@ -146,7 +146,6 @@ fn response_of(frame: &Frame) -> Result<http::Response<Body>, Failure> {
     let mut response = http::Response::new(Body::from(body_of(frame)?));
     *response.status_mut() = code;
     *response.headers_mut() = frame.http_headers()?;
-    response.headers_mut().remove(http::header::CONTENT_LENGTH);
     Ok(response)
 }
 

@@ -282,11 +282,11 @@ fn request_id(frame: &Frame) -> Result<&str, Failure> {
 
 /// Tells a client of a future, until that has ended. Who takes it slowly sees the latest.
 async fn tell_of(future: &Future, client: NodeId, say: &Say, followed: &Mutex<HashSet<u32>>) {
-    let mut followed_now = followed.lock().unwrap_or_else(PoisonError::into_inner);
-    if !followed_now.insert(future.id) {
+    let lock = || followed.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = lock().insert(future.id);
+    if !is_new {
         return;
     }
-    drop(followed_now);
     let mut changes = future.changes();
     loop {
         changes.mark_unchanged();
@@ -297,8 +297,7 @@ async fn tell_of(future: &Future, client: NodeId, say: &Say, followed: &Mutex<Ha
             break;
         }
     }
-    let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
-    followed.remove(&future.id);
+    lock().remove(&future.id);
 }
 
 /// What a client is told of something that went wrong and is no request of HTTP.
