@@ -50,6 +50,13 @@ impl Browsers {
 
     /// A browser process of its own, with this page in its tab, whose node is online.
     pub async fn open(&self, page: &str) -> Tab {
+        let tab = self.show(page).await;
+        tab.until_online().await;
+        tab
+    }
+
+    /// As [`Browsers::open`], for a page that has no node.
+    pub async fn show(&self, page: &str) -> Tab {
         let profile = tempfile::tempdir().unwrap();
         let args = [
             "--headless=new",
@@ -89,7 +96,6 @@ impl Browsers {
         };
         tab.remember_connections().await;
         tab.client.goto(page).await.unwrap();
-        tab.until_online().await;
         tab
     }
 }

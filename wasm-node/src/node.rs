@@ -24,7 +24,7 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
-use crate::{connections, direct, identity, log, options, scripts, streams};
+use crate::{connections, direct, identity, log, navigate, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
@@ -229,7 +229,7 @@ impl Node {
         Ok(streams::datagrams(node, target, protocol)?.unchecked_into())
     }
 
-    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state` or `log`; the news is in the event's
+    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state`, `navigate` or `log`; the news is in the event's
     /// `detail`, of a `log` event a `LogDetail`, of a `connection` event a `ConnectionDetail`.
     #[wasm_bindgen(js_name = addEventListener)]
     pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
@@ -280,6 +280,7 @@ impl Node {
         let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
+        navigate::register(&commands, &target);
         let held = Rc::new(RefCell::new(Held {
             release,
             page: Vec::new(),

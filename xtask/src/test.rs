@@ -332,6 +332,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "enet_kai",
         "--test",
         "enet_raw",
+        "--test",
+        "events",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

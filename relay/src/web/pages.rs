@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::Node;
 use crate::web::nodes::{failed, refusal};
-use crate::web::{Web, guard};
+use crate::web::Web;
 
 /// Bytes of an address that a page is sent to.
 const URL_BYTES_MAX: usize = 2048;

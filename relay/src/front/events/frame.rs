@@ -366,7 +366,7 @@ mod tests {
             let begins = ["type:x\n", "{\"type\":\"x\",", ""][random.next_u32() as usize % 3];
             let count = random.next_u32() as usize % 12;
             let parts = (0..count).map(|_| PARTS[random.next_u32() as usize % PARTS.len()]);
-            let text = begins.to_owned() + &parts.collect::<String>();
+            let text: String = [begins].into_iter().chain(parts).collect();
             if let Ok(frame) = Frame::parse(&text) {
                 read += 1;
                 assert_eq!(Frame::parse(&frame.to_string()), Ok(frame), "{text:?}");

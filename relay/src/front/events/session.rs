@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn an_alias_becomes_a_name() {
-        let named = |alias| wish(alias).map(|name| name.to_string());
+        let named = |alias: &str| wish(alias).map(|name| name.to_string());
         assert_eq!(named("screen-left").as_deref(), Some("screen-left"));
         assert_eq!(named("screen left: 1").as_deref(), Some("screen-left--1"));
         assert_eq!(named("-"), None);
