@@ -61,6 +61,7 @@ impl Subscriptions {
             }
             let (begun, begins_now) = oneshot::channel();
             let bring = Bring {
+                from: frame.get("dst-addr").map(String::from),
                 relay: self.relay.clone(),
                 topics: self.topics.clone(),
                 say: self.say.clone(),
@@ -137,6 +138,8 @@ fn filters(frame: &Frame) -> Result<Vec<String>, Failure> {
 
 /// What brings the messages of a subscription to its client.
 struct Bring {
+    /// Another node's broker, as the client writes its address: it looks for that.
+    from: Option<String>,
     relay: Node,
     topics: Topics,
     say: Say,
@@ -177,7 +180,8 @@ impl Bring {
 
     fn message(&self, message: &Message) -> Result<Frame, FrameError> {
         let value = message.value().unwrap_or_default();
-        let sender = Address::of_node(&self.relay, message.sender).to_string();
+        let sender = || Address::of_node(&self.relay, message.sender).to_string();
+        let sender = self.from.clone().unwrap_or_else(sender);
         let frame = Frame::new("kos.broker.send")
             .with("src-addr", &sender)?
             .with("topic", &message.topic)?

@@ -153,16 +153,21 @@ impl Asking {
         Ok(self.futures.begin(about, follow)?)
     }
 
-    /// The frame that answers a request.
+    /// The frame that answers a request, from the address that was asked.
     ///
     /// # Errors
     /// What cannot be said in a frame.
-    pub(super) fn response(&self, id: &str, answer: &Answer) -> Result<Frame, FrameError> {
+    pub(super) fn response(
+        &self,
+        (id, from): (&str, Option<&str>),
+        answer: &Answer,
+    ) -> Result<Frame, FrameError> {
+        let own = Address::of(&self.relay, "0").to_string();
         let (head, body) = (&answer.response, answer.response.body());
         let frame = Frame::new("kos.http.response")
             .with("response-id", id)?
             .with("status", head.status().as_str())?
-            .with("src-addr", &Address::of(&self.relay, "0").to_string())?
+            .with("src-addr", from.unwrap_or(&own))?
             .with(
                 "dst-addr",
                 &Address::of_node(&self.relay, self.node.id()).to_string(),

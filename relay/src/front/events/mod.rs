@@ -12,6 +12,8 @@ mod json;
 mod letter;
 mod serve;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::ops::Deref;

@@ -186,7 +186,9 @@ impl Session {
             Ok(()) => Ok(()),
             Err(failure) => {
                 let answer = Answer::failed(&failure);
-                self.say.put(&self.asking.response(&id, &answer)?).await
+                self.say
+                    .put(&self.asking.response((&id, None), &answer)?)
+                    .await
             }
         }
     }
@@ -212,7 +214,7 @@ impl Session {
         let followed = Arc::clone(&self.followed);
         let task = self.tasks.spawn(async move {
             let answer = asking.answer(&frame, turn).await;
-            let response = asking.response(&place.id, &answer);
+            let response = asking.response((&place.id, frame.get("dst-addr")), &answer);
             drop(place);
             let Ok(response) = response else {
                 return;
