@@ -78,7 +78,9 @@ async fn echoing(relay: &Relay, name: &str) -> Node {
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let kind = head.headers.get("content-type").cloned();
         let mut headers = HeaderMap::new();
-        headers.extend(kind.map(|kind| ("content-type".parse().unwrap(), kind)));
+        if let Some(kind) = kind {
+            headers.insert("content-type", kind);
+        }
         headers.insert("x-method", head.method.as_str().parse().unwrap());
         headers.insert("x-url", head.uri.to_string().parse().unwrap());
         (headers, body)
@@ -157,7 +159,7 @@ async fn a_client_asks_the_relay_and_any_node_by_http() {
         const form = await new Response(r.text, {{ headers: {{ 'content-type': r.headers['content-type'] }} }}).formData();
         return [...form]"
     );
-    assert_eq!(stage.given(&form).await, json!([["a", "1\r\n\r\n2"]]));
+    assert_eq!(stage.given(&form).await, json!([["a", "1\n\n2"]]));
     // By the application's name, and by the address of HTTP.
     let by_name = "return [(await kos.fetch('/api/dispenser/x')).headers['x-url'],
         (await kos.fetch('/n/dispenser/y')).headers['x-url'], (await kos.fetch('/', { to: 'dispenser' })).status]";
@@ -289,4 +291,32 @@ async fn who_asks_for_a_nodes_page_is_sent_to_where_it_is() {
     node.close().await;
     relay.until_here("dispenser-left", false).await;
     assert_eq!(go("/go/dispenser-left/").await, 503);
+}
+
+#[tokio::test]
+async fn a_page_goes_where_it_is_sent_within_its_origin_unless_it_does_not_want_to() {
+    let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    let left = browsers.open(&relay.console("left")).await;
+    let right = browsers.open(&relay.console("right")).await;
+    left.until("return peerage.peers().some(p => p.name === 'right')")
+        .await;
+    let send = async |url: &str| {
+        let script = "const [url, done] = arguments; peerage.navigate('right', url).then(r => done(r.status))";
+        left.wait_for(script, vec![json!(url)]).await
+    };
+    assert_eq!(send("http://evil.example/").await, json!(126));
+    assert_eq!(send("javascript:alert(1)").await, json!(2));
+    right
+        .ask(
+            "peerage.addEventListener('navigate', e => {
+                window.told = [e.detail.url, e.detail.caller?.name];
+                if (e.detail.url.endsWith('/kept')) e.preventDefault();
+            }); return 0",
+        )
+        .await;
+    assert_eq!(send("/kept").await, json!(0));
+    let told = right.ask("return told").await;
+    assert_eq!(told, json!([relay.page("kept"), "left"]));
+    assert_eq!(send("/pour/").await, json!(0));
+    right.until("return location.pathname === '/pour/'").await;
 }
