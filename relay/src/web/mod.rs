@@ -17,10 +17,12 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use futures_util::{StreamExt, stream};
 use peerage::error::Code;
 use peerage::limits::EVENTS_MESSAGE_BYTES_MAX;
 use peerage::service::operation::Info;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::Node;
 use crate::front::events::Events;
@@ -48,6 +50,7 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
+        .route("/api/v1/time", get(time))
         .route("/go/{*path}", get(pages::go))
         .route("/metrics", get(metrics))
         .route("/n/{name}", any(nodes::serve))
@@ -150,6 +153,35 @@ async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
         }
     });
     Json(views.collect())
+}
+
+/// How far a node's clock is from this relay's, as `GET /api/v1/time` tells of it.
+#[derive(Serialize)]
+struct OffsetView {
+    name: String,
+    /// Milliseconds that it is ahead; nothing if it does not tell.
+    offset_ms: Option<f64>,
+    /// Milliseconds by which that may be wrong.
+    error_ms: Option<f64>,
+}
+
+/// How many clocks are asked at once.
+const CLOCKS_AT_ONCE: usize = 16;
+
+/// The time of this relay, and how far nodes are from it.
+async fn time(State(web): State<Web>) -> Response {
+    let clock = web.node.clock();
+    let offset = async |peer: peerage::Peer| {
+        let offset = clock.offset(&peer.id.to_string()).await.ok();
+        OffsetView {
+            name: peer.name.to_string(),
+            offset_ms: offset.map(|offset| offset.ms),
+            error_ms: offset.map(|offset| offset.error_ms),
+        }
+    };
+    let asked = stream::iter(web.node.peers()).map(offset);
+    let nodes: Vec<_> = asked.buffer_unordered(CLOCKS_AT_ONCE).collect().await;
+    Json(json!({ "now_ms": clock.now(), "nodes": nodes })).into_response()
 }
 
 /// Whose operations are asked for: the relay's own, unless a node is named.

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Node;
-use crate::web::nodes::{failed, refusal};
 use crate::web::Web;
+use crate::web::nodes::{failed, refusal};
 
 /// Bytes of an address that a page is sent to.
 const URL_BYTES_MAX: usize = 2048;

@@ -552,3 +552,21 @@ async fn what_is_no_frame_is_answered_and_the_conversation_goes_on() {
     .await;
     assert_eq!(client.status("/healthz", "").await, 200);
 }
+
+#[tokio::test]
+async fn clocks_of_nodes_are_compared() {
+    let stage = Stage::start(PATIENCE).await;
+    let node = stage.node("dispenser").await;
+    let mut client = stage.client("ui").await;
+    let offset = stage.relay.clock().offset("dispenser").await.unwrap();
+    // It is the same clock.
+    assert!(offset.ms.abs() <= offset.error_ms + 1.0, "{offset:?}");
+    let (_, told) = client.fetch("GET", "/api/v1/time", "", "").await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let of = |name: &str| {
+        let mut nodes = told["nodes"].as_array().unwrap().iter();
+        nodes.find(|node| node["name"] == name).unwrap()["offset_ms"].clone()
+    };
+    assert!(of("dispenser").is_f64() && of("ui").is_null(), "{told}");
+    node.close().await;
+}
