@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,6 +14,7 @@ use peerage::service::broker::{self, Broker, Publish, Published, Subscribe, Subs
 use peerage::service::command::{Commands, Outcome};
 use peerage::service::inspect::Inspect;
 use peerage::service::operation::{Operation, Operations, Options, Unsuccessful, Which, Work};
+use peerage::service::time::Clock;
 use peerage::{Config, Failure, Identity};
 use peerage_script::{Limits, Platform, Scripts};
 use serde::Serialize;
@@ -44,6 +46,7 @@ pub struct Node {
     topics: Topics,
     runtime: Runtime,
     direct: Direct,
+    clock: Clock,
 }
 
 impl Node {
@@ -152,6 +155,7 @@ impl Node {
         let operations = operations.map_err(JoinError::Failed)?;
         operations.register(&commands);
         let inspect = Inspect::new(rpc.clone()).map_err(JoinError::Failed)?;
+        let clock = Clock::new(rpc.clone(), wall_ms).map_err(JoinError::Failed)?;
         let platform = Platform {
             limits: Limits::NATIVE,
             compute: Arc::new(compute),
@@ -177,7 +181,13 @@ impl Node {
             topics,
             runtime,
             direct,
+            clock,
         })
+    }
+
+    /// Its clock, and how far those of others are from it.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The commands that others may run here, and the way to run one anywhere.
@@ -357,6 +367,12 @@ fn compute(work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
             }
         }
     })
+}
+
+/// Milliseconds since 1970.
+fn wall_ms() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64() * 1000.0)
 }
 
 /// Reads a script's file.

@@ -21,6 +21,8 @@ pub struct Config {
     pub name: Option<Name>,
     /// Whether it would rather be refused than get another name.
     pub insist: bool,
+    /// What it is for: the operator's word for nodes of its type, such as `dispenser`.
+    pub role: Option<Name>,
     /// The zone, for a relay; other nodes learn it from theirs.
     pub zone: String,
     /// Whether it has a relay to call, and calls again when the link is lost.
@@ -167,6 +169,7 @@ impl Config {
             kind,
             name: None,
             insist: false,
+            role: None,
             zone: String::from("local"),
             dials: kind != Kind::Relay,
             resume_window: RESUME_WINDOW,
@@ -174,7 +177,7 @@ impl Config {
             direct_links: match kind {
                 Kind::Browser => DIRECT_LINKS,
                 Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
-                Kind::Enet | Kind::Adapter => 0,
+                Kind::Enet | Kind::Adapter | Kind::Client => 0,
             },
             turn_only: false,
             aliases: BTreeMap::new(),

@@ -223,6 +223,9 @@ pub enum Kind {
     /// Hardware, which is no node itself: one is held for its adapter.
     #[n(4)]
     Adapter,
+    /// A program that speaks a dialect of WebSocket and is no node itself: a node is held for it.
+    #[n(5)]
+    Client,
 }
 
 impl Kind {
@@ -234,6 +237,7 @@ impl Kind {
             Self::Relay => "relay",
             Self::Enet => "enet",
             Self::Adapter => "adapter",
+            Self::Client => "client",
         }
     }
 }

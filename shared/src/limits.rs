@@ -580,6 +580,33 @@ pub const ADAPTER_STOP_GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked which serial devices are there.
 pub const HOTPLUG_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Bytes of a message at `/events`: a body in base64, and the head before it.
+pub const EVENTS_MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of a body there.
+pub const EVENTS_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Headers of a message there.
+pub const EVENTS_HEADERS_MAX: usize = 128;
+/// Bytes of all of them.
+pub const EVENTS_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Messages of a client there that are read in a second; more wait.
+pub const EVENTS_MESSAGES_PER_SECOND: usize = 2000;
+/// Requests of a client there that are not answered; and those of others to it.
+pub const EVENTS_REQUESTS_MAX: usize = 256;
+/// Subscriptions of a client there.
+pub const EVENTS_SUBSCRIPTIONS_MAX: usize = 512;
+/// Futures that a relay knows; those that have ended make way, the oldest first.
+pub const EVENTS_FUTURES_MAX: usize = 4096;
+/// Those of one client.
+pub const EVENTS_FUTURES_OF_CLIENT_MAX: usize = 256;
+/// Events of a future that are kept.
+pub const EVENTS_TRACE_MAX: usize = 32;
+/// How long a request of a client there may take, its wait for its turn included, unless it is told otherwise.
+pub const EVENTS_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// After how much silence a client there is asked whether it is still there.
+pub const EVENTS_KEEPALIVE: Duration = Duration::from_secs(20);
+/// After how much silence, though asked, it counts as gone.
+pub const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(60);
+
 // A full packet and one more frame must fit what the other side takes.
 const _: () = assert!(PACKET_BYTES_FULL + FRAME_BYTES_MAX < PACKET_BYTES_MAX);
 const _: () = assert!(FRAGMENT_BYTES_MAX < FRAME_BYTES_MAX);
@@ -590,6 +617,7 @@ const _: () = assert!(LINK_QUEUE_BYTES_FRONT < LINK_QUEUE_BYTES_PAUSE);
 const _: () = assert!(LINK_ROUTE_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(LINK_QUEUE_BYTES_MAX < LINK_QUEUE_BYTES_CLOSE);
 const _: () = assert!(DATAGRAM_BYTES_MAX < FRAGMENT_BYTES_MAX);
+const _: () = assert!(EVENTS_BODY_BYTES_MAX / 3 * 4 + EVENTS_HEAD_BYTES_MAX < EVENTS_MESSAGE_BYTES_MAX);
 // A message of any size fits, whatever the other streams hold.
 const _: () = assert!(
     MESSAGE_BYTES_MAX as u64

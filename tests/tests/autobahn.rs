@@ -77,7 +77,7 @@ async fn no_case_is_worse_than_expected() {
 /// The address of a socket like `/mesh`, but for what it says.
 async fn echo() -> String {
     let upgrade = async |mut request: Request| -> Response {
-        websocket::upgrade(&mut request, send_back).unwrap()
+        websocket::upgrade(&mut request, websocket::MESSAGE_BYTES_MAX, send_back).unwrap()
     };
     let routes = Router::new().route("/mesh", any(upgrade));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

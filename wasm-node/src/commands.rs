@@ -53,6 +53,13 @@ extern "C" {
 
 #[wasm_bindgen]
 impl Node {
+    /// Tells a node's page to go to an address: it does if that is of its own origin, and it does not want otherwise.
+    pub fn navigate(&self, name: &str, url: &str) -> CommandPromise {
+        // It is one word in a line.
+        let url: Vec<_> = url.split_whitespace().collect();
+        self.run(format!("navigate {} @{name}", url.join("%20")), None)
+    }
+
     /// Runs a command line, here or at its `@target`. `options.onOutput` gets what is written as it comes,
     /// with the target's name; `options.signal` interrupts it, wherever it runs; `options.timeoutMs` is
     /// when it is interrupted anyway. A line with several targets has `results`, one for each.

@@ -11,6 +11,7 @@ mod http;
 mod identity;
 mod lane;
 pub mod log;
+mod navigate;
 mod node;
 mod objects;
 mod operations;

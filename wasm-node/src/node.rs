@@ -25,15 +25,15 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
-use crate::{connections, direct, identity, log, options, scripts, streams};
+use crate::{connections, direct, identity, log, navigate, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface JoinOptions { relay: string; name?: string; insist?: boolean;
+export interface JoinOptions { relay: string; name?: string; type?: string; insist?: boolean;
   directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
-export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet" | "adapter"; path: "direct" | "relayed"; rtt?: number }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet" | "adapter" | "client"; type?: string; path: "direct" | "relayed"; rtt?: number }
 export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }
@@ -231,7 +231,7 @@ impl Node {
         Ok(streams::datagrams(node, target, protocol)?.unchecked_into())
     }
 
-    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state` or `log`; the news is in the event's
+    /// Listens for `peerjoin`, `peerleave`, `pathchange`, `connection`, `state`, `navigate` or `log`; the news is in the event's
     /// `detail`, of a `log` event a `LogDetail`, of a `connection` event a `ConnectionDetail`.
     #[wasm_bindgen(js_name = addEventListener)]
     pub fn add_event_listener(&self, kind: &str, listener: &Function) -> Result<(), JsValue> {
@@ -283,6 +283,7 @@ impl Node {
         let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
         let target = EventTarget::new().map_err(|error| Code::Refused.because(text_of(&error)))?;
+        navigate::register(&commands, &target);
         let held = Rc::new(RefCell::new(Held {
             release,
             page: Vec::new(),

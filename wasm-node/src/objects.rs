@@ -13,6 +13,12 @@ pub(crate) fn peer_object(peer: &Peer) -> JsValue {
         ("id", peer.id.to_string().into()),
         ("name", peer.name.as_str().into()),
         ("kind", peer.kind.as_str().into()),
+        (
+            "type",
+            peer.role
+                .as_ref()
+                .map_or(JsValue::UNDEFINED, |role| role.as_str().into()),
+        ),
         ("path", peer.path.as_str().into()),
         ("rtt", rtt),
     ])

@@ -14,9 +14,10 @@ use web_sys::AbortSignal;
 use crate::commands::instance;
 use crate::page;
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "relay",
     "name",
+    "type",
     "insist",
     "directLinks",
     "turnOnly",
@@ -33,6 +34,10 @@ pub(crate) fn read(options: &JsValue) -> Result<(String, Config), Failure> {
     if let Some(name) = text(options, "name")? {
         let name = name.parse();
         config.name = Some(name.map_err(|error| Code::BadMessage.because(format!("{error}")))?);
+    }
+    if let Some(role) = text(options, "type")? {
+        let role = role.parse();
+        config.role = Some(role.map_err(|error| Code::BadMessage.because(format!("{error}")))?);
     }
     config.insist = flag(options, "insist")?;
     if let Some(links) = number(options, "directLinks", 0, 1000)? {

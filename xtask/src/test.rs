@@ -359,6 +359,7 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "enet_raw",
         "--test",
         "adapter_pages",
+        "events",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

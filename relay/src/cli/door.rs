@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::Node;
 use crate::cli::CliError;
 use crate::config::{FileConfig, WebRtcConfig};
+use crate::front::events::Events;
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
 
@@ -61,7 +62,9 @@ impl Door {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
         let origins = Arc::new(Origins::new(self.address, &config.origins));
+        let events = config.events.settings(self.address.ip());
         let web = Web {
+            events: events.map(|settings| Events::new(node.clone(), settings)),
             node,
             origins,
             nodes: config.http.settings(),

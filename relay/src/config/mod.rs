@@ -5,6 +5,7 @@ mod adapters;
 mod broker;
 mod discovery;
 mod enet;
+mod events;
 mod http;
 mod kai;
 mod links;
@@ -33,6 +34,7 @@ pub use adapters::{
 pub use broker::{BrokerConfig, HistoryConfig, TopicFilter};
 pub use discovery::{DiscoveryConfig, DomainText, ZoneText};
 pub use enet::{Allowed, ENET_PORT, EnetConfig, ProgramsConfig, RawConfig, RawServer};
+pub use events::EventsConfig;
 pub use http::{HttpConfig, NodePages};
 pub use kai::{AgentAddress, KaiAddress, KaiConfig, KaiHandle, NodeText, Offers};
 pub use links::{LinksConfig, ReconnectConfig};
@@ -54,6 +56,10 @@ pub struct FileConfig {
     #[serde(deserialize_with = "values::name")]
     #[schemars(with = "Option<String>", extend("pattern" = values::NAME_PATTERN))]
     pub name: Option<String>,
+    /// What it is for: the operator's word for nodes of its type, such as `dispenser`.
+    #[serde(rename = "type", deserialize_with = "values::name")]
+    #[schemars(with = "Option<String>", extend("pattern" = values::NAME_PATTERN))]
+    pub role: Option<String>,
     /// Where it listens, address and port. A peer that has neither this nor a port does not.
     #[schemars(with = "Option<String>", extend("pattern" = values::SOCKET_PATTERN))]
     pub listen: Option<SocketAddr>,
@@ -88,6 +94,9 @@ pub struct FileConfig {
     /// How it shows the HTTP of other nodes.
     #[serde(deserialize_with = "values::group")]
     pub http: HttpConfig,
+    /// How it speaks with browsers of KOS.
+    #[serde(deserialize_with = "values::group")]
+    pub events: EventsConfig,
     /// What its broker keeps, and where.
     #[serde(deserialize_with = "values::group")]
     pub broker: BrokerConfig,
@@ -114,6 +123,8 @@ impl FileConfig {
         let stated = self.webrtc.links.map(|most| most.get() as usize);
         let direct_links = stated.unwrap_or(config.direct_links);
         Config {
+            // The reader has checked that it is a name.
+            role: self.role.as_ref().and_then(|role| role.parse().ok()),
             shows_log,
             direct_links,
             ..self.access.applied_to(config)

@@ -3,6 +3,7 @@
 
 pub mod adapter;
 pub mod enet;
+pub mod events;
 pub mod held;
 pub(crate) mod out;
 pub(crate) mod program;

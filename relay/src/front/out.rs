@@ -29,6 +29,8 @@ pub(crate) struct Out {
 pub(crate) struct Unsaid {
     messages: mpsc::UnboundedReceiver<Letter>,
     room: Arc<Semaphore>,
+    /// What the last message takes, until the next is asked for.
+    taken: usize,
 }
 
 enum Letter {
@@ -43,6 +45,7 @@ pub(crate) fn out() -> (Out, Unsaid) {
     let unsaid = Unsaid {
         messages: receiver,
         room: Arc::clone(&room),
+        taken: 0,
     };
     let messages = sender;
     (Out { messages, room }, unsaid)
@@ -112,13 +115,29 @@ impl Place<'_> {
 impl Unsaid {
     /// Says all of it to a program, until the end, or until the program has gone.
     pub(crate) async fn say(mut self, mut by: impl Mouth) {
-        while let Some(Letter::Message(message)) = self.messages.recv().await {
-            let cost = cost(&message) as usize;
+        while let Some(message) = self.next().await {
             if !by.say(message).await {
                 break;
             }
-            self.room.add_permits(cost);
         }
+    }
+
+    /// What is to be said next, the one before it having been said; `None` at the end. Once this is dropped, the program
+    /// counts as gone.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        self.room.add_permits(std::mem::take(&mut self.taken));
+        match self.messages.recv().await? {
+            Letter::Message(message) => {
+                self.taken = cost(&message) as usize;
+                Some(message)
+            }
+            Letter::End => None,
+        }
+    }
+}
+
+impl Drop for Unsaid {
+    fn drop(&mut self) {
         self.room.close();
     }
 }

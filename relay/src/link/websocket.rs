@@ -39,12 +39,12 @@ use crate::runtime::{Runtime, Told};
 
 /// Read buffer: allocated for every link, idle or not.
 const READ_BUFFER_BYTES: usize = 1024;
-/// What may wait outside the pipe at the most: a message, and answers to pings.
-const WRITE_BUFFER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 16 * 1024;
+/// What may wait outside the pipe at the most, besides a message: answers to pings.
+const WRITE_BUFFER_BYTES_MORE: usize = 16 * 1024;
 /// Bytes of the longest header of a frame that is not masked.
 const HEADER_BYTES_MAX: usize = 10;
-/// A little above what the core takes, so that it says the name of the failure itself.
-const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
+/// Of a link: a little above what the core takes, so that it says the name of the failure itself.
+pub const MESSAGE_BYTES_MAX: usize = PACKET_BYTES_MAX + 1024;
 
 /// How long the other side may take nothing of what is written, or stay once the link is closed here.
 const LINGER_MAX: Duration = Duration::from_secs(30);
@@ -124,16 +124,17 @@ async fn call(url: &Url) -> Result<Socket, Error> {
     };
     let pipe = Pipe::new(stream, &[]);
     let called =
-        tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config())).await;
+        tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config(MESSAGE_BYTES_MAX))).await;
     called.map(|(socket, _)| Socket::new(socket))
 }
 
-/// Answers a request for a WebSocket, and runs `then` with it in a task.
+/// Answers a request for a WebSocket with messages of at most so many bytes, and runs `then` with it in a task.
 ///
 /// # Errors
 /// What is wrong with the request.
 pub fn upgrade<F>(
     request: &mut Request,
+    message_bytes_max: usize,
     then: impl FnOnce(Socket) -> F + Send + 'static,
 ) -> Result<Response, Box<Error>>
 where
@@ -145,7 +146,7 @@ where
         // A caller that is gone already needs no socket.
         let pipe = upgraded.await.ok().and_then(pipe_of);
         if let Some(pipe) = pipe {
-            then(Socket::accepted(pipe).await).await;
+            then(Socket::accepted(pipe, message_bytes_max).await).await;
         }
     });
     Ok(response)
@@ -160,20 +161,20 @@ fn pipe_of(upgraded: Upgraded) -> Option<Pipe> {
     ))
 }
 
-fn config() -> WebSocketConfig {
+fn config(message_bytes_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         // What is written waits in the pipe, and here only if that is full.
         .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_write_buffer_size(message_bytes_max + WRITE_BUFFER_BYTES_MORE)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
 }
 
 /// Runs a link that the web server has accepted, until it ends.
-pub async fn accept(runtime: Runtime, socket: Socket, caller: Option<SocketAddr>) {
+pub async fn accept(runtime: Runtime, socket: Socket, caller: SocketAddr) {
     let links = runtime.links.clone();
-    let caller = caller.map_or_else(String::new, |caller| caller.to_string());
+    let caller = caller.to_string();
     links
         .track_future(run(runtime, Origin::Accepted, socket, caller, (None, None)))
         .await;
@@ -282,8 +283,8 @@ pub struct Socket(Box<Mutex<WebSocketStream<Pipe>>>);
 
 impl Socket {
     /// The socket on what the web server has handed over.
-    async fn accepted(pipe: Pipe) -> Self {
-        let config = Some(config());
+    async fn accepted(pipe: Pipe, message_bytes_max: usize) -> Self {
+        let config = Some(config(message_bytes_max));
         Self::new(WebSocketStream::from_raw_socket(pipe, Role::Server, config).await)
     }
 

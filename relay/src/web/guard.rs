@@ -14,8 +14,8 @@ use crate::web::{Refusal, Web};
 
 /// Lets a request on if it is for this relay.
 pub(super) async fn check(State(web): State<Web>, mut request: Request, next: Next) -> Response {
-    // Programs call these by any name. A page's call of the mesh has an origin, which is what counts there.
-    let by_any_name = matches!(request.uri().path(), "/healthz" | "/mesh");
+    // Programs call these by any name. A page's call of a socket has an origin, which is what counts there.
+    let by_any_name = matches!(request.uri().path(), "/healthz" | "/mesh" | "/events");
     match host(&mut request) {
         Ok(host) if by_any_name || is_own(&web.origins, &host, &request) => next.run(request).await,
         Ok(host) => {
@@ -57,6 +57,14 @@ pub(super) fn may_act(web: &Web, request: &Request) -> Result<(), Box<Response>>
                 refusal.to_string(),
             ))
         })
+}
+
+/// As [`may_act`], for whole routes.
+pub(super) async fn act(State(web): State<Web>, request: Request, next: Next) -> Response {
+    match may_act(&web, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => *refused,
+    }
 }
 
 /// The end of the request's connection that is here.

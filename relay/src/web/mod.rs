@@ -5,6 +5,7 @@ mod guard;
 mod metrics;
 mod nodes;
 pub mod origin;
+pub(crate) mod pages;
 mod serve;
 
 use std::net::SocketAddr;
@@ -14,14 +15,18 @@ use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use futures_util::{StreamExt, stream};
 use peerage::error::Code;
+use peerage::limits::EVENTS_MESSAGE_BYTES_MAX;
 use peerage::service::operation::Info;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::Node;
-use crate::link::websocket;
+use crate::front::events::Events;
+use crate::link::websocket::{self, Socket};
 pub use nodes::Settings;
 use origin::Origins;
 pub use serve::{serve, serve_some};
@@ -35,25 +40,66 @@ pub struct Web {
     pub origins: Arc<Origins>,
     /// How nodes are shown.
     pub nodes: Settings,
+    /// Who speaks for clients of `/events`, if anybody does.
+    pub events: Option<Events>,
 }
 
 /// All routes.
 pub fn router(web: Web) -> Router {
-    Router::new()
-        .route("/mesh", any(mesh))
+    let mut own = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
+        .route("/api/v1/time", get(time))
+        .route("/go/{*path}", get(pages::go))
         .route("/metrics", get(metrics))
         .route("/n/{name}", any(nodes::serve))
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
-        .fallback(console::serve)
-        .layer(from_fn_with_state(web.clone(), guard::check))
+        .fallback(console::serve);
+    let acts = from_fn_with_state(web.clone(), guard::act);
+    let navigate = post(pages::navigate_page).layer(acts.clone());
+    own = own.route("/api/v1/browsers/{name}/navigate", navigate);
+    if let Some(events) = &web.events {
+        own = own.merge(events.api::<Web>().layer(acts));
+    }
+    let mut all = own.clone().route("/mesh", any(mesh));
+    if let Some(events) = web.events.clone() {
+        let api = own.with_state(web.clone());
+        let serve = move |State(web): State<Web>, request: Request| async move {
+            open(
+                &web,
+                request,
+                EVENTS_MESSAGE_BYTES_MAX,
+                move |socket, caller| events.serve(socket, caller, api),
+            )
+        };
+        all = all.route("/events", any(serve));
+    }
+    all.layer(from_fn_with_state(web.clone(), guard::check))
         .with_state(web)
 }
 
-async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
+async fn mesh(State(web): State<Web>, request: Request) -> Response {
+    let runtime = web.node.runtime().clone();
+    open(
+        &web,
+        request,
+        websocket::MESSAGE_BYTES_MAX,
+        move |socket, caller| websocket::accept(runtime, socket, caller),
+    )
+}
+
+/// Opens a WebSocket, unless it is for a page that may not.
+fn open<F>(
+    web: &Web,
+    mut request: Request,
+    message_bytes_max: usize,
+    then: impl FnOnce(Socket, SocketAddr) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     if let Err(refusal) = web.origins.check(request.headers(), guard::local(&request)) {
         tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
@@ -63,10 +109,9 @@ async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
         return (StatusCode::FORBIDDEN, body).into_response();
     }
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let caller = caller.map(|caller| caller.0);
-    let upgrade = websocket::upgrade(&mut request, move |socket| {
-        websocket::accept(web.node.runtime().clone(), socket, caller)
-    });
+    let caller = caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |caller| caller.0);
+    let then = move |socket| then(socket, caller);
+    let upgrade = websocket::upgrade(&mut request, message_bytes_max, then);
     upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
 }
 
@@ -82,6 +127,9 @@ struct NodeView {
     id: String,
     name: String,
     kind: &'static str,
+    /// What it is for, as its operator says.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
     /// Its links to this relay.
     links: usize,
     /// Seconds since it is here.
@@ -98,12 +146,42 @@ async fn nodes(State(web): State<Web>) -> Json<Vec<NodeView>> {
             id: peer.id.to_string(),
             name: peer.name.to_string(),
             kind: peer.kind.as_str(),
+            role: peer.role.map(|role| role.to_string()),
             links,
             since_s: since.unwrap_or_default().as_secs_f64(),
             rtt_ms: quality.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
         }
     });
     Json(views.collect())
+}
+
+/// How far a node's clock is from this relay's, as `GET /api/v1/time` tells of it.
+#[derive(Serialize)]
+struct OffsetView {
+    name: String,
+    /// Milliseconds that it is ahead; nothing if it does not tell.
+    offset_ms: Option<f64>,
+    /// Milliseconds by which that may be wrong.
+    error_ms: Option<f64>,
+}
+
+/// How many clocks are asked at once.
+const CLOCKS_AT_ONCE: usize = 16;
+
+/// The time of this relay, and how far nodes are from it.
+async fn time(State(web): State<Web>) -> Response {
+    let clock = web.node.clock();
+    let offset = async |peer: peerage::Peer| {
+        let offset = clock.offset(&peer.id.to_string()).await.ok();
+        OffsetView {
+            name: peer.name.to_string(),
+            offset_ms: offset.map(|offset| offset.ms),
+            error_ms: offset.map(|offset| offset.error_ms),
+        }
+    };
+    let asked = stream::iter(web.node.peers()).map(offset);
+    let nodes: Vec<_> = asked.buffer_unordered(CLOCKS_AT_ONCE).collect().await;
+    Json(json!({ "now_ms": clock.now(), "nodes": nodes })).into_response()
 }
 
 /// Whose operations are asked for: the relay's own, unless a node is named.

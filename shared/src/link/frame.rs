@@ -224,6 +224,9 @@ pub struct Member {
     /// What it is.
     #[n(2)]
     pub kind: Kind,
+    /// What it is for, as its operator says: its type.
+    #[n(3)]
+    pub role: Option<Name>,
 }
 
 impl Frame {

@@ -59,6 +59,9 @@ pub struct Hello {
     /// Over the challenge, by `id`.
     #[cbor(n(5), with = "minicbor::bytes")]
     pub signature: [u8; 64],
+    /// What it is for, as its operator says: its type.
+    #[n(6)]
+    pub role: Option<Name>,
 }
 
 /// The accepting side's yes.
@@ -94,6 +97,7 @@ impl Hello {
             insist,
             nonce,
             signature,
+            role: None,
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Peer {
     pub name: Name,
     /// What it is.
     pub kind: Kind,
+    /// What it is for, as its operator says: its type.
+    pub role: Option<Name>,
     /// How what is said to it would travel.
     pub path: PathKind,
     /// How good the session with it is.

@@ -11,6 +11,7 @@ mod own;
 pub mod punch;
 pub mod rpc;
 pub mod signal;
+pub mod time;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

@@ -92,7 +92,16 @@ fn member() -> (Member, Value) {
     let (id, kind) = (id(1), Kind::Browser);
     let told = json!({ "id": id_told(1), "name": "screen-left", "kind": 0 });
     let name = name();
-    (Member { id, name, kind }, told)
+    let role = None;
+    (
+        Member {
+            id,
+            name,
+            kind,
+            role,
+        },
+        told,
+    )
 }
 
 /// What the challenge and the hello mean.

@@ -119,6 +119,7 @@ fn stranger(id: NodeId) -> Member {
         id,
         name,
         kind: Kind::Browser,
+        role: None,
     }
 }
 
@@ -136,6 +137,7 @@ fn applicant(id: NodeId, rng: &mut Rng) -> Applicant {
         insist: rng.per_mille(500),
         nonce: rng.bytes(),
         signature: [7; 64],
+        role: None,
     };
     Applicant {
         challenge,

@@ -9,7 +9,7 @@ use peerage::{Code, Failure};
 use crate::web::Refusal;
 
 /// A request that failed on its way, or at the node.
-pub(super) fn failed(failure: &Failure) -> Response {
+pub(in crate::web) fn failed(failure: &Failure) -> Response {
     let status = match failure.code {
         Code::UnknownName => StatusCode::NOT_FOUND,
         // It is known, and may be back or have time soon.
@@ -25,7 +25,7 @@ pub(super) fn failed(failure: &Failure) -> Response {
 }
 
 /// A status with the reason.
-pub(super) fn refusal(status: StatusCode, failure: &Failure) -> Response {
+pub(in crate::web) fn refusal(status: StatusCode, failure: &Failure) -> Response {
     let body = Json(Refusal {
         code: failure.code.as_str(),
         message: failure.in_words(),

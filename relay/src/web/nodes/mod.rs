@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::http::upgrade::{later, tunnel};
 use crate::web::{Web, guard};
-use answer::refusal;
+pub(super) use answer::{failed, refusal};
 use callers::Callers;
 use pace::Pace;
 use path::Place;
@@ -86,7 +86,7 @@ pub(super) async fn serve(State(web): State<Web>, request: Request) -> Response 
     let answered = pass(&web, name, target, request, &pace).await;
     answered.unwrap_or_else(|failure| match pace.has_failed() {
         true => refusal(StatusCode::BAD_REQUEST, &failure),
-        false => answer::failed(&failure),
+        false => failed(&failure),
     })
 }
 

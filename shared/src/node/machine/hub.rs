@@ -233,12 +233,19 @@ impl Machine {
             );
         }
         let (id, kind) = (applicant.hello.id, applicant.hello.kind);
+        let role = applicant.hello.role.clone();
+        let member = |name| Member {
+            id,
+            name,
+            kind,
+            role,
+        };
         match (asker, admission) {
             (Asker::Hello(link), Admission::Refused(failure)) => self.refuse(link, failure),
             (Asker::Below(..), Admission::Refused(_)) => {}
             (Asker::Again, Admission::Refused(failure)) => self.member_left(id, &failure),
             (Asker::Hello(link), Admission::Granted { name, listed }) => {
-                let member = Member { id, name, kind };
+                let member = member(name);
                 if self.welcome(link, &applicant, &member) {
                     self.remember(applicant);
                     self.way_up(member, link, listed);
@@ -247,11 +254,11 @@ impl Machine {
             (Asker::Below(link, _), Admission::Granted { name, listed }) => {
                 if self.links.contains_key(&link) {
                     self.remember(applicant);
-                    self.way_up(Member { id, name, kind }, link, listed);
+                    self.way_up(member(name), link, listed);
                 }
             }
             (Asker::Again, Admission::Granted { name, .. }) => {
-                let member = Member { id, name, kind };
+                let member = member(name);
                 // It may have another name now, which it learns like everybody else.
                 if self.members.get(&id) != Some(&member) {
                     self.broadcast(Control::Join(member.clone()), None);
@@ -297,6 +304,7 @@ impl Machine {
             id: self.id,
             name,
             kind: self.config.kind,
+            role: self.config.role.clone(),
         });
         let others = self.hub.roster.iter().filter(|other| **other != id);
         let members = others.filter_map(|other| self.members.get(other));

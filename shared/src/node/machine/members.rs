@@ -247,6 +247,7 @@ impl Machine {
             id: member.id,
             name: member.name.clone(),
             kind: member.kind,
+            role: member.role.clone(),
             path: self.path_kind(member.id, session.and_then(Session::way)),
             quality: session
                 .and_then(|s| s.transport.as_ref())

@@ -342,7 +342,10 @@ impl Machine {
             self.config.name.clone(),
             self.config.insist,
         );
-        let hello = Hello::answer(&challenge, &self.identity, kind, name, insist, nonce);
+        let hello = Hello {
+            role: self.config.role.clone(),
+            ..Hello::answer(&challenge, &self.identity, kind, name, insist, nonce)
+        };
         let frame = Frame::hello(VERSION, &hello);
         if let Some(link) = self.links.get_mut(&id) {
             link.phase = Phase::SaidHello(Box::new((challenge, hello)));
