@@ -147,7 +147,7 @@ impl Config {
             direct_links: match kind {
                 Kind::Browser => DIRECT_LINKS,
                 Kind::Native | Kind::Relay => DIRECT_LINKS_NATIVE,
-                Kind::Enet => 0,
+                Kind::Enet | Kind::Adapter => 0,
             },
             turn_only: false,
             aliases: BTreeMap::new(),

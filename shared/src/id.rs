@@ -220,6 +220,9 @@ pub enum Kind {
     /// A program that speaks ENet and is no node itself: a node is held for it.
     #[n(3)]
     Enet,
+    /// Hardware, which is no node itself: one is held for its adapter.
+    #[n(4)]
+    Adapter,
 }
 
 impl Kind {
@@ -230,6 +233,7 @@ impl Kind {
             Self::Native => "native",
             Self::Relay => "relay",
             Self::Enet => "enet",
+            Self::Adapter => "adapter",
         }
     }
 }

@@ -32,7 +32,7 @@ export interface JoinOptions { relay: string; name?: string; insist?: boolean;
   directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
-export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet"; path: "direct" | "relayed"; rtt?: number }
+export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet" | "adapter"; path: "direct" | "relayed"; rtt?: number }
 export interface DatagramPair { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array | ArrayBuffer> }
 export interface Pair extends DatagramPair { peer: Peer; protocol: string }
 export interface OpenOptions { priority?: "high" | "normal" | "bulk" }

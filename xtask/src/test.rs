@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{
     self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
-    LIBENET, NFT, NPM, Need, RUSTFMT, SCRIPT,
+    LIBENET, MOSQUITTO_CLIENTS, NFT, NPM, Need, PAHO, RUSTFMT, SCRIPT,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -18,7 +18,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 11] = [
+const E2E_NEEDS: [Need; 13] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -30,6 +30,8 @@ const E2E_NEEDS: [Need; 11] = [
     COTURN,
     CC,
     LIBENET,
+    MOSQUITTO_CLIENTS,
+    PAHO,
 ];
 
 const GROUPS: [Group; 9] = [
@@ -332,6 +334,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "enet_kai",
         "--test",
         "enet_raw",
+        "--test",
+        "mqtt",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

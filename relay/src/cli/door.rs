@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::Node;
 use crate::cli::CliError;
 use crate::config::{FileConfig, WebRtcConfig};
+use crate::front::mqtt;
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
 
@@ -58,6 +59,7 @@ impl Door {
         self,
         node: Node,
         config: &FileConfig,
+        mqtt: Option<mqtt::Front>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
         let origins = Arc::new(Origins::new(self.address, &config.origins));
@@ -65,6 +67,7 @@ impl Door {
             node,
             origins,
             nodes: config.http.settings(),
+            mqtt: mqtt.filter(|_| config.mqtt.web_socket),
         };
         let addresses = config.access.addresses();
         let routes = web::router(web);

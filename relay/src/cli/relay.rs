@@ -8,7 +8,9 @@ use peerage::id::Kind;
 
 use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
-use crate::cli::{CliError, Common, Door, Outcome, discover, front, name_of, relay_urls, say};
+use crate::cli::{
+    CliError, Common, Door, Outcome, discover, front, mqtt, name_of, relay_urls, say,
+};
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::{JoinError, Node};
@@ -41,11 +43,15 @@ pub(super) async fn run(args: Args) -> Outcome {
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     let enet = front::open(&node, &file, Some(asked))?;
+    let (mqtt, at) = mqtt::open(&node, &file).await?;
     listen_for_tabs(&node, &file, Some(address))?;
     let _browsing = discover(&node, Some(address), enet);
     say(&format!("Peerage is at http://{address}/"));
     if let Some(enet) = enet {
         say(&format!("ENet is at enet://{enet}"));
+    }
+    if let Some(mqtt) = at {
+        say(&format!("MQTT is at mqtt://{mqtt}"));
     }
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();
@@ -53,6 +59,6 @@ pub(super) async fn run(args: Args) -> Outcome {
         stop_signal().await;
         leaving.close().await;
     };
-    door.serve(node, &file, stop).await?;
+    door.serve(node, &file, mqtt, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

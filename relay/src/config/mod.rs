@@ -7,6 +7,7 @@ mod enet;
 mod http;
 mod links;
 mod log;
+mod mqtt;
 mod peers;
 mod schema;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use enet::{
 pub use http::{HttpConfig, NodePages};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
+pub use mqtt::{MqttConfig, MqttUser, PasswordHash};
 pub use peers::{PeerConfig, RelayAddress};
 pub use schema::schema;
 pub use timeouts::TimeoutsConfig;
@@ -93,6 +95,9 @@ pub struct FileConfig {
     /// How ENet is spoken, and with whom.
     #[serde(deserialize_with = "values::group")]
     pub enet: EnetConfig,
+    /// Where it speaks MQTT, and with whom.
+    #[serde(deserialize_with = "values::group")]
+    pub mqtt: MqttConfig,
     /// Its direct links, and its server for STUN and TURN.
     #[serde(deserialize_with = "values::group")]
     pub webrtc: WebRtcConfig,

@@ -200,7 +200,14 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         Some(address::with(url, id, interface.as_deref()))
     });
     let kinds = HashMap::from(
-        [Kind::Browser, Kind::Native, Kind::Relay, Kind::Enet].map(|k| (k.as_str(), k)),
+        [
+            Kind::Browser,
+            Kind::Native,
+            Kind::Relay,
+            Kind::Enet,
+            Kind::Adapter,
+        ]
+        .map(|k| (k.as_str(), k)),
     );
     Sighting {
         method: Method::DnsSd,

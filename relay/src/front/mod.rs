@@ -3,3 +3,4 @@
 
 pub mod enet;
 pub mod held;
+pub mod mqtt;

@@ -77,17 +77,36 @@ async fn call(url: &Url) -> Result<Socket, Error> {
         _ => Stream::Plain(stream),
     };
     let pipe = Pipe::new(stream, &[]);
-    let called =
-        tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config())).await;
+    let called = tokio_tungstenite::client_async_with_config(
+        url.as_str(),
+        pipe,
+        Some(config(MESSAGE_BYTES_MAX)),
+    )
+    .await;
     called.map(|(socket, _)| Socket::new(socket))
 }
 
-/// Answers a request for a WebSocket, and runs `then` with it in a task.
+/// Answers a request for a link, and runs `then` with its socket in a task.
 ///
 /// # Errors
 /// What is wrong with the request.
 pub fn upgrade<F>(
     request: &mut Request,
+    then: impl FnOnce(Socket) -> F + Send + 'static,
+) -> Result<Response, Box<Error>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    upgrade_for(request, MESSAGE_BYTES_MAX, then)
+}
+
+/// Answers a request for a WebSocket whose messages have so many bytes at the most, and runs `then` with it in a task.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(crate) fn upgrade_for<F>(
+    request: &mut Request,
+    most: usize,
     then: impl FnOnce(Socket) -> F + Send + 'static,
 ) -> Result<Response, Box<Error>>
 where
@@ -99,7 +118,7 @@ where
         // A caller that is gone already needs no socket.
         let pipe = upgraded.await.ok().and_then(pipe_of);
         if let Some(pipe) = pipe {
-            then(Socket::accepted(pipe).await).await;
+            then(Socket::accepted(pipe, most).await).await;
         }
     });
     Ok(response)
@@ -114,14 +133,14 @@ fn pipe_of(upgraded: Upgraded) -> Option<Pipe> {
     ))
 }
 
-fn config() -> WebSocketConfig {
+fn config(most: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         // What is written waits in the pipe, and here only if that is full.
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
 }
 
 /// Runs a link that the web server has accepted, until it ends.
@@ -233,8 +252,8 @@ pub struct Socket(Box<Mutex<WebSocketStream<Pipe>>>);
 
 impl Socket {
     /// The socket on what the web server has handed over.
-    async fn accepted(pipe: Pipe) -> Self {
-        let config = Some(config());
+    async fn accepted(pipe: Pipe, most: usize) -> Self {
+        let config = Some(config(most));
         Self::new(WebSocketStream::from_raw_socket(pipe, Role::Server, config).await)
     }
 

@@ -21,6 +21,7 @@ use peerage::service::operation::Info;
 use serde::{Deserialize, Serialize};
 
 use crate::Node;
+use crate::front::mqtt::{self, UpgradeError};
 use crate::link::websocket;
 pub use nodes::Settings;
 use origin::Origins;
@@ -35,12 +36,15 @@ pub struct Web {
     pub origins: Arc<Origins>,
     /// How nodes are shown.
     pub nodes: Settings,
+    /// Who speaks for clients of MQTT that come by WebSocket.
+    pub mqtt: Option<mqtt::Front>,
 }
 
 /// All routes.
 pub fn router(web: Web) -> Router {
     Router::new()
         .route("/mesh", any(mesh))
+        .route("/mqtt", any(mqtt))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
@@ -54,20 +58,49 @@ pub fn router(web: Web) -> Router {
 }
 
 async fn mesh(State(web): State<Web>, mut request: Request) -> Response {
-    if let Err(refusal) = web.origins.check(request.headers(), guard::local(&request)) {
+    if let Err(refused) = check_page(&web, &request) {
+        return *refused;
+    }
+    let caller = caller(&request);
+    let upgrade = websocket::upgrade(&mut request, move |socket| {
+        websocket::accept(web.node.runtime().clone(), socket, caller)
+    });
+    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+}
+
+async fn mqtt(State(web): State<Web>, mut request: Request) -> Response {
+    let (Some(front), Some(caller)) = (&web.mqtt, caller(&request)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if let Err(refused) = check_page(&web, &request) {
+        return *refused;
+    }
+    let upgrade = front.upgrade(&mut request, caller);
+    upgrade.unwrap_or_else(|error| {
+        let status = match error {
+            UpgradeError::NotLetIn => StatusCode::FORBIDDEN,
+            UpgradeError::NoProtocol | UpgradeError::NoWebSocket(_) => StatusCode::BAD_REQUEST,
+        };
+        (status, error.to_string()).into_response()
+    })
+}
+
+/// Whether a page, if it is one that calls, may open a socket here.
+fn check_page(web: &Web, request: &Request) -> Result<(), Box<Response>> {
+    let checked = web.origins.check(request.headers(), guard::local(request));
+    checked.map_err(|refusal| {
         tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",
             message: refusal.to_string(),
         });
-        return (StatusCode::FORBIDDEN, body).into_response();
-    }
+        Box::new((StatusCode::FORBIDDEN, body).into_response())
+    })
+}
+
+fn caller(request: &Request) -> Option<SocketAddr> {
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let caller = caller.map(|caller| caller.0);
-    let upgrade = websocket::upgrade(&mut request, move |socket| {
-        websocket::accept(web.node.runtime().clone(), socket, caller)
-    });
-    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+    caller.map(|caller| caller.0)
 }
 
 #[derive(Serialize)]

@@ -10,6 +10,7 @@ use super::group::Group;
 use super::index::Index;
 use super::kept::{Alive, Kept, Message, Origin, Rule, Trimmed, Wanted};
 use super::members::Watcher;
+use super::publishing::check_size;
 use super::store::{Loaded, Row, epoch_row, message_row, next_row, publisher_row, trimmed_rows};
 use super::subscriber::Subscriber;
 use super::window::Windows;
@@ -17,8 +18,7 @@ use super::wire::{After, Gap, Member, Topic, Why, Wish};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    BROKER_BYTES_MAX, GROUP_LINGER, KEPT_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, PUBLISH_BYTES_MAX,
-    SUBSCRIPTIONS_MAX,
+    BROKER_BYTES_MAX, GROUP_LINGER, KEPT_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, SUBSCRIPTIONS_MAX,
 };
 
 /// Offsets that are noted as used at once, so that the store need not be asked for each.
@@ -64,6 +64,7 @@ pub(super) struct Publish {
     /// Its publisher's name and number for it.
     pub(super) number: Option<(Arc<str>, u64)>,
     pub(super) value: Bytes,
+    pub(super) attributes: Bytes,
 }
 
 /// What will become of it.
@@ -145,13 +146,10 @@ impl State {
             retain,
             number,
             value,
+            attributes,
         } = publish;
         check_topic(topic)?;
-        if value.len() > PUBLISH_BYTES_MAX {
-            let (most, got) = (PUBLISH_BYTES_MAX, value.len());
-            let message = format!("expected at most {most} bytes to be published, got {got}");
-            return Err(Code::TooLarge.because(message));
-        }
+        check_size(value, attributes)?;
         if let Some((name, number)) = number
             && self.windows.knows(name, *number)?
         {
@@ -163,6 +161,7 @@ impl State {
             sender: *sender,
             at_ms: now_ms,
             retain: *retain,
+            attributes: attributes.clone(),
         };
         let message = Message::new(origin, value.clone(), &self.alive);
         self.kept.promise(&message)?;

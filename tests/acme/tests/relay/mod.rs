@@ -32,6 +32,7 @@ impl Relay {
                 node,
                 origins: Arc::new(Origins::new(address, &[])),
                 nodes: web::Settings::default(),
+                mqtt: None,
             });
             let listener = TcpListener::from_std(socket).unwrap();
             web::serve(listener, routes, std::future::pending()).await

@@ -39,6 +39,7 @@ pub(super) async fn serve() -> Result<String, Failed> {
         node,
         origins: Arc::new(Origins::new(address, &[])),
         nodes: web::Settings::default(),
+        mqtt: None,
     });
     tokio::spawn(web::serve(listener, routes, std::future::pending()));
     Ok(format!("ws://{address}/mesh"))
