@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::Node;
 use crate::front::mqtt::{self, UpgradeError};
 use crate::link::websocket;
+use metrics::Metrics;
 pub use nodes::Settings;
 use origin::Origins;
 pub use serve::{serve, serve_some};
@@ -42,18 +43,25 @@ pub struct Web {
 
 /// All routes.
 pub fn router(web: Web) -> Router {
+    let metrics = Arc::new(Metrics::new());
+    let told = Arc::clone(&metrics);
+    let render = async move |State(web): State<Web>| {
+        let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+        (text, told.render(&web))
+    };
     Router::new()
         .route("/mesh", any(mesh))
         .route("/mqtt", any(mqtt))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(render))
         .route("/n/{name}", any(nodes::serve))
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
         .fallback(console::serve)
         .layer(from_fn_with_state(web.clone(), guard::check))
+        .layer(from_fn_with_state(metrics, metrics::count))
         .with_state(web)
 }
 
@@ -174,9 +182,4 @@ fn public(mut list: Vec<Info>) -> Vec<Info> {
     list.retain(|info| info.is_public);
     list.iter_mut().for_each(|info| info.tracker = None);
     list
-}
-
-async fn metrics(State(web): State<Web>) -> impl IntoResponse {
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (format, metrics::render(&web.node))
 }

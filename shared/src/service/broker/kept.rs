@@ -236,6 +236,11 @@ pub(super) enum Wanted {
 }
 
 impl Kept {
+    /// How many topics there are of which something is kept, and the bytes of it.
+    pub(super) fn amount(&self) -> (usize, usize) {
+        (self.topics.len(), self.bytes + self.retained.bytes)
+    }
+
     /// Nothing yet, for these rules, of which the first that fits a topic counts.
     pub(super) fn new(rules: Vec<Rule>) -> Self {
         Self {

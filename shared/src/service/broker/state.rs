@@ -53,6 +53,10 @@ pub(super) struct State {
     pub(super) alive: Alive,
     /// Beyond so many bytes of messages the slow are looked for, again.
     relieve_at: usize,
+    /// Messages that were published, and those that were sent to subscribers, with the gaps between.
+    published: u64,
+    delivered: u64,
+    gaps: u64,
 }
 
 /// A message on its way in.
@@ -74,6 +78,27 @@ pub(super) enum Planned {
     Known,
     /// It is new, and whether it will be kept.
     New(Arc<Message>, bool),
+}
+
+/// What a broker has, and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Topics of which something is kept.
+    pub topics: usize,
+    /// Bytes of that.
+    pub kept_bytes: usize,
+    /// Bytes of all messages in memory, kept or on their way to somebody.
+    pub held_bytes: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Groups that share one.
+    pub groups: usize,
+    /// Messages that were published.
+    pub published: u64,
+    /// Messages that were sent to subscribers.
+    pub delivered: u64,
+    /// Gaps that they were told of.
+    pub gaps: u64,
 }
 
 /// Whom something concerns: subscriptions and watchers, by their numbers.
@@ -100,6 +125,9 @@ impl State {
             serial: 0,
             alive: Alive::default(),
             relieve_at: BROKER_BYTES_MAX,
+            published: 0,
+            delivered: 0,
+            gaps: 0,
         }
     }
 
@@ -220,6 +248,7 @@ impl State {
     /// Keeps a message and gives it to those whom it is for.
     pub(super) fn apply(&mut self, message: &Arc<Message>, touched: &mut Touched) {
         self.applied = message.offset;
+        self.published += 1;
         self.kept.settle(message);
         self.kept.keep(message);
         for id in self.index.find(&message.topic) {
@@ -299,7 +328,28 @@ impl State {
 
     /// The next item for a subscription.
     pub(super) fn next(&mut self, id: u64) -> Option<Bytes> {
-        self.subscribers.get_mut(&id)?.next(&self.kept)
+        let subscriber = self.subscribers.get_mut(&id)?;
+        let item = subscriber.next(&self.kept)?;
+        match subscriber.has_sent_gap() {
+            true => self.gaps += 1,
+            false => self.delivered += 1,
+        }
+        Some(item)
+    }
+
+    /// How much there is of everything.
+    pub(super) fn stats(&self) -> Stats {
+        let (topics, kept_bytes) = self.kept.amount();
+        Stats {
+            topics,
+            kept_bytes,
+            held_bytes: self.alive.bytes(),
+            subscriptions: self.subscribers.len(),
+            groups: self.groups.len(),
+            published: self.published,
+            delivered: self.delivered,
+            gaps: self.gaps,
+        }
     }
 
     /// Why a subscription or somebody who watches is over.
