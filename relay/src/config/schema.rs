@@ -41,6 +41,8 @@ mod tests {
                 "nodes": { "allow": [id], "deny": [] } } }),
             json!({ "broker": { "store": "x", "history": [{ "filter": "a/+/#", "count": 5, "ageMs": 9 }] } }),
             json!({ "http": { "nodePages": "trusted", "headTimeoutMs": 5 }, "log": { "remote": false } }),
+            json!({ "mqtt": { "listen": "0.0.0.0:1883", "webSocket": true, "allow": ["10.0.0.0/8"],
+                "users": { "till": { "password": password(), "publish": ["till/#"], "subscribe": [] } } } }),
         ]
     }
 
@@ -80,7 +82,15 @@ mod tests {
             json!({ "broker": { "history": [{ "count": 1 }] } }),
             json!({ "http": { "nodePages": "Trusted" } }),
             json!({ "log": { "remote": 1 } }),
+            json!({ "mqtt": { "listen": 1883 } }),
+            json!({ "mqtt": { "users": { "till": { "password": "secret" } } } }),
+            json!({ "mqtt": { "users": { "till": { "publish": ["till/#"] } } } }),
+            json!({ "mqtt": { "users": { "till": { "password": password(), "publish": ["a/#/b"] } } } }),
         ]
+    }
+
+    fn password() -> String {
+        format!("$7$101$c2FsdA==${}==", "A".repeat(86))
     }
 
     fn read(value: &Value) -> Result<FileConfig, String> {

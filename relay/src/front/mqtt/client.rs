@@ -300,7 +300,7 @@ impl Client {
         Ok(())
     }
 
-    /// Tells what has become of a message. Who cannot be told that it failed is left, and may send it again.
+    /// Tells what has become of a message. Where it may be published yet, the client is left, and sends it again.
     fn answer(&mut self, answer: Answer) -> Result<(), End> {
         let Answer {
             qos,
@@ -323,11 +323,9 @@ impl Client {
             Ok(_) => PublishAckReason::Success,
             Err(failure) => reason(failure.code).ok_or(End::Lost(Some(Reason::ServerBusy)))?,
         };
-        if reason != PublishAckReason::Success {
+        // In 3.1.1 it cannot be told, and would only be sent again.
+        if reason != PublishAckReason::Success && self.pipe.is_five() {
             self.session.release(id);
-            if !self.pipe.is_five() {
-                return Err(End::Lost(None));
-            }
         }
         let mut ack = ack(id);
         ack.reason_code = reason;

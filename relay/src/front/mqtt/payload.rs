@@ -100,9 +100,14 @@ fn bytes(payload: &Bytes) -> Value {
 }
 
 fn has_pointers(value: &Value) -> bool {
-    let parts = value.nodes().iter().flat_map(Node::items);
-    let mut parts = parts.chain([value.root()]);
-    parts.any(|part| matches!(part, Item::Pointer(_)))
+    let is_pointer = |part: &Item| matches!(part, Item::Pointer(_));
+    let has_any = |node: &Node| match node {
+        Node::List(items) | Node::Set(items) => items.iter().any(is_pointer),
+        Node::Record(entries) => entries.iter().any(|(_, part)| is_pointer(part)),
+        Node::Map(entries) => entries.iter().any(|(k, v)| is_pointer(k) || is_pointer(v)),
+        Node::Bytes(_) | Node::Typed(..) => false,
+    };
+    is_pointer(value.root()) || value.nodes().iter().any(has_any)
 }
 
 #[cfg(test)]

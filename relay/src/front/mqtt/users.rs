@@ -75,8 +75,9 @@ impl Users {
             Some(_) => Err(wrong),
             None => {
                 // Who there is cannot be told by the time that this takes.
-                let any = self.by_name.values().next();
-                any.map(|(hash, _)| hash.is_of(password));
+                if let Some((hash, _)) = self.by_name.values().next() {
+                    hash.is_of(password);
+                }
                 Err(wrong)
             }
         }
