@@ -171,30 +171,26 @@ async fn a_tab_and_mosquittos_tools_share_topics_both_ways() {
             .publish(&["-V", version, "-t", &format!("{topic}/text"), "-m", "on"])
             .await;
         assert_eq!(next(&tab).await[1], "on");
+    }
+}
 
-        // A will, of one that is killed.
-        let will = format!("{topic}/will");
+#[tokio::test]
+async fn a_tab_hears_the_will_of_who_is_killed() {
+    let stage = Stage::new(json!({}));
+    let browsers = Browsers::start().await;
+    let tab = browsers.open(&stage.relay.console("tab")).await;
+    let begin = "window.sub = await peerage.subscribe('wills/#'); return 'well'";
+    assert_eq!(result(&tab, begin).await, "well");
+    for version in VERSIONS {
+        let will = ["--will-topic", "wills/lost", "--will-payload", "gone"];
+        let args = ["-V", version, "-i", "lost", "-t", "x"];
         let mut lost = stage
-            .tool(
-                "mosquitto_sub",
-                &[
-                    "-V",
-                    version,
-                    "-i",
-                    "lost",
-                    "-t",
-                    "x",
-                    "--will-topic",
-                    &will,
-                    "--will-payload",
-                    "gone",
-                ],
-            )
+            .tool("mosquitto_sub", &[&args[..], &will[..]].concat())
             .spawn()
             .unwrap();
         stage.relay.until_here("lost", true).await;
         lost.kill().await.unwrap();
-        assert_eq!(next(&tab).await, json!([will, "gone", false]));
+        assert_eq!(next(&tab).await, json!(["wills/lost", "gone", false]));
         stage.relay.until_here("lost", false).await;
     }
 }

@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_message_of_the_mesh_says_what_it_is() {
-        let value = peerage::object::to_value(&[1, 2]).unwrap();
+        let value = object::to_value(&[1, 2]).unwrap();
         let message = Message {
             bytes: object::encode(&value, Form::Natural),
             attributes: Bytes::from_static(b"another front's"),

@@ -7,7 +7,8 @@ use rmqtt_codec::error::{DecodeError, EncodeError};
 use rmqtt_codec::types::QoS;
 use rmqtt_codec::v5::{
     Connect, ConnectAckReason, Disconnect, DisconnectReasonCode, LastWill, Packet, PublishAck,
-    PublishAck2, RetainHandling, Subscribe, SubscribeAckReason, SubscriptionOptions, Unsubscribe,
+    PublishAck2, PublishAck2Reason, PublishAckReason, RetainHandling, Subscribe,
+    SubscribeAckReason, SubscriptionOptions, Unsubscribe,
 };
 use rmqtt_codec::version::{ProtocolVersion, VersionCodec};
 use rmqtt_codec::{v3, v5};
@@ -79,7 +80,10 @@ impl Wire {
                 Some(packet) => codec.encode(packet, bytes),
                 None => Ok(()),
             },
-            Self::Five(codec) => codec.encode(packet, bytes),
+            Self::Five(codec) => match short(&packet) {
+                Some(packet) => v3::Codec::new(0).encode(packet, bytes),
+                None => codec.encode(packet, bytes),
+            },
         }
     }
 
@@ -87,6 +91,19 @@ impl Wire {
     pub(super) fn is_five(&self) -> bool {
         matches!(self, Self::Five(_))
     }
+}
+
+/// The short form of an acknowledgement without a reason, which is that of 3.1.1 (MQTT 5, 3.4.2.1). Some clients
+/// understand no other.
+fn short(packet: &Packet) -> Option<v3::Packet> {
+    match packet {
+        Packet::PublishAck(ack) | Packet::PublishReceived(ack)
+            if ack.reason_code == PublishAckReason::Success => {}
+        Packet::PublishRelease(ack) | Packet::PublishComplete(ack)
+            if ack.reason_code == PublishAck2Reason::Success => {}
+        _ => return None,
+    }
+    to_three(packet.clone())
 }
 
 /// A packet of a client, as 5 has it.

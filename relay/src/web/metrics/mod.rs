@@ -57,38 +57,145 @@ enum Shape {
 const NAMES: [(&str, Shape, &str); 31] = {
     use Shape::{Counter, Gauge, Histogram};
     [
-        ("peerage_info", Gauge, "Always 1; the labels tell the version and the node's name"),
-        ("peerage_nodes", Gauge, "Nodes in the zone by kind, this one not among them"),
+        (
+            "peerage_info",
+            Gauge,
+            "Always 1; the labels tell the version and the node's name",
+        ),
+        (
+            "peerage_nodes",
+            Gauge,
+            "Nodes in the zone by kind, this one not among them",
+        ),
         ("peerage_links", Gauge, "Links to neighbours by medium"),
-        ("peerage_link_received_bytes", Gauge, "Bytes that came by the links that there are"),
-        ("peerage_link_sent_bytes", Gauge, "Bytes that left by the links that there are"),
-        ("peerage_sessions", Gauge, "Nodes with which this one has a session"),
+        (
+            "peerage_link_received_bytes",
+            Gauge,
+            "Bytes that came by the links that there are",
+        ),
+        (
+            "peerage_link_sent_bytes",
+            Gauge,
+            "Bytes that left by the links that there are",
+        ),
+        (
+            "peerage_sessions",
+            Gauge,
+            "Nodes with which this one has a session",
+        ),
         ("peerage_routes", Gauge, "Routes in use"),
-        ("peerage_forwarded_records_total", Counter, "Records passed on"),
+        (
+            "peerage_forwarded_records_total",
+            Counter,
+            "Records passed on",
+        ),
         ("peerage_forwarded_bytes_total", Counter, "Their bytes"),
-        ("peerage_dropped_records_total", Counter,
-            "Records not passed on because the link beyond takes too little; their senders send them again"),
-        ("peerage_commands_total", Counter, "Commands that others have run here"),
-        ("peerage_operations", Gauge, "Operations at this node that wait or run, by state"),
-        ("peerage_operations_ended_total", Counter, "Operations that have ended at this node, by how"),
-        ("peerage_broker_topics", Gauge, "Topics of which something is kept"),
-        ("peerage_broker_kept_bytes", Gauge, "Bytes that are kept of topics"),
-        ("peerage_broker_held_bytes", Gauge, "Bytes of messages in memory, kept or on their way"),
-        ("peerage_broker_subscriptions", Gauge, "Subscriptions at this broker"),
-        ("peerage_broker_groups", Gauge, "Groups that share a subscription"),
-        ("peerage_broker_published_total", Counter, "Messages published at this broker"),
-        ("peerage_broker_delivered_total", Counter, "Messages sent to its subscribers"),
-        ("peerage_broker_gaps_total", Counter, "Gaps that subscribers were told of"),
-        ("peerage_http_requests_total", Counter, "HTTP requests answered, by status"),
-        ("peerage_http_request_duration_seconds", Histogram, "Until the head of the response, by status"),
-        ("peerage_discovered_nodes", Gauge, "Nodes known by discovery"),
-        ("peerage_mqtt_connections", Gauge, "Clients of MQTT that are connected"),
-        ("peerage_mqtt_sessions", Gauge, "Sessions of MQTT, of clients that are away as well"),
-        ("peerage_log_events_total", Counter, "Events told in the log, by level"),
-        ("peerage_log_dropped_total", Counter, "Events that the log no longer holds"),
-        ("process_resident_memory_bytes", Gauge, "Memory of the process"),
+        (
+            "peerage_dropped_records_total",
+            Counter,
+            "Records not passed on because the link beyond takes too little; their senders send them again",
+        ),
+        (
+            "peerage_commands_total",
+            Counter,
+            "Commands that others have run here",
+        ),
+        (
+            "peerage_operations",
+            Gauge,
+            "Operations at this node that wait or run, by state",
+        ),
+        (
+            "peerage_operations_ended_total",
+            Counter,
+            "Operations that have ended at this node, by how",
+        ),
+        (
+            "peerage_broker_topics",
+            Gauge,
+            "Topics of which something is kept",
+        ),
+        (
+            "peerage_broker_kept_bytes",
+            Gauge,
+            "Bytes that are kept of topics",
+        ),
+        (
+            "peerage_broker_held_bytes",
+            Gauge,
+            "Bytes of messages in memory, kept or on their way",
+        ),
+        (
+            "peerage_broker_subscriptions",
+            Gauge,
+            "Subscriptions at this broker",
+        ),
+        (
+            "peerage_broker_groups",
+            Gauge,
+            "Groups that share a subscription",
+        ),
+        (
+            "peerage_broker_published_total",
+            Counter,
+            "Messages published at this broker",
+        ),
+        (
+            "peerage_broker_delivered_total",
+            Counter,
+            "Messages sent to its subscribers",
+        ),
+        (
+            "peerage_broker_gaps_total",
+            Counter,
+            "Gaps that subscribers were told of",
+        ),
+        (
+            "peerage_http_requests_total",
+            Counter,
+            "HTTP requests answered, by status",
+        ),
+        (
+            "peerage_http_request_duration_seconds",
+            Histogram,
+            "Until the head of the response, by status",
+        ),
+        (
+            "peerage_discovered_nodes",
+            Gauge,
+            "Nodes known by discovery",
+        ),
+        (
+            "peerage_mqtt_connections",
+            Gauge,
+            "Clients of MQTT that are connected",
+        ),
+        (
+            "peerage_mqtt_sessions",
+            Gauge,
+            "Sessions of MQTT, of clients that are away as well",
+        ),
+        (
+            "peerage_log_events_total",
+            Counter,
+            "Events told in the log, by level",
+        ),
+        (
+            "peerage_log_dropped_total",
+            Counter,
+            "Events that the log no longer holds",
+        ),
+        (
+            "process_resident_memory_bytes",
+            Gauge,
+            "Memory of the process",
+        ),
         ("process_open_fds", Gauge, "Open file descriptors"),
-        ("process_start_time_seconds", Gauge, "When the process began, in seconds since 1970"),
+        (
+            "process_start_time_seconds",
+            Gauge,
+            "When the process began, in seconds since 1970",
+        ),
     ]
 };
 
@@ -161,7 +268,9 @@ pub(super) async fn count(
 
 fn tell_node(web: &Web) {
     let node = &web.node;
-    let name = node.name().map_or_else(String::new, |name| name.to_string());
+    let name = node
+        .name()
+        .map_or_else(String::new, |name| name.to_string());
     gauge!("peerage_info", "version" => env!("CARGO_PKG_VERSION"), "node" => name).set(1.0);
     let peers = node.peers();
     for kind in KINDS {
@@ -175,7 +284,9 @@ fn tell_node(web: &Web) {
         let medium = medium.map_or("memory", Medium::as_str);
         gauge!("peerage_links", "medium" => medium).set(count as f64);
     }
-    let bytes = links.fold((0, 0), |(came, left), c| (came + c.bytes_in, left + c.bytes_out));
+    let bytes = links.fold((0, 0), |(came, left), c| {
+        (came + c.bytes_in, left + c.bytes_out)
+    });
     gauge!("peerage_link_received_bytes").set(bytes.0 as f64);
     gauge!("peerage_link_sent_bytes").set(bytes.1 as f64);
     gauge!("peerage_sessions").set(node.sessions() as f64);

@@ -51,10 +51,16 @@ async fn every_name_is_told_and_documented_and_no_other_is() {
         };
         // What has no label value yet has only a name.
         let is_empty = name == "peerage_operations_ended_total";
-        assert!(is_empty || text.contains(&format!("# TYPE {name} {kind}\n")), "{name}: {text}");
+        assert!(
+            is_empty || text.contains(&format!("# TYPE {name} {kind}\n")),
+            "{name}: {text}"
+        );
         let row = format!("| `{name}` | {kind} |");
         let row = DOCUMENT.lines().find(|line| line.starts_with(&row));
-        assert!(row.is_some_and(|row| row.contains(help)), "{name} in docs/metrics.md");
+        assert!(
+            row.is_some_and(|row| row.contains(help)),
+            "{name} in docs/metrics.md"
+        );
         assert_eq!(name.ends_with("_total"), shape == Shape::Counter, "{name}");
     }
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
@@ -69,7 +75,10 @@ async fn every_name_is_told_and_documented_and_no_other_is() {
 async fn what_happened_is_counted() {
     let text = rendered().await;
     assert_eq!(value(&text, "peerage_broker_published_total "), 1.0);
-    assert_eq!(value(&text, "peerage_http_requests_total{status=\"200\"} "), 2.0);
+    assert_eq!(
+        value(&text, "peerage_http_requests_total{status=\"200\"} "),
+        2.0
+    );
     let count = "peerage_http_request_duration_seconds_count{status=\"404\"} ";
     assert_eq!(value(&text, count), 1.0);
     let within = "peerage_http_request_duration_seconds_bucket{status=\"404\",le=\"+Inf\"} ";
