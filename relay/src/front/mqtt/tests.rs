@@ -1,5 +1,7 @@
 //! Clients as they should be, and as they should not.
 
+mod hostile;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -9,8 +11,6 @@ use futures_util::StreamExt;
 use peerage::object::{self, Item};
 use peerage::service::broker::{self, Publish as Options, Subscribe as Wanted, Subscription};
 use peerage::{Config, Kind};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v5::{
     Codec, Connect, ConnectAck, ConnectAckReason, DisconnectReasonCode as Reason, LastWill, Packet,
@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::Front;
-use super::wire::{Wire, ack, ack2, disconnect};
+use super::wire::{ack, ack2, disconnect};
 use crate::Node;
 use crate::config::MqttConfig;
 use crate::front::held::Holder;
@@ -562,59 +562,4 @@ async fn a_user_shows_a_password_and_does_what_it_may() {
     };
     let status: Vec<_> = told.status.iter().map(|reason| u8::from(*reason)).collect();
     assert_eq!(status, [0x87, 0]);
-}
-
-/// Whatever comes, it is read or refused.
-#[test]
-fn bytes_that_are_no_packets_do_no_harm() {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let five = |packet| {
-        let mut bytes = BytesMut::new();
-        Codec::new(0, 0).encode(packet, &mut bytes).unwrap();
-        bytes
-    };
-    let three = b"\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04lamp\x82\x08\0\x01\0\x03a/b\x01\x32\x07\0\x01a\0\x02hi\xe0\0";
-    let mut will = connect("lamp", true, 5);
-    will.username = Some("u".into());
-    will.password = Some(Bytes::from_static(b"p"));
-    let mut message = publish("a/b", b"hi", QoS::ExactlyOnce, Some(3));
-    message.properties = Some(rmqtt_codec::v5::PublishProperties {
-        content_type: Some("text/plain".into()),
-        user_properties: vec![("a".into(), "b".into())],
-        topic_alias: Some(id(2)),
-        ..Default::default()
-    });
-    let mut talk = five(Packet::Connect(Box::new(will)));
-    talk.extend(five(say(&message)));
-    talk.extend(five(Packet::PublishRelease(ack2(id(3)))));
-    talk.extend(five(Packet::Subscribe(Subscribe {
-        packet_id: id(1),
-        id: std::num::NonZeroU32::new(5),
-        user_properties: Vec::new(),
-        topic_filters: vec![("a/#".into(), at(QoS::AtLeastOnce))],
-    })));
-    talk.extend(five(Packet::Disconnect(disconnect(
-        Reason::DisconnectWithWillMessage,
-    ))));
-    for talk in [&three[..], &talk[..]] {
-        let mut wire = Wire::Unknown;
-        let mut bytes = BytesMut::from(talk);
-        let mut packets = 0;
-        while let Some(_packet) = wire.decode(&mut bytes).unwrap() {
-            packets += 1;
-        }
-        assert!(packets >= 4 && bytes.is_empty(), "{packets} {bytes:?}");
-        for _ in 0..20_000 {
-            let mut bytes = BytesMut::from(talk);
-            for _ in 0..=rng.next_u32() % 4 {
-                let place = rng.next_u32() as usize % bytes.len();
-                bytes[place] = rng.next_u32() as u8;
-            }
-            bytes.truncate(1 + rng.next_u32() as usize % talk.len());
-            let mut wire = Wire::Unknown;
-            while let Ok(Some(_)) = wire.decode(&mut bytes) {
-                wire.welcome(None);
-            }
-        }
-    }
 }
