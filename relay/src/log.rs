@@ -2,11 +2,12 @@
 //! and JSON lines.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use peerage::log::{Entry, Journal, KEPT, is_kept};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Context;
@@ -31,10 +32,28 @@ where
     Writes(writer)
 }
 
+/// Events that were kept, by their levels.
+static TOLD: [(Level, AtomicU64); 4] = [
+    (Level::ERROR, AtomicU64::new(0)),
+    (Level::WARN, AtomicU64::new(0)),
+    (Level::INFO, AtomicU64::new(0)),
+    (Level::DEBUG, AtomicU64::new(0)),
+];
+
+/// How many events this process has told so far at each level, of which the journal keeps the last.
+pub fn told() -> impl Iterator<Item = (Level, u64)> {
+    TOLD.iter()
+        .map(|(level, count)| (*level, count.load(Ordering::Relaxed)))
+}
+
 struct Keeps;
 
 impl<S: Subscriber> Layer<S> for Keeps {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = event.metadata().level();
+        if let Some((_, count)) = TOLD.iter().find(|(told, _)| told == level) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         Journal::of_process().keep(read(event));
     }
 }

@@ -93,6 +93,18 @@ impl Relay {
         }
     }
 
+    /// Where it speaks MQTT, address and port. To be asked once, and after [`Relay::enet`].
+    pub fn mqtt(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.said.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "the relay says where it speaks MQTT");
+            if let Some(address) = line.trim().split("mqtt://").nth(1) {
+                return address.to_owned();
+            }
+        }
+    }
+
     /// Its process, as the system counts them.
     pub fn id(&self) -> u32 {
         self.process.id()

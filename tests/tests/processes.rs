@@ -236,7 +236,7 @@ async fn the_web_side_answers_programs() {
     assert_eq!(nodes[0]["kind"], "native");
     assert_eq!(nodes[0]["links"], 1);
     assert_eq!(nodes[0]["id"].as_str().map(str::len), Some(52));
-    assert_eq!(relay.metric("peerage_nodes").await, 1);
+    assert_eq!(relay.metric("peerage_nodes{kind=\"native\"}").await, 1);
     assert_eq!(relay.forwarded_bytes().await, 0);
     assert_eq!(relay.run("calc 1+2 @B", &[]).await.output, "3");
     assert!(relay.forwarded_bytes().await > 0);

@@ -358,6 +358,7 @@ fn read_publish(options: &JsValue) -> Result<Publish, Failure> {
         at: text(options, "at")?,
         retain: flag(options, "retain")?,
         number,
+        ..Publish::default()
     })
 }
 

@@ -44,6 +44,10 @@ pub(crate) const DNSMASQ: Need = Need::Package("dnsmasq-base", &["dnsmasq"]);
 
 pub(crate) const NATS: Need = Need::Package("nats-server", &["nats-server"]);
 pub(crate) const MOSQUITTO: Need = Need::Package("mosquitto", &["mosquitto"]);
+/// Clients of MQTT that are not ours.
+pub(crate) const MOSQUITTO_CLIENTS: Need =
+    Need::Package("mosquitto-clients", &["mosquitto_pub", "mosquitto_sub"]);
+pub(crate) const PAHO: Need = Need::Module("python3-paho-mqtt", "paho.mqtt.client");
 pub(crate) const NGINX: Need = Need::Package("nginx-light", &["nginx"]);
 pub(crate) const CBOR2: Need = Need::Module("python3-cbor2", "cbor2");
 /// A simulator of Modbus devices that is not ours, and what it wants besides.

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::install::{
     self, AVAHI, AVAHI_BROWSE, BROWSER, CBOR2, CC, CLIPPY, COTURN, CURL, DBUS, DNSMASQ, DRIVER, IP,
-    LIBENET, NFT, NPM, Need, PYMODBUS, RUSTFMT, SCRIPT, SERIAL_ASYNCIO,
+    LIBENET, MOSQUITTO_CLIENTS, NFT, NPM, Need, PAHO, PYMODBUS, RUSTFMT, SCRIPT, SERIAL_ASYNCIO,
 };
 use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
@@ -32,6 +32,8 @@ const E2E_NEEDS: [Need; 13] = [
     LIBENET,
     PYMODBUS,
     SERIAL_ASYNCIO,
+    MOSQUITTO_CLIENTS,
+    PAHO,
 ];
 
 const GROUPS: [Group; 9] = [
@@ -360,6 +362,7 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "--test",
         "adapter_pages",
         "events",
+        "mqtt",
     ];
     npm::INTEROP.install(ws)?;
     in_browsers(ws, "test", &tests, "--test-threads=1")

@@ -10,6 +10,7 @@ use crate::Node;
 use crate::cli::CliError;
 use crate::config::{FileConfig, WebRtcConfig};
 use crate::front::events::Events;
+use crate::front::mqtt;
 use crate::web::origin::Origins;
 use crate::web::{self, Web};
 
@@ -59,6 +60,7 @@ impl Door {
         self,
         node: Node,
         config: &FileConfig,
+        mqtt: Option<mqtt::Front>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), CliError> {
         let origins = Arc::new(Origins::new(self.address, &config.origins));
@@ -68,6 +70,7 @@ impl Door {
             node,
             origins,
             nodes: config.http.settings(),
+            mqtt: mqtt.filter(|_| config.mqtt.web_socket),
         };
         let addresses = config.access.addresses();
         let routes = web::router(web);

@@ -8,6 +8,7 @@ mod door;
 mod front;
 mod idl;
 mod log;
+mod mqtt;
 mod peer;
 mod prompt;
 mod relay;

@@ -11,7 +11,8 @@ use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
 use crate::cli::{
-    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, front, name_of, relay_url, relay_urls,
+    Common, DEFAULT_RELAY, Door, Outcome, complain, discover, front, mqtt, name_of, relay_url,
+    relay_urls,
 };
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
@@ -65,6 +66,10 @@ pub(super) async fn run(args: Args) -> Outcome {
     if let Some(enet) = enet {
         complain(&format!("others may call enet://{enet}"));
     }
+    let (mqtt, at) = mqtt::open(&node, &file).await?;
+    if let Some(mqtt) = at {
+        complain(&format!("MQTT is at mqtt://{mqtt}"));
+    }
     let web = door.as_ref().map(|door| door.address);
     listen_for_tabs(&node, &file, web)?;
     let _browsing = discover(&node, web, enet);
@@ -74,7 +79,7 @@ pub(super) async fn run(args: Args) -> Outcome {
         tokio::spawn(async move {
             // The process ends when the node has; nobody is to be waited for here.
             let never = std::future::pending();
-            if let Err(error) = door.serve(serving, &file, never).await {
+            if let Err(error) = door.serve(serving, &file, mqtt, never).await {
                 complain(&format!("peerage: {error}"));
             }
         });

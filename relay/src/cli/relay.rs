@@ -8,7 +8,9 @@ use peerage::id::Kind;
 
 use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
-use crate::cli::{CliError, Common, Door, Outcome, discover, front, name_of, relay_urls, say};
+use crate::cli::{
+    CliError, Common, Door, Outcome, discover, front, mqtt, name_of, relay_urls, say,
+};
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::front::held::Holder;
@@ -45,6 +47,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     let holder = Holder::new(node.runtime().clone());
     let enet = front::open(&node, &holder, &file, Some(asked))?;
     let adapters = front::open_for_adapters(&node, &holder, &file, Some(asked)).await?;
+    let (mqtt, at) = mqtt::open(&node, &holder, &file).await?;
     listen_for_tabs(&node, &file, Some(address))?;
     let _browsing = discover(&node, Some(address), enet);
     say(&format!("Peerage is at http://{address}/"));
@@ -54,12 +57,15 @@ pub(super) async fn run(args: Args) -> Outcome {
     if let Some(adapters) = adapters {
         say(&format!("Adapters are at tcp://{adapters}"));
     }
+    if let Some(mqtt) = at {
+        say(&format!("MQTT is at mqtt://{mqtt}"));
+    }
     // The node says good-bye first, which ends its links; then the server has nothing to wait for.
     let leaving = node.clone();
     let stop = async move {
         stop_signal().await;
         leaving.close().await;
     };
-    door.serve(node, &file, stop).await?;
+    door.serve(node, &file, mqtt, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -45,6 +45,13 @@ pub struct HistoryConfig {
 #[schemars(inline, extend("pattern" = FILTER_PATTERN, "maxLength" = TOPIC_BYTES_MAX))]
 pub struct TopicFilter(#[schemars(with = "String")] Filter);
 
+impl TopicFilter {
+    /// The filter itself.
+    pub fn filter(&self) -> Filter {
+        self.0.clone()
+    }
+}
+
 impl TryFrom<String> for TopicFilter {
     type Error = String;
 

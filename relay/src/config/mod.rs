@@ -10,6 +10,7 @@ mod http;
 mod kai;
 mod links;
 mod log;
+mod mqtt;
 mod peers;
 mod schema;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use http::{HttpConfig, NodePages};
 pub use kai::{AgentAddress, KaiAddress, KaiConfig, KaiHandle, NodeText, Offers};
 pub use links::{LinksConfig, ReconnectConfig};
 pub use log::LogConfig;
+pub use mqtt::{MqttConfig, MqttUser, PasswordHash};
 pub use peers::{PeerConfig, RelayAddress};
 pub use schema::schema;
 pub use timeouts::TimeoutsConfig;
@@ -109,6 +111,9 @@ pub struct FileConfig {
     /// Hardware, which connects here.
     #[serde(deserialize_with = "values::group")]
     pub adapters: AdaptersConfig,
+    /// Where it speaks MQTT, and with whom.
+    #[serde(deserialize_with = "values::group")]
+    pub mqtt: MqttConfig,
     /// Its direct links, and its server for STUN and TURN.
     #[serde(deserialize_with = "values::group")]
     pub webrtc: WebRtcConfig,

@@ -57,6 +57,8 @@ mod tests {
                 "keepMs": 0, "schemas": ["bar.tau"], "serial": [{ "when": { "device": "/dev/ttyACM0" } }],
                 "supervised": [{ "name": "left", "command": ["a", "{device}"], "restart": { "minMs": 10 },
                     "when": { "vendor": "2341", "product": "00Ff" } }] } }),
+            json!({ "mqtt": { "listen": "0.0.0.0:1883", "webSocket": true, "allow": ["10.0.0.0/8"],
+                "users": { "till": { "password": password(), "publish": ["till/#"], "subscribe": [] } } } }),
         ]
     }
 
@@ -131,7 +133,15 @@ mod tests {
             json!({ "adapters": { "serial": [{ "when": { "vendor": "2341" } }] } }),
             json!({ "adapters": { "serial": [{ "when": { "vendor": "234", "product": "0043" } }] } }),
             json!({ "adapters": { "serial": [{ "device": "/dev/ttyACM0" }] } }),
+            json!({ "mqtt": { "listen": 1883 } }),
+            json!({ "mqtt": { "users": { "till": { "password": "secret" } } } }),
+            json!({ "mqtt": { "users": { "till": { "publish": ["till/#"] } } } }),
+            json!({ "mqtt": { "users": { "till": { "password": password(), "publish": ["a/#/b"] } } } }),
         ]
+    }
+
+    fn password() -> String {
+        format!("$7$101$c2FsdA==${}==", "A".repeat(86))
     }
 
     fn read(value: &Value) -> Result<FileConfig, String> {

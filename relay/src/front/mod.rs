@@ -5,5 +5,6 @@ pub mod adapter;
 pub mod enet;
 pub mod events;
 pub mod held;
+pub mod mqtt;
 pub(crate) mod out;
 pub(crate) mod program;

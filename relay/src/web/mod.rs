@@ -26,7 +26,9 @@ use serde_json::json;
 
 use crate::Node;
 use crate::front::events::Events;
+use crate::front::mqtt::{self, UpgradeError};
 use crate::link::websocket::{self, Socket};
+use metrics::Metrics;
 pub use nodes::Settings;
 use origin::Origins;
 pub use serve::{serve, serve_some};
@@ -42,17 +44,25 @@ pub struct Web {
     pub nodes: Settings,
     /// Who speaks for clients of `/events`, if anybody does.
     pub events: Option<Events>,
+    /// Who speaks for clients of MQTT that come by WebSocket.
+    pub mqtt: Option<mqtt::Front>,
 }
 
 /// All routes.
 pub fn router(web: Web) -> Router {
+    let metrics = Arc::new(Metrics::new());
+    let told = Arc::clone(&metrics);
+    let render = async move |State(web): State<Web>| {
+        let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+        (text, told.render(&web))
+    };
     let mut own = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/operations", get(operations))
         .route("/api/v1/time", get(time))
         .route("/go/{*path}", get(pages::go))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(render))
         .route("/n/{name}", any(nodes::serve))
         .route("/n/{name}/", any(nodes::serve))
         .route("/n/{name}/{*path}", any(nodes::serve))
@@ -63,7 +73,7 @@ pub fn router(web: Web) -> Router {
     if let Some(events) = &web.events {
         own = own.merge(events.api::<Web>().layer(acts));
     }
-    let mut all = own.clone().route("/mesh", any(mesh));
+    let mut all = own.clone().route("/mesh", any(mesh)).route("/mqtt", any(mqtt));
     if let Some(events) = web.events.clone() {
         let api = own.with_state(web.clone());
         let serve = move |State(web): State<Web>, request: Request| async move {
@@ -77,6 +87,7 @@ pub fn router(web: Web) -> Router {
         all = all.route("/events", any(serve));
     }
     all.layer(from_fn_with_state(web.clone(), guard::check))
+        .layer(from_fn_with_state(metrics, metrics::count))
         .with_state(web)
 }
 
@@ -90,6 +101,24 @@ async fn mesh(State(web): State<Web>, request: Request) -> Response {
     )
 }
 
+async fn mqtt(State(web): State<Web>, mut request: Request) -> Response {
+    let Some(front) = &web.mqtt else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if let Err(refused) = check_page(&web, &request) {
+        return *refused;
+    }
+    let caller = caller(&request);
+    let upgrade = front.upgrade(&mut request, caller);
+    upgrade.unwrap_or_else(|error| {
+        let status = match error {
+            UpgradeError::NotLetIn => StatusCode::FORBIDDEN,
+            UpgradeError::NoProtocol | UpgradeError::NoWebSocket(_) => StatusCode::BAD_REQUEST,
+        };
+        (status, error.to_string()).into_response()
+    })
+}
+
 /// Opens a WebSocket, unless it is for a page that may not.
 fn open<F>(
     web: &Web,
@@ -100,19 +129,32 @@ fn open<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    if let Err(refusal) = web.origins.check(request.headers(), guard::local(&request)) {
+    if let Err(refused) = check_page(web, &request) {
+        return *refused;
+    }
+    let caller = caller(&request);
+    let then = move |socket| then(socket, caller);
+    let upgrade = websocket::upgrade(&mut request, message_bytes_max, then);
+    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+}
+
+/// Whether a page, if it is one that calls, may open a socket here.
+fn check_page(web: &Web, request: &Request) -> Result<(), Box<Response>> {
+    let checked = web.origins.check(request.headers(), guard::local(request));
+    checked.map_err(|refusal| {
         tracing::warn!(target: peerage::log::ERROR, %refusal, "refused a page's call");
         let body = Json(Refusal {
             code: "refused",
             message: refusal.to_string(),
         });
-        return (StatusCode::FORBIDDEN, body).into_response();
-    }
+        Box::new((StatusCode::FORBIDDEN, body).into_response())
+    })
+}
+
+/// From where a request comes: nowhere, for a server that does not tell.
+fn caller(request: &Request) -> SocketAddr {
     let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let caller = caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |caller| caller.0);
-    let then = move |socket| then(socket, caller);
-    let upgrade = websocket::upgrade(&mut request, message_bytes_max, then);
-    upgrade.unwrap_or_else(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+    caller.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |caller| caller.0)
 }
 
 #[derive(Serialize)]
@@ -219,9 +261,4 @@ fn public(mut list: Vec<Info>) -> Vec<Info> {
     list.retain(|info| info.is_public);
     list.iter_mut().for_each(|info| info.tracker = None);
     list
-}
-
-async fn metrics(State(web): State<Web>) -> impl IntoResponse {
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (format, metrics::render(&web.node))
 }

@@ -32,7 +32,7 @@ impl Broker {
             inner.state.kept.trimmed.clear();
             return inner.publish(planned, desk);
         }
-        inner.pending_bytes += publish.value.len();
+        inner.pending_bytes += publish.value.len() + publish.attributes.len();
         inner.pending.push_back((publish, Arc::clone(desk)));
         if let Some(committer) = inner.committer.take() {
             committer.wake();

@@ -66,6 +66,30 @@ impl Filter {
         }
     }
 
+    /// Whether this means every topic that the other does.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        // A topic has one level at least.
+        let mut there = if other.as_str() == "#" {
+            Some(Level::Below)
+        } else {
+            theirs.next()
+        };
+        loop {
+            match (ours.next(), there) {
+                (Some(Level::Rest), _) | (None, None) => return true,
+                (Some(Level::Any), Some(Level::Below)) => return ours.next() == Some(Level::Rest),
+                (Some(Level::Below), theirs) => {
+                    return !matches!(theirs, None | Some(Level::Rest));
+                }
+                (Some(Level::Any), Some(Level::Any | Level::Word(_))) => {}
+                (Some(Level::Word(a)), Some(Level::Word(b))) if a == b => {}
+                _ => return false,
+            }
+            there = theirs.next();
+        }
+    }
+
     /// The topic, if it means one only.
     pub(super) fn as_topic(&self) -> Option<&str> {
         let is_word = |level| matches!(level, Level::Word(_));

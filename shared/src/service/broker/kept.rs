@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use minicbor::bytes::ByteSlice;
 
 use super::filter::Filter;
 use super::gone::Gone;
@@ -57,6 +58,8 @@ pub(super) struct Message {
     /// As it goes to subscribers.
     pub(super) bytes: Bytes,
     pub(super) value: Bytes,
+    /// What its publisher has added; empty if that is nothing.
+    pub(super) attributes: Bytes,
     alive: Alive,
 }
 
@@ -78,6 +81,7 @@ pub(super) struct Origin {
     pub(super) sender: NodeId,
     pub(super) at_ms: i64,
     pub(super) retain: bool,
+    pub(super) attributes: Bytes,
 }
 
 impl Message {
@@ -88,6 +92,7 @@ impl Message {
             sender,
             at_ms,
             retain,
+            attributes,
         } = origin;
         let head = Head {
             offset,
@@ -95,6 +100,7 @@ impl Message {
             sender,
             retained: false,
             again: false,
+            attributes: some(&attributes),
         };
         let bytes = wire::message(&Tell::Message(head), &value);
         let value = bytes.slice(bytes.len() - value.len()..);
@@ -106,6 +112,7 @@ impl Message {
             retain,
             bytes,
             value,
+            attributes,
             alive: alive.clone(),
         };
         alive.0.fetch_add(message.size(), Ordering::Relaxed);
@@ -123,18 +130,24 @@ impl Message {
             sender: self.sender,
             retained,
             again,
+            attributes: some(&self.attributes),
         };
         wire::message(&Tell::Message(head), &self.value)
     }
 
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + MESSAGE_OVERHEAD_BYTES
+        self.bytes.len() + self.attributes.len() + MESSAGE_OVERHEAD_BYTES
     }
 
     /// Whether it becomes its topic's retained value.
     fn is_value(&self) -> bool {
         self.retain && !self.value.is_empty()
     }
+}
+
+/// Attributes, if there are any.
+fn some(attributes: &Bytes) -> Option<&ByteSlice> {
+    (!attributes.is_empty()).then(|| attributes[..].into())
 }
 
 impl Drop for Message {
@@ -223,6 +236,11 @@ pub(super) enum Wanted {
 }
 
 impl Kept {
+    /// How many topics there are of which something is kept, and the bytes of it.
+    pub(super) fn amount(&self) -> (usize, usize) {
+        (self.topics.len(), self.bytes + self.retained.bytes)
+    }
+
     /// Nothing yet, for these rules, of which the first that fits a topic counts.
     pub(super) fn new(rules: Vec<Rule>) -> Self {
         Self {

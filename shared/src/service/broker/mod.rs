@@ -56,6 +56,7 @@ pub use kept::Rule;
 pub use presence::{Change, Presence};
 pub use publishing::{Publish, Published, Publishing};
 pub use server::{Broker, Options};
+pub use state::Stats;
 pub use store::{Row, Store};
 pub use subscription::{Item, Message, Position, Subscribe, Subscription};
 pub use wire::{Gap, Member, Slow, Topic, Why};

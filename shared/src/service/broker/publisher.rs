@@ -92,6 +92,7 @@ impl Broker {
             retain,
             publisher,
             number,
+            attributes,
         } = ask
         else {
             return Err(Code::BadMessage.because("expected a message to be published"));
@@ -104,6 +105,7 @@ impl Broker {
             topic: topic.into(),
             retain,
             number: publisher.map(|publisher| (publisher.into(), number)),
+            attributes: attributes.map_or_else(Bytes::new, |a| Bytes::copy_from_slice(a)),
             value,
         };
         desk.lock().awaited += 1;

@@ -29,6 +29,9 @@ pub struct Publish {
     /// nobody knew what became of it, counts once. Numbers grow; the last 1024 of them are told apart. The
     /// name is for whoever knows it: it should be drawn at random.
     pub number: Option<(String, u64)>,
+    /// What is added for those who know it, as a front's own word on a message: subscribers get it with the
+    /// value, with which it counts as [`PUBLISH_BYTES_MAX`]. Empty for nothing.
+    pub attributes: Bytes,
 }
 
 /// What has become of a message.
@@ -62,11 +65,7 @@ impl Publish {
     /// The message, checked: what is known to fail does not wait for a broker to say so.
     pub(super) fn message(self, topic: &str, value: &Bytes) -> Result<Bytes, Failure> {
         check_topic(topic)?;
-        if value.len() > PUBLISH_BYTES_MAX {
-            let (most, got) = (PUBLISH_BYTES_MAX, value.len());
-            let message = format!("expected at most {most} bytes to be published, got {got}");
-            return Err(Code::TooLarge.because(message));
-        }
+        check_size(value, &self.attributes)?;
         let (publisher, number) = self.number.unzip();
         if publisher
             .as_ref()
@@ -80,9 +79,24 @@ impl Publish {
             retain: self.retain,
             publisher: publisher.as_deref(),
             number: number.unwrap_or_default(),
+            attributes: (!self.attributes.is_empty()).then(|| self.attributes[..].into()),
         };
         Ok(message(&ask, value))
     }
+}
+
+/// Whether a value, with what is added to it, may be published.
+///
+/// # Errors
+/// `too-large` if it is too long.
+pub(super) fn check_size(value: &Bytes, attributes: &Bytes) -> Result<(), Failure> {
+    let got = value.len() + attributes.len();
+    if got > PUBLISH_BYTES_MAX {
+        let most = PUBLISH_BYTES_MAX;
+        let message = format!("expected at most {most} bytes to be published, got {got}");
+        return Err(Code::TooLarge.because(message));
+    }
+    Ok(())
 }
 
 impl Future for Publishing {

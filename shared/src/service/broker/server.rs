@@ -14,7 +14,7 @@ use super::PROTOCOL;
 use super::kept::Rule;
 use super::line::Line;
 use super::publisher::Desk;
-use super::state::{Publish, State, Touched};
+use super::state::{Publish, State, Stats, Touched};
 use super::store::{self, SharedStore};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
@@ -140,6 +140,11 @@ impl Broker {
             }
         })
         .await;
+    }
+
+    /// What it has, and has done.
+    pub fn stats(&self) -> Stats {
+        self.lock().state.stats()
     }
 
     /// A conversation of this node with its own broker.

@@ -10,6 +10,7 @@ use super::group::Group;
 use super::index::Index;
 use super::kept::{Alive, Kept, Message, Origin, Rule, Trimmed, Wanted};
 use super::members::Watcher;
+use super::publishing::check_size;
 use super::store::{Loaded, Row, epoch_row, message_row, next_row, publisher_row, trimmed_rows};
 use super::subscriber::Subscriber;
 use super::window::Windows;
@@ -17,8 +18,7 @@ use super::wire::{After, Gap, Member, Topic, Why, Wish};
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::limits::{
-    BROKER_BYTES_MAX, GROUP_LINGER, KEPT_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, PUBLISH_BYTES_MAX,
-    SUBSCRIPTIONS_MAX,
+    BROKER_BYTES_MAX, GROUP_LINGER, KEPT_BYTES_MAX, MESSAGE_OVERHEAD_BYTES, SUBSCRIPTIONS_MAX,
 };
 
 /// Offsets that are noted as used at once, so that the store need not be asked for each.
@@ -53,6 +53,10 @@ pub(super) struct State {
     pub(super) alive: Alive,
     /// Beyond so many bytes of messages the slow are looked for, again.
     relieve_at: usize,
+    /// Messages that were published, and those that were sent to subscribers, with the gaps between.
+    published: u64,
+    delivered: u64,
+    gaps: u64,
 }
 
 /// A message on its way in.
@@ -64,6 +68,7 @@ pub(super) struct Publish {
     /// Its publisher's name and number for it.
     pub(super) number: Option<(Arc<str>, u64)>,
     pub(super) value: Bytes,
+    pub(super) attributes: Bytes,
 }
 
 /// What will become of it.
@@ -73,6 +78,27 @@ pub(super) enum Planned {
     Known,
     /// It is new, and whether it will be kept.
     New(Arc<Message>, bool),
+}
+
+/// What a broker has, and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Topics of which something is kept.
+    pub topics: usize,
+    /// Bytes of that.
+    pub kept_bytes: usize,
+    /// Bytes of all messages in memory, kept or on their way to somebody.
+    pub held_bytes: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Groups that share one.
+    pub groups: usize,
+    /// Messages that were published.
+    pub published: u64,
+    /// Messages that were sent to subscribers.
+    pub delivered: u64,
+    /// Gaps that they were told of.
+    pub gaps: u64,
 }
 
 /// Whom something concerns: subscriptions and watchers, by their numbers.
@@ -99,6 +125,9 @@ impl State {
             serial: 0,
             alive: Alive::default(),
             relieve_at: BROKER_BYTES_MAX,
+            published: 0,
+            delivered: 0,
+            gaps: 0,
         }
     }
 
@@ -145,13 +174,10 @@ impl State {
             retain,
             number,
             value,
+            attributes,
         } = publish;
         check_topic(topic)?;
-        if value.len() > PUBLISH_BYTES_MAX {
-            let (most, got) = (PUBLISH_BYTES_MAX, value.len());
-            let message = format!("expected at most {most} bytes to be published, got {got}");
-            return Err(Code::TooLarge.because(message));
-        }
+        check_size(value, attributes)?;
         if let Some((name, number)) = number
             && self.windows.knows(name, *number)?
         {
@@ -163,6 +189,7 @@ impl State {
             sender: *sender,
             at_ms: now_ms,
             retain: *retain,
+            attributes: attributes.clone(),
         };
         let message = Message::new(origin, value.clone(), &self.alive);
         self.kept.promise(&message)?;
@@ -221,6 +248,7 @@ impl State {
     /// Keeps a message and gives it to those whom it is for.
     pub(super) fn apply(&mut self, message: &Arc<Message>, touched: &mut Touched) {
         self.applied = message.offset;
+        self.published += 1;
         self.kept.settle(message);
         self.kept.keep(message);
         for id in self.index.find(&message.topic) {
@@ -300,7 +328,28 @@ impl State {
 
     /// The next item for a subscription.
     pub(super) fn next(&mut self, id: u64) -> Option<Bytes> {
-        self.subscribers.get_mut(&id)?.next(&self.kept)
+        let subscriber = self.subscribers.get_mut(&id)?;
+        let item = subscriber.next(&self.kept)?;
+        match subscriber.has_sent_gap() {
+            true => self.gaps += 1,
+            false => self.delivered += 1,
+        }
+        Some(item)
+    }
+
+    /// How much there is of everything.
+    pub(super) fn stats(&self) -> Stats {
+        let (topics, kept_bytes) = self.kept.amount();
+        Stats {
+            topics,
+            kept_bytes,
+            held_bytes: self.alive.bytes(),
+            subscriptions: self.subscribers.len(),
+            groups: self.groups.len(),
+            published: self.published,
+            delivered: self.delivered,
+            gaps: self.gaps,
+        }
     }
 
     /// Why a subscription or somebody who watches is over.

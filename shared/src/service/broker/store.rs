@@ -44,6 +44,8 @@ struct Stored {
     retain: bool,
     #[cbor(n(4), with = "minicbor::bytes")]
     value: Vec<u8>,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    attributes: Option<Vec<u8>>,
 }
 
 /// What a publisher has sent, in its row: the highest number, and which of the last ones.
@@ -101,6 +103,7 @@ impl Loaded {
                     sender: stored.sender,
                     at_ms: stored.unix_ms + offset_ms,
                     retain: stored.retain,
+                    attributes: stored.attributes.unwrap_or_default().into(),
                 };
                 self.messages.push((origin, stored.value.into()));
             }
@@ -135,6 +138,7 @@ pub(super) fn message_row(message: &Message, offset_ms: i64) -> Row {
         unix_ms: message.at_ms - offset_ms,
         retain: message.retain,
         value: message.value.to_vec(),
+        attributes: (!message.attributes.is_empty()).then(|| message.attributes.to_vec()),
     };
     (message_key(message.offset), Some(to_cbor(&stored)))
 }

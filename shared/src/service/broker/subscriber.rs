@@ -326,6 +326,11 @@ impl Subscriber {
         bytes
     }
 
+    /// Whether what was sent last is a gap.
+    pub(super) fn has_sent_gap(&self) -> bool {
+        self.flight.back().is_some_and(|last| last.gap.is_some())
+    }
+
     fn drop_oldest(&mut self) {
         if self.slow == Slow::Disconnect {
             let most = SUBSCRIBER_MESSAGES_MAX;

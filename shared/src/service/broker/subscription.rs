@@ -78,6 +78,8 @@ pub struct Message {
     pub retained: bool,
     /// Whether another member of the group had it before, and may have taken it.
     pub again: bool,
+    /// What its publisher has added; empty if that is nothing.
+    pub attributes: Bytes,
 }
 
 impl Message {
@@ -327,6 +329,9 @@ impl Reader {
             sender: head.sender,
             retained: head.retained,
             again: head.again,
+            attributes: head
+                .attributes
+                .map_or_else(Bytes::new, |added| Bytes::copy_from_slice(added)),
         }
     }
 

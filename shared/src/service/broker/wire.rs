@@ -1,6 +1,7 @@
 //! The messages of the protocol: a head in CBOR, and behind it, where one belongs to it, a value as
 //! [`object`](crate::object) writes it, which the broker does not read.
 
+use minicbor::bytes::ByteSlice;
 use minicbor::{Decode, Encode};
 
 use crate::error::Failure;
@@ -22,6 +23,9 @@ pub(super) enum Ask<'b> {
         publisher: Option<&'b str>,
         #[n(3)]
         number: u64,
+        /// What its publisher adds for those who know it. The broker passes it on.
+        #[b(4)]
+        attributes: Option<&'b ByteSlice>,
     },
     /// Messages are wanted, for as long as the stream lasts.
     #[n(1)]
@@ -160,6 +164,9 @@ pub(super) struct Head<'b> {
     /// Another member of the group had it before, and may have taken it.
     #[n(4)]
     pub(super) again: bool,
+    /// What its publisher has added.
+    #[b(5)]
+    pub(super) attributes: Option<&'b ByteSlice>,
 }
 
 /// Messages that are missing at this place of a subscription.
@@ -293,8 +300,17 @@ mod tests {
             retain: true,
             publisher: None,
             number: 0,
+            attributes: None,
         };
         encodes(&publish, "82 00 84 6161 f5 f6 00");
+        let attributed = Ask::Publish {
+            topic: "a",
+            retain: true,
+            publisher: None,
+            number: 0,
+            attributes: Some((&[1, 2][..]).into()),
+        };
+        encodes(&attributed, "82 00 85 6161 f5 f6 00 420102");
         let wish = |after| Wish {
             filter: "a/#".into(),
             after,
@@ -340,6 +356,7 @@ mod tests {
             sender: NodeId::from_bytes([1; 32]),
             retained: false,
             again: true,
+            attributes: None,
         };
         let hex = format!("82 03 81 85 07 6161 5820 {} f4 f5", "01".repeat(32));
         encodes(&Tell::Message(head), &hex);

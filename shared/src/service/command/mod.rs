@@ -102,6 +102,8 @@ struct Registry {
     deputy: Option<Deputy>,
     listings: complete::Listings,
     trace: u64,
+    /// Commands that others have run here.
+    ran: u64,
 }
 
 #[derive(Clone)]
@@ -207,6 +209,11 @@ impl Commands {
     /// The node that these belong to.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// How many commands others have run here.
+    pub fn ran(&self) -> u64 {
+        self.lock().ran
     }
 
     /// What can be said here, in order of the names: commands, and aliases in place of those that they

@@ -165,6 +165,7 @@ impl Commands {
         mut place: Option<Waiting>,
     ) -> Result<(), Failure> {
         let caller = stream.peer();
+        self.lock().ran += 1;
         step!(
             "deliver",
             self.node,

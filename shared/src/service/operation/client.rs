@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::collections::BTreeMap;
 
 use futures_channel::oneshot;
 use futures_util::future::{BoxFuture, Either, Shared, join, select};
@@ -131,6 +132,11 @@ impl Operations {
     /// What runs at this node, and what has ended here lately.
     pub fn own(&self) -> Vec<Info> {
         self.list_for(self.rpc().node().id())
+    }
+
+    /// How many of this node's have ended so far, by how: `success`, `fail`, `cancel` or `abort`.
+    pub fn ends(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().ends.clone()
     }
 
     fn new_tracker(&self) -> Tracker {

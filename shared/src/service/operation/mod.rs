@@ -82,6 +82,8 @@ struct State {
     loads: HashMap<NodeId, Load>,
     /// Whether somebody sees to it that they are forgotten.
     is_sweeping: bool,
+    /// How many have ended so far, by how.
+    ends: BTreeMap<&'static str, u64>,
 }
 
 /// An operation that is done.

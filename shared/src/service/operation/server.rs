@@ -277,10 +277,12 @@ impl Operations {
                 Ending::Stopped(_) => 0,
             };
         record.end(now);
+        let end = ending.as_str();
         record.ended.set(ending);
         record.leave_lane();
         let (forgotten, sweeps) = {
             let mut state = self.lock();
+            *state.ends.entry(end).or_default() += 1;
             state.note_end(record, bytes);
             let sweeps = !std::mem::replace(&mut state.is_sweeping, true);
             (state.forget_old(now, Some(record.caller)), sweeps)

@@ -33,6 +33,7 @@ impl Relay {
                 origins: Arc::new(Origins::new(address, &[])),
                 nodes: web::Settings::default(),
                 events: None,
+                mqtt: None,
             });
             let listener = TcpListener::from_std(socket).unwrap();
             web::serve(listener, routes, std::future::pending()).await

@@ -40,6 +40,7 @@ pub(super) async fn serve() -> Result<String, Failed> {
         origins: Arc::new(Origins::new(address, &[])),
         nodes: web::Settings::default(),
         events: None,
+        mqtt: None,
     });
     tokio::spawn(web::serve(listener, routes, std::future::pending()));
     Ok(format!("ws://{address}/mesh"))

@@ -114,3 +114,37 @@ fn what_is_no_filter_is_refused() {
         assert_eq!(refused.code, Code::BadMessage, "{topic}");
     }
 }
+
+#[test]
+fn a_filter_covers_another_if_no_topic_of_that_is_beyond_it() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let words = ["a", "b", "c"];
+    let mut covered = 0;
+    for _ in 0..2000 {
+        let mut filter = || -> Filter {
+            some_text(&mut rng, &["a", "b", "+"], &["a", "+", "#", "*"])
+                .parse()
+                .unwrap()
+        };
+        let (wide, narrow) = (filter(), filter());
+        // All topics that are a level longer than any filter, and shorter: `c` is in none of them by name.
+        let mut topics: Vec<String> = words.map(str::to_owned).into();
+        let mut last = topics.clone();
+        for _ in 0..5 {
+            last = last
+                .iter()
+                .filter(|topic| narrow.overlaps(&format!("{topic}/#").parse().unwrap()))
+                .flat_map(|topic| words.map(|word| format!("{topic}/{word}")))
+                .collect();
+            topics.extend(last.iter().cloned());
+        }
+        let mut meant = topics.iter().filter(|topic| narrow.matches(topic));
+        let expected = meant.all(|topic| wide.matches(topic));
+        assert_eq!(wide.covers(&narrow), expected, "{wide} {narrow}");
+        covered += usize::from(expected);
+    }
+    assert!(covered > 100, "{covered}");
+    let filter = |text: &str| text.parse::<Filter>().unwrap();
+    assert!(filter("+/#").covers(&filter("#")) && filter("#").covers(&filter("+/#")));
+    assert!(!filter("+").covers(&filter("#")) && !filter("+/*").covers(&filter("#")));
+}

@@ -142,6 +142,7 @@ fn message(topic: &str, value: &str, retain: bool) -> Publish {
         topic: topic.into(),
         retain,
         number: None,
+        attributes: Bytes::new(),
         value: Bytes::copy_from_slice(value.as_bytes()),
     }
 }

@@ -124,6 +124,34 @@ fn a_numbered_message_counts_once_across_a_restart() {
 }
 
 #[test]
+fn what_a_publisher_adds_comes_with_the_value_after_a_restart_too() {
+    let memory = Memory::default();
+    let mut bench = Bench::keeping(2);
+    let attributed = Publish {
+        attributes: Bytes::from_static(b"for those who know"),
+        ..message("a", "x", true)
+    };
+    bench.store(&memory, &attributed);
+    for _ in 0..2 {
+        let fresh = bench.subscribe(wish("a"));
+        let item = bench.state.next(fresh).unwrap();
+        let (tell, value) = wire::head::<Tell<'_>>(&item, "an item").unwrap();
+        let Tell::Message(head) = tell else {
+            panic!("{tell:?}")
+        };
+        assert_eq!(&head.attributes.unwrap()[..], b"for those who know");
+        assert_eq!(&value[..], b"x");
+        bench = bench.restarted(&memory, 2);
+    }
+    let too_long = Publish {
+        attributes: Bytes::from(vec![0; crate::limits::PUBLISH_BYTES_MAX]),
+        ..message("a", "x", false)
+    };
+    let refused = bench.state.plan(&too_long, 0).unwrap_err();
+    assert_eq!(refused.code, crate::error::Code::TooLarge);
+}
+
+#[test]
 fn a_broker_that_does_not_keep_everything_says_so_after_a_restart() {
     let memory = Memory::default();
     let mut bench = Bench::keeping(0);

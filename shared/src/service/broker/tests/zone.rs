@@ -337,6 +337,7 @@ fn what_is_no_message_ends_the_conversation_and_nothing_else() {
                     retain: false,
                     publisher: None,
                     number: 0,
+                    attributes: None,
                 },
                 &[0xf6],
             ),
