@@ -184,6 +184,8 @@ impl Reader {
                     vec![(format!("tag {tag}"), tagged)],
                 ))
             }
+            // The end of what did not begin.
+            Type::Break => None,
             Type::Bytes => Some(self.within(decoder.bytes().ok()?, depth)),
             Type::BytesIndef | Type::StringIndef => {
                 decoder.skip().ok()?;

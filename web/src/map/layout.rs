@@ -79,7 +79,7 @@ fn fill(nodes: &[&Sight], begin: f64, width: f64, places: &mut BTreeMap<NodeId, 
         rest = others;
         for (place, node) in these.iter().enumerate() {
             // Neighbours of different rings stand beside each other, not behind.
-            let shift = if ring % 2 == 0 { 0.5 } else { 0.0 };
+            let shift = if ring % 2 == 0 { 0.75 } else { 0.25 };
             let angle = begin + width * (place as f64 + shift) / count as f64;
             places.insert(node.id, polar(radius(ring), angle));
         }

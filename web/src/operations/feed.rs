@@ -88,18 +88,19 @@ impl Feed {
     /// Follows a node for as long as something runs there.
     async fn follow(self, services: Services, node: NodeId) {
         let mut listed = services.operations.listed(&node.to_string());
-        loop {
-            match listed.next().await {
-                Ok(list) if self.take(node, list) > 0 => {}
-                Ok(_) => break,
+        let mut running = 1;
+        while running > 0 {
+            running = match listed.next().await {
+                Ok(list) => self.take(node, list),
                 Err(_) => {
                     self.forget(node);
-                    break;
+                    0
                 }
-            }
+            };
         }
-        self.followed
-            .update_value(|followed| drop(followed.remove(&node)));
+        self.followed.update_value(|followed| {
+            followed.remove(&node);
+        });
     }
 
     fn may_follow(self, node: NodeId) -> bool {
