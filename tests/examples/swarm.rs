@@ -1,6 +1,8 @@
 //! Many nodes at a relay, to look at them in the console:
 //! `cargo run -p peerage-tests --example swarm -- ws://127.0.0.1:7700/mesh 500`.
 
+use std::io::Write;
+
 use peerage_tests::Swarm;
 use url::Url;
 
@@ -14,6 +16,11 @@ async fn main() {
         .next()
         .map_or(500, |count| count.parse().expect("how many nodes"));
     let swarm = Swarm::join(&relay, count).await;
-    println!("{} nodes have joined; Ctrl-C ends them", swarm.nodes.len());
+    // Nobody may be reading.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} nodes have joined; Ctrl-C ends them",
+        swarm.nodes.len()
+    );
     let _ = tokio::signal::ctrl_c().await;
 }

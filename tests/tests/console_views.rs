@@ -1,5 +1,11 @@
 //! The console's views: of a small mesh by what they do, and of one with many nodes by how they bear it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must say where it stopped, and figures are to be read"
+)]
+
 use fantoccini::key::Key;
 use peerage_tests::{Browsers, Relay, Swarm, Tab, until};
 use serde_json::{Value, json};

@@ -196,6 +196,8 @@ impl Reader {
                 token @ (Token::Bool(_) | Token::Null | Token::Undefined | Token::Simple(_)) => {
                     Tree::Leaf("word", token.to_string())
                 }
+                Token::F16(number) | Token::F32(number) => Tree::Leaf("number", number.to_string()),
+                Token::F64(number) => Tree::Leaf("number", number.to_string()),
                 token => Tree::Leaf("number", token.to_string()),
             }),
         }

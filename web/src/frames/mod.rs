@@ -38,26 +38,14 @@ pub(crate) fn Frames(shown: Shown) -> impl IntoView {
             wanted.map(|frame| frame.number).collect::<Vec<_>>()
         })
     });
-    let scroll = Scroll::new(ROW);
-    let len = move || rows.with(Vec::len);
-    let seen = move || {
-        let numbers = rows.with(|rows| rows[scroll.seen(rows.len())].to_vec());
-        recording.frames.with(|frames| {
-            let frames = numbers
-                .into_iter()
-                .filter_map(|number| recording::find(frames, number).cloned());
-            frames.collect::<Vec<_>>()
-        })
-    };
     let count = move || {
         let all = recording.frames.with(|frames| frames.len());
         let missed = match recording.missed.get() {
             0 => String::new(),
             missed => format!(", {missed} missed"),
         };
-        format!("{} of {all}{missed}", len())
+        format!("{} of {all}{missed}", rows.with(Vec::len))
     };
-    let row = move |frame: Frame| view! { <Row frame chosen /> };
     view! {
         <div class="tools">
             <input type="search" aria-label="Filter frames" placeholder="peer:right proto:rpc dir:in kind:record text  /" data-testid="filter"
@@ -69,27 +57,50 @@ pub(crate) fn Frames(shown: Shown) -> impl IntoView {
             <span class="soft" role="status" data-testid="count">{count}</span>
         </div>
         <div class="halves">
-            <div class="scroll table" tabindex="0" role="region" aria-label="Frames" on:scroll=move |event| scroll.moved(&event)>
-                <table aria-rowcount=move || len() + 1>
-                    <thead><tr>
-                        <th scope="col" class="when">"Time"</th><th scope="col" class="way">"Way"</th><th scope="col" class="peer">"Peer"</th>
-                        <th scope="col" class="protocol">"Protocol"</th><th scope="col" class="kind">"Kind"</th><th scope="col" class="number size">"Size"</th>
-                    </tr></thead>
-                    <tbody data-testid="frames">
-                        <tr class="room" style=move || scroll.above(len())></tr>
-                        <For each=seen key=|frame| frame.number children=row />
-                        <tr class="room" style=move || scroll.below(len())></tr>
-                    </tbody>
-                </table>
-            </div>
-            <aside aria-label="The frame that is chosen">
+            <Table recording rows chosen />
+            <section class="side" aria-label="The frame that is chosen">
                 {move || {
                     let number = chosen.get()?;
                     let frame = recording.frames.with_untracked(|frames| recording::find(frames, number).cloned())?;
                     Some(view! { <Detail shown frame /> })
                 }}
                 <Show when=move || chosen.get().is_none()><p class="empty">"Choose a frame to see what is in it."</p></Show>
-            </aside>
+            </section>
+        </div>
+    }
+}
+
+/// The frames that are wanted, by their numbers.
+#[component]
+fn Table(
+    recording: Recording,
+    rows: Memo<Vec<u64>>,
+    chosen: RwSignal<Option<u64>>,
+) -> impl IntoView {
+    let scroll = Scroll::new(ROW);
+    let len = move || rows.with(Vec::len);
+    let seen = move || {
+        let numbers = rows.with(|rows| rows[scroll.seen(rows.len())].to_vec());
+        recording.frames.with(|frames| {
+            let frames = numbers
+                .into_iter()
+                .filter_map(|number| recording::find(frames, number).cloned());
+            frames.collect::<Vec<_>>()
+        })
+    };
+    view! {
+        <div class="scroll table" tabindex="0" role="group" aria-label="Frames" on:scroll=move |event| scroll.moved(&event)>
+            <table aria-rowcount=move || len() + 1>
+                <thead><tr>
+                    <th scope="col" class="when">"Time"</th><th scope="col" class="way">"Way"</th><th scope="col" class="peer">"Peer"</th>
+                    <th scope="col" class="protocol">"Protocol"</th><th scope="col" class="kind">"Kind"</th><th scope="col" class="number size">"Size"</th>
+                </tr></thead>
+                <tbody data-testid="frames">
+                    <tr class="room" style=move || scroll.above(len())></tr>
+                    <For each=seen key=|frame| frame.number children=move |frame| view! { <Row frame chosen /> } />
+                    <tr class="room" style=move || scroll.below(len())></tr>
+                </tbody>
+            </table>
         </div>
     }
 }

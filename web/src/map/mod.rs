@@ -200,7 +200,9 @@ impl Chart {
 
     /// Points to a node, or to none.
     fn focus(self, node: Option<NodeId>) {
-        if self.focused.get_untracked() != node {
+        // A canvas that is taken away loses the focus after all else of it is gone.
+        let before = self.focused.try_get_untracked();
+        if before.is_some_and(|before| before != node) {
             self.focused.set(node);
         }
     }

@@ -112,7 +112,7 @@ fn Table(shown: Shown) -> impl IntoView {
                 prop:value=filter on:input=move |event| filter.set(event_target_value(&event)) />
             <span class="soft" role="status" data-testid="count">{move || format!("{} nodes", len())}</span>
         </div>
-        <div class="scroll table" tabindex="0" role="region" aria-label="Nodes" on:scroll=move |event| scroll.moved(&event)>
+        <div class="scroll table" tabindex="0" role="group" aria-label="Nodes" on:scroll=move |event| scroll.moved(&event)>
             <table aria-rowcount=move || len() + 1>
                 <thead><tr>{Column::ALL.map(head)}</tr></thead>
                 <tbody>

@@ -207,7 +207,7 @@ fn table(shown: Shown, links: &[LinkInfo]) -> AnyView {
     };
     let rows: Vec<_> = links.iter().map(row).collect();
     view! {
-        <div class="scroll short" tabindex="0" role="region" aria-label="Links">
+        <div class="scroll short" tabindex="0" role="group" aria-label="Links">
             <table data-testid="links">
                 <thead><tr>
                     <th scope="col">"With"</th><th scope="col">"By"</th><th scope="col">"How"</th><th scope="col">"State"</th>

@@ -67,7 +67,7 @@ impl Row {
 
     /// How others name it as what they are a part of.
     fn as_parent(&self) -> String {
-        format!("{}#{}", self.key.0.short(), self.key.1)
+        format!("{}/{}", self.key.0.short(), self.key.1)
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
             .into(),
             caller: String::new(),
             is_public: true,
-            parent: parent.map(|parent| format!("{}#{parent}", node.short())),
+            parent: parent.map(|parent| format!("{}/{parent}", node.short())),
             tracker: None,
             fraction: Some(0.5),
             remaining_ms: None,

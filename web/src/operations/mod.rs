@@ -92,7 +92,7 @@ fn Table(shown: Shown, rows: Memo<Vec<Row>>) -> impl IntoView {
     let row = move |key| view! { <Line shown rows span problem key /> };
     view! {
         {move || problem.get().map(|why| view! { <p class="bad" role="alert">{why}</p> })}
-        <div class="scroll table operations" tabindex="0" role="region" aria-label="Operations" on:scroll=move |event| scroll.moved(&event)>
+        <div class="scroll table operations" tabindex="0" role="group" aria-label="Operations" on:scroll=move |event| scroll.moved(&event)>
             <table aria-rowcount=move || len() + 1>
                 <thead><tr>
                     <th scope="col" class="name">"Operation"</th><th scope="col" class="at">"Node"</th><th scope="col" class="state">"State"</th>

@@ -38,6 +38,12 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
         is_let_go: StoredValue::new(false),
         is_open: RwSignal::new(None),
     };
+    // Each view begins with the room that it needs.
+    let view = Memo::new(move |_| shown.route.with(|route| route.view));
+    Effect::new(move |_| {
+        view.track();
+        prompt.is_open.set(None);
+    });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         prompt.submit();
@@ -53,7 +59,7 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
         scroll_down();
     };
     view! {
-        <section aria-label="Prompt" class=move || format!("prompt {}", prompt.size()) on:keydown=move |event| prompt.interrupt(&event)>
+        <section aria-label="Prompt" class=move || format!("dock {}", prompt.size()) on:keydown=move |event| prompt.interrupt(&event)>
             <Lines results=prompt.results>
                 <Examples shown />
             </Lines>

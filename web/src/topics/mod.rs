@@ -64,7 +64,7 @@ pub(crate) fn TopicsView(shown: Shown) -> impl IntoView {
             {move || feed.why.get().map(|why| view! { <span class="bad" role="alert">{why}</span> })}
         </div>
         <div class="halves">
-            <div class="scroll table" tabindex="0" role="region" aria-label="Topics" on:scroll=move |event| scroll.moved(&event)>
+            <div class="scroll table" tabindex="0" role="group" aria-label="Topics" on:scroll=move |event| scroll.moved(&event)>
                 <table aria-rowcount=move || len() + 1>
                     <thead><tr>
                         <th scope="col" class="topic">"Topic"</th><th scope="col" class="value">"Value"</th>
@@ -78,10 +78,10 @@ pub(crate) fn TopicsView(shown: Shown) -> impl IntoView {
                 </table>
                 <Show when=move || { len() == 0 }><p class="empty">"Nothing is retained, and nothing was published since this is open."</p></Show>
             </div>
-            <aside aria-label="The topic that is chosen">
+            <section class="side" aria-label="The topic that is chosen">
                 {move || chosen.get().map(|name| view! { <Chosen shown feed name /> })}
                 <PublishForm shown chosen />
-            </aside>
+            </section>
         </div>
     }
 }
