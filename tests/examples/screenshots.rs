@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fantoccini::key::Key;
-use peerage_tests::{Browsers, Mouse, Peer, Relay, Tab};
+use peerage_tests::{Browsers, Mouse, Peer, Relay, Swarm, Tab};
 use serde_json::json;
 
 /// What is typed at the prompt of the tab in the pictures.
@@ -14,15 +14,26 @@ const LINES: [&str; 5] = [
     "calc 1/0 @workbench",
     "echo hello @nobody",
 ];
+/// How many nodes a mesh of many has.
+const MANY: usize = 500;
 
 #[tokio::main]
 async fn main() {
     let folder = std::env::args_os().nth(1).expect("the folder for pictures");
+    let folder = Path::new(&folder);
     let (browsers, relay) = (Browsers::start().await, Relay::start("127.0.0.1:0"));
+    small(&browsers, &relay, folder).await;
+    screens(&browsers, &relay, folder).await;
+    pour(&browsers, &relay, folder).await;
+    many(&browsers, folder).await;
+}
+
+/// The console in a small mesh, and its prompt.
+async fn small(browsers: &Browsers, relay: &Relay, folder: &Path) {
     let commands = json!({ "commands": { "greet": "echo hello," } });
-    let _workbench = Peer::start(&relay, "workbench", &commands).await;
+    let _workbench = Peer::start(relay, "workbench", &commands).await;
     let laptop = browsers.open(&relay.console("laptop")).await;
-    take(&laptop, Path::new(&folder), "alone").await;
+    take(&laptop, folder, "alone").await;
     let phone = browsers.open(&relay.console("phone")).await;
     laptop.until_path("phone", "direct").await;
     phone.until_path("laptop", "direct").await;
@@ -30,19 +41,58 @@ async fn main() {
         laptop.type_line(line).await;
         laptop.until_results(n + 1).await;
     }
-    take(&laptop, Path::new(&folder), "console").await;
+    take(&laptop, folder, "console").await;
     laptop.type_line("sleep 600 @workbench").await;
     laptop.press(&["@workbench s", &(Key::Tab + "")]).await;
     laptop.until_candidate("status").await;
-    take(&laptop, Path::new(&folder), "typing").await;
-    let choose = "const list = document.querySelector('[data-testid=\"log-node\"]');
-        list.value = [...list.options].find(o => o.text === 'workbench').value;
-        list.dispatchEvent(new Event('change'));";
-    laptop.ask(choose).await;
-    take(&laptop, Path::new(&folder), "log").await;
-    drop((laptop, phone));
-    screens(&browsers, &relay, Path::new(&folder)).await;
-    pour(&browsers, &relay, Path::new(&folder)).await;
+    take(&laptop, folder, "typing").await;
+}
+
+/// Each view of a mesh of many nodes, at work.
+async fn many(browsers: &Browsers, folder: &Path) {
+    let relay = Relay::start("127.0.0.1:0");
+    let mesh = relay.mesh().parse().expect("an address");
+    let _swarm = Swarm::join(&mesh, MANY).await;
+    let tab = browsers.open(&relay.console("laptop")).await;
+    // Time for all to be asked for their links.
+    tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+    let topic = "topics/plant/line-1/seat-1/temperature";
+    for address in ["map", "nodes", "operations", topic, "log/sensor-1"] {
+        go(&tab, address).await;
+        take(&tab, folder, &format!("many-{}", word(address))).await;
+    }
+    go(&tab, "map").await;
+    for _ in 0..2 {
+        tab.ask("document.querySelector('[data-testid=map]').focus(); return 0")
+            .await;
+        tab.press(&[&(Key::Left + "")]).await;
+    }
+    take(&tab, folder, "many-focus").await;
+    go(&tab, "nodes/sensor-1").await;
+    let inside = "document.querySelector('[data-testid=agent-Sensor] summary')";
+    tab.until(&format!("{inside}?.click(); return !!{inside}"))
+        .await;
+    tab.until("const call = document.querySelector('[data-testid=method-read] button'); call?.click(); return !!call")
+        .await;
+    take(&tab, folder, "many-node").await;
+    go(&tab, "frames").await;
+    tab.ask("peerage.run('echo hello @sensor-7'); return 0")
+        .await;
+    let choose = "const row = [...document.querySelectorAll('[data-testid=frames] tr')]
+        .find(row => row.textContent.includes('peerage/rpc')); row?.click(); return !!row";
+    tab.until(choose).await;
+    take(&tab, folder, "many-frames").await;
+}
+
+/// Goes to an address within the page.
+async fn go(tab: &Tab, address: &str) {
+    tab.ask(&format!("location.hash = '#/{address}'; return 0"))
+        .await;
+}
+
+/// The view of an address.
+fn word(address: &str) -> &str {
+    address.split('/').next().unwrap_or(address)
 }
 
 /// Two screens, in the middle of a drag.
@@ -104,10 +154,6 @@ async fn take(tab: &Tab, folder: &Path, what: &str) {
     for (screen, width, height) in [("laptop", 1280, 800), ("phone", 390, 844)] {
         for scheme in ["light", "dark"] {
             tab.resize(width, height, scheme).await;
-            if what == "log" {
-                tab.ask("document.querySelector('.events').scrollIntoView()")
-                    .await;
-            }
             // Time for round trips to be refreshed and for the page to be drawn.
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             picture(tab, folder, &format!("{what}-{screen}-{scheme}")).await;

@@ -21,6 +21,7 @@ mod process;
 mod raw;
 mod recorder;
 pub mod serve;
+mod swarm;
 mod terminal;
 
 pub use browser::{Browsers, Mouse, Tab};
@@ -28,6 +29,7 @@ pub use node::{Bystanders, join, join_any};
 pub use process::{Peer, Ran, Relay, program};
 pub use raw::{End, RawLink};
 pub use recorder::Recorder;
+pub use swarm::Swarm;
 pub use terminal::Terminal;
 
 use std::time::Duration;

@@ -85,7 +85,9 @@ async fn the_log_of_any_node_is_shown_live() {
             peerage.addEventListener('log', e => told.push(e.detail));",
         )
         .await;
+    left.ask("location.hash = '#/log'; return 0").await;
     choose(&left, "node", "right").await;
+    assert_eq!(left.ask("return location.hash").await, "#/log/right");
     left.until(&of_log(
         "lines.some(l => l.textContent.includes('step=execute'))",
     ))

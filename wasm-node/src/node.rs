@@ -348,6 +348,11 @@ impl Node {
         self.scripts.clone()
     }
 
+    /// The node's objects, and the way to those of others.
+    pub fn rpc(&self) -> Rpc {
+        self.objects.rpc().clone()
+    }
+
     /// The topics of the zone, and of other nodes.
     pub fn topics(&self) -> Topics {
         self.topics.clone()

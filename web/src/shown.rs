@@ -1,18 +1,27 @@
 //! What the page shows of its node, kept true for as long as the node lives.
 
+use core::future::Future;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, abortable, select};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use peerage::id::Kind;
 use peerage::log::Category;
 use peerage::node::Event;
+use peerage::rpc::Rpc;
+use peerage::service::broker::Topics;
 use peerage::service::command::Commands;
-use peerage::{Config, Name, Node, NodeId, Peer};
+use peerage::service::inspect::Inspect;
+use peerage::service::operation::Operations;
+use peerage::{Config, Name, Node, NodeId};
 use wasm_bindgen::JsValue;
 
+use crate::frames::Recording;
 use crate::log::note;
+use crate::operations::Feed;
+use crate::route::Route;
+use crate::zone::{Zone, survey};
 
 /// How often round trips are looked at.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -20,31 +29,75 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// The state of the page.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown {
-    /// There is none before the node has joined.
-    pub(crate) commands: RwSignal<Option<Commands>>,
+    /// There are none before the node has joined.
+    pub(crate) services: RwSignal<Option<Services>>,
     pub(crate) name: RwSignal<String>,
     pub(crate) id: RwSignal<String>,
     pub(crate) state: RwSignal<&'static str>,
     /// Why the node could not join.
     pub(crate) problem: RwSignal<Option<String>>,
-    pub(crate) peers: RwSignal<BTreeMap<NodeId, Peer>>,
+    pub(crate) route: RwSignal<Route>,
+    pub(crate) zone: Zone,
+    pub(crate) operations: Feed,
+    pub(crate) frames: Recording,
     /// What stands at the prompt.
     pub(crate) typed: RwSignal<String>,
     pub(crate) log: crate::log::Lines,
 }
 
+/// What the page's node can do. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) node: Node,
+    pub(crate) commands: Commands,
+    pub(crate) rpc: Rpc,
+    pub(crate) operations: Operations,
+    pub(crate) topics: Topics,
+    pub(crate) inspect: Inspect,
+}
+
+impl Services {
+    fn of(node: &peerage_wasm::Node) -> Self {
+        Self {
+            node: node.commands().node().clone(),
+            commands: node.commands(),
+            rpc: node.rpc(),
+            operations: node.core_operations(),
+            topics: node.topics(),
+            inspect: node.core_inspect(),
+        }
+    }
+}
+
 impl Shown {
     pub(crate) fn new() -> Self {
         Self {
-            commands: RwSignal::default(),
+            services: RwSignal::default(),
             name: RwSignal::default(),
             id: RwSignal::default(),
             state: RwSignal::new("connecting"),
             problem: RwSignal::default(),
-            peers: RwSignal::default(),
+            route: RwSignal::new(Route::now()),
+            zone: Zone::new(),
+            operations: Feed::new(),
+            frames: Recording::new(),
             typed: RwSignal::default(),
             log: RwSignal::default(),
         }
+    }
+
+    /// The id of this page's node.
+    pub(crate) fn own(self) -> Option<NodeId> {
+        self.zone.own.get()
+    }
+
+    /// Makes a node the target of what stands at the prompt.
+    pub(crate) fn address(self, name: &str) {
+        self.typed.update(|typed| {
+            let command = typed.split(" @").next().unwrap_or_default().trim_end();
+            *typed = format!("{command} @{name}").trim_start().to_owned();
+        });
+        crate::prompt::focus();
     }
 
     fn look(self, node: &Node) {
@@ -53,12 +106,22 @@ impl Shown {
             document().set_title(&format!("{name} · Peerage"));
             self.name.set(name);
         }
-        self.state.set(node.state().as_str());
-        let peers: BTreeMap<_, _> = node.peers().into_iter().map(|p| (p.id, p)).collect();
-        if self.peers.with_untracked(|shown| *shown != peers) {
-            self.peers.set(peers);
+        let state = node.state().as_str();
+        if self.state.get_untracked() != state {
+            self.state.set(state);
         }
+        self.zone.look(node);
     }
+}
+
+/// Does something for as long as what is being made now is shown, or until what it depends on has changed.
+pub(crate) fn while_shown(work: impl Future<Output = ()> + 'static) {
+    let (work, handle) = abortable(work);
+    on_cleanup(move || handle.abort());
+    spawn_local(async move {
+        // It has ended, or is shown no longer.
+        let _ = work.await;
+    });
 }
 
 /// Joins the relay that served the page, and shows what happens from then on.
@@ -79,21 +142,24 @@ pub(crate) async fn join(shown: Shown) {
     };
     // The window takes any property.
     let _ = js_sys::Reflect::set(&window(), &"peerage".into(), &JsValue::from(node.clone()));
-    let commands = node.commands();
-    let node = commands.node().clone();
+    let services = Services::of(&node);
+    let node = services.node.clone();
     let mut events = node.events();
-    shown.commands.set(Some(commands));
     shown.id.set(node.id().short());
+    shown.zone.own.set(Some(node.id()));
     shown.look(&node);
+    shown.services.set(Some(services.clone()));
+    survey(shown, &services);
     let name = shown.name.get_untracked();
     note(shown, Category::Discovery, "joined as", &name);
     loop {
-        shown.look(&node);
         let event = core::pin::pin!(events.next());
         let refresh = core::pin::pin!(node.sleep(REFRESH));
-        if let Either::Left((event, _)) = select(event, refresh).await {
-            tell(shown, &event);
+        match select(event, refresh).await {
+            Either::Left((event, _)) => tell(shown, &event),
+            Either::Right(_) => shown.zone.sample(),
         }
+        shown.look(&node);
     }
 }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) struct Modules(&'static str);
 
 /// A decoder that shares none of our code, for the tests to talk to: cbor-x. (Python's cbor2 is a package
-/// of Debian's.) And the compiler that checks our types.
+/// of Debian's.) The compiler that checks our types, and axe, which checks that pages are accessible.
 pub(crate) const INTEROP: Modules = Modules("interop");
 /// Whom tabs are measured beside.
 pub(crate) const BENCH: Modules = Modules("bench");

@@ -273,16 +273,14 @@ fn lan(ws: &Workspace) -> Result<(), Error> {
 fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
     run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
     let args = [&["--locked", "-p", "peerage-tests"], what].concat();
-    let cbor_x = npm::INTEROP.folder(ws).join("cbor-x/dist/index.min.js");
+    let modules = npm::INTEROP.folder(ws);
     run(ws
         .cargo(verb, &args)
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws))
-        .env("PEERAGE_CBOR_X", cbor_x)
-        .env(
-            "PEERAGE_TSC",
-            npm::INTEROP.folder(ws).join("typescript/lib/tsc.js"),
-        ))
+        .env("PEERAGE_AXE", modules.join("axe-core/axe.min.js"))
+        .env("PEERAGE_CBOR_X", modules.join("cbor-x/dist/index.min.js"))
+        .env("PEERAGE_TSC", modules.join("typescript/lib/tsc.js")))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -293,6 +291,7 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
         ["-p", "peerage", "--tests"],
         ["-p", "peerage-sim", "--tests"],
         ["-p", "peerage-wasm", "--tests"],
+        ["-p", "peerage-web", "--tests"],
     ] {
         let browser = ["--locked", "--target", wasm::TARGET, &isolated];
         run(ws
@@ -329,6 +328,8 @@ fn e2e(ws: &Workspace) -> Result<(), Error> {
         "types",
         "--test",
         "console",
+        "--test",
+        "console_views",
         "--test",
         "page_commands",
         "--test",

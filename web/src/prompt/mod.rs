@@ -2,15 +2,19 @@
 
 #![expect(unreachable_pub, reason = "a component is public whatever is written")]
 
+mod history;
+mod results;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use peerage::service::command::{Candidate, Completion};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlInputElement, KeyboardEvent, SubmitEvent};
 
-use crate::history::History;
-use crate::results::{Lines, Results, scroll_down};
+use crate::route::View;
 use crate::shown::Shown;
+use history::History;
+use results::{Lines, Results, scroll_down};
 
 const INPUT: &str = "prompt";
 /// Candidates that are shown.
@@ -32,7 +36,14 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
         history: History::load(),
         completion: RwSignal::default(),
         is_let_go: StoredValue::new(false),
+        is_open: RwSignal::new(None),
     };
+    // Each view begins with the room that it needs.
+    let view = Memo::new(move |_| shown.route.with(|route| route.view));
+    Effect::new(move |_| {
+        view.track();
+        prompt.is_open.set(None);
+    });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         prompt.submit();
@@ -42,21 +53,29 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
         prompt.completion.set(Completion::default());
         prompt.is_let_go.set_value(false);
     };
+    let toggle = move |_| {
+        let is_open = prompt.is_open_now();
+        prompt.is_open.set(Some(!is_open));
+        scroll_down();
+    };
     view! {
-        <section aria-labelledby="commands" class="commands" on:keydown=move |event| prompt.interrupt(&event)>
-            <h2 id="commands">"Commands"</h2>
+        <section aria-label="Prompt" class=move || format!("dock {}", prompt.size()) on:keydown=move |event| prompt.interrupt(&event)>
             <Lines results=prompt.results>
                 <Examples shown />
             </Lines>
             <Candidates prompt />
             <form on:submit=submit>
-                <label for=INPUT>"Command " <small>"Tab completes; Esc, then Tab, moves on; Ctrl-C interrupts"</small></label>
+                <label for=INPUT><span class="hidden">"Command"</span> "›"</label>
                 <input id=INPUT data-testid="prompt" autofocus autocomplete="off" autocapitalize="off" spellcheck="false"
-                    enterkeyhint="go" placeholder="calc 1+2 @name"
+                    enterkeyhint="go" placeholder="calc 1+2 @name" title="Tab completes; Esc, then Tab, moves on; Ctrl-C interrupts"
                     prop:value=shown.typed
                     on:input=typed
                     on:keydown=move |event| prompt.key(&event) />
-                <button type="submit" disabled=move || shown.commands.with(Option::is_none)>"Run"</button>
+                <small class="soft keys"><kbd>"Tab"</kbd>" completes "<kbd>"Ctrl-C"</kbd>" interrupts "<kbd>":"</kbd>" comes here"</small>
+                <button type="submit" disabled=move || shown.services.with(Option::is_none)>"Run"</button>
+                <button type="button" class="quiet toggle" data-testid="results-toggle" aria-expanded=move || prompt.is_open_now().to_string() on:click=toggle>
+                    {move || if prompt.is_open_now() { "Hide results" } else { "Show results" }}
+                </button>
             </form>
         </section>
     }
@@ -72,19 +91,46 @@ struct Typing {
     completion: RwSignal<Completion>,
     /// The next Tab leaves the prompt.
     is_let_go: StoredValue<bool>,
+    /// Whether results are shown, if somebody has said.
+    is_open: RwSignal<Option<bool>>,
 }
 
+/// A page that is narrower, in pixels, has no room for results that nobody asked for.
+const NARROW: f64 = 760.0;
+
 impl Typing {
+    /// How much of the page it takes, as its style names it.
+    fn size(self) -> &'static str {
+        match self.is_open_now() {
+            _ if self.is_alone() => "whole",
+            true => "open",
+            false => "line",
+        }
+    }
+
+    /// Whether results are shown: on the map as long as there is room, and whenever there are new ones.
+    fn is_open_now(self) -> bool {
+        let view = self.shown.route.with(|route| route.view);
+        let wide = window().inner_width().ok().and_then(|wide| wide.as_f64());
+        let has_room = view == View::Map && wide.is_none_or(|wide| wide >= NARROW);
+        self.is_alone() || self.is_open.get().unwrap_or(has_room)
+    }
+
+    fn is_alone(self) -> bool {
+        self.shown.route.with(|route| route.view == View::Prompt)
+    }
+
     fn submit(self) {
         let line = self.shown.typed.get_untracked().trim().to_owned();
-        let commands = self.shown.commands.get_untracked();
-        let Some(commands) = commands.filter(|_| !line.is_empty()) else {
+        let services = self.shown.services.get_untracked();
+        let Some(services) = services.filter(|_| !line.is_empty()) else {
             return;
         };
         self.shown.typed.set(String::new());
         self.completion.set(Completion::default());
         self.history.push(&line);
-        self.results.run(&commands, &line);
+        self.is_open.set(Some(true));
+        self.results.run(&services.commands, &line);
     }
 
     fn key(self, event: &KeyboardEvent) {
@@ -121,13 +167,13 @@ impl Typing {
     }
 
     fn complete(self) {
-        let Some(commands) = self.shown.commands.get_untracked() else {
+        let Some(services) = self.shown.services.get_untracked() else {
             return;
         };
         spawn_local(async move {
             let line = self.shown.typed.get_untracked();
             let cursor = cursor(&line);
-            let completion = commands.complete(&line, cursor).await;
+            let completion = services.commands.complete(&line, cursor).await;
             // Whoever has typed on meanwhile has no use for it.
             if self.shown.typed.get_untracked() != line {
                 return;

@@ -2,18 +2,21 @@
 
 #![expect(unreachable_pub, reason = "a component is public whatever is written")]
 
-use futures_util::future::{AbortHandle, abortable};
+mod follow;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use peerage::NodeId;
 use peerage::log::Category;
 use peerage_wasm::log::in_words;
-use wasm_bindgen::JsValue;
 
-use crate::follow::follow;
-use crate::shown::Shown;
+use crate::route::{View, go};
+use crate::shown::{Shown, while_shown};
+use crate::units::clock;
+use follow::follow;
 
 /// Lines that are kept.
-const LINES_MAX: usize = 300;
+const LINES_MAX: usize = 500;
 /// The worst first.
 const LEVELS: [&str; 4] = ["ERROR", "WARN", "INFO", "DEBUG"];
 /// What is shown unless more is asked for.
@@ -27,80 +30,101 @@ pub(crate) type Lines = RwSignal<Vec<Entry>>;
 pub(crate) struct Entry {
     /// Its place among all that were ever there.
     id: usize,
-    pub(crate) time: String,
-    pub(crate) level: String,
-    pub(crate) category: String,
-    pub(crate) text: String,
+    time: String,
+    level: String,
+    category: String,
+    text: String,
 }
 
 /// Which lines are shown. What is not chosen is empty.
 #[derive(Clone, Copy)]
 struct Choice {
-    /// The id of another node.
-    node: RwSignal<String>,
     level: RwSignal<String>,
     category: RwSignal<String>,
+    /// Words that are in the line, in any case.
+    text: RwSignal<String>,
 }
 
 #[component]
 pub(crate) fn EventLog(shown: Shown) -> impl IntoView {
     let choice = Choice {
-        node: RwSignal::default(),
         level: RwSignal::new(USUAL.to_owned()),
         category: RwSignal::default(),
+        text: RwSignal::default(),
     };
+    let name = Memo::new(move |_| shown.route.with(|route| route.of.clone()));
+    let node = Memo::new(move |_| shown.zone.find(&name.get()?).map(|known| known.id));
     let theirs = Lines::default();
-    keep_following(shown, choice.node, theirs);
+    keep_following(shown, name, node, theirs);
+    // What is shown while it is not followed.
+    let held = RwSignal::new(None::<Vec<Entry>>);
+    let lines = move || {
+        if name.with(Option::is_some) {
+            theirs
+        } else {
+            shown.log
+        }
+    };
     let newest_first = move || {
-        let of_other = choice.node.with(|node| !node.is_empty());
-        let lines = if of_other { theirs } else { shown.log };
-        let mut entries = lines.get();
+        let mut entries = held.get().unwrap_or_else(|| lines().get());
         entries.retain(|entry| choice.wants(entry));
         entries.reverse();
         entries
     };
-    let key = move |entry: &Entry| (choice.node.get_untracked(), entry.id);
+    let hold = move |_| {
+        let now = held
+            .with_untracked(Option::is_none)
+            .then(|| lines().get_untracked());
+        held.set(now);
+    };
+    let key = move |entry: &Entry| (name.get_untracked(), entry.id);
     let levels = LEVELS.map(|level| (level, level.to_lowercase()));
     let known = Category::ALL.map(|category| (category.as_str(), category.to_string()));
     let categories = [&[("", String::from("anything"))], &known[..]].concat();
     view! {
-        <section aria-labelledby="events" class="events">
-            <div class="choices">
-                <h2 id="events">"Events"</h2>
-                <label>"of " <Nodes shown node=choice.node /></label>
-                <label>"about " {select("log-category", choice.category, categories)}</label>
-                <label>"from " {select("log-level", choice.level, levels.into())}</label>
-            </div>
-            <ol class="lines" data-testid="log" tabindex="0" aria-labelledby="events">
-                <For each=newest_first key=key children=row />
-            </ol>
-        </section>
+        <div class="tools">
+            <input type="search" aria-label="Filter lines" placeholder="Filter by words  /" data-testid="filter"
+                on:input=move |event| choice.text.set(event_target_value(&event).to_lowercase()) />
+            <label>"of " <Nodes shown name /></label>
+            <label>"about " {select("log-category", choice.category, categories)}</label>
+            <label>"from " {select("log-level", choice.level, levels.into())}</label>
+            <button aria-pressed=move || held.with(Option::is_none).to_string() on:click=hold>"Follow"</button>
+        </div>
+        <ol class="lines" data-testid="log" tabindex="0" aria-label="Lines, the latest first">
+            <For each=newest_first key=key children=row />
+        </ol>
     }
 }
 
 /// This node, or one of the others.
 #[component]
-fn Nodes(shown: Shown, node: RwSignal<String>) -> impl IntoView {
-    // Whoever is chosen stays in the list, though gone.
-    let chosen = StoredValue::new((String::new(), String::new()));
+fn Nodes(shown: Shown, name: Memo<Option<String>>) -> impl IntoView {
     let others = move || {
-        let peers = shown.peers.get().into_values();
-        let mut others: Vec<_> = peers
-            .map(|peer| (peer.name.to_string(), peer.id.to_string()))
-            .collect();
+        let own = shown.own();
+        let mut others = shown.zone.nodes.with(|nodes| {
+            let others = nodes.values().filter(|known| Some(known.id) != own);
+            others
+                .map(|known| (known.order(), known.name.clone()))
+                .collect::<Vec<_>>()
+        });
         others.sort_unstable();
-        let id = node.get();
-        match others.iter().find(|other| other.1 == id) {
-            Some(known) => chosen.set_value(known.clone()),
-            None if !id.is_empty() => others.push(chosen.get_value()),
-            None => {}
-        }
+        let mut others: Vec<_> = others.into_iter().map(|(_, name)| name).collect();
+        // Whoever is chosen stays in the list, though gone.
+        others.extend(name.get().filter(|name| !others.contains(name)));
         others
     };
-    let option = |(name, id): (String, String)| view! { <option value=id>{name}</option> };
+    let chosen = move |event| match event_target_value(&event) {
+        own if own.is_empty() => go(&View::Log.address()),
+        name => go(&View::Log.address_of(&name)),
+    };
+    let option = move |own: String| {
+        let shown = own.clone();
+        let is_chosen = move || name.with(|name| name.as_ref() == Some(&own));
+        view! { <option value=shown.clone() prop:selected=is_chosen>{shown.clone()}</option> }
+    };
     view! {
-        <select data-testid="log-node" on:change=move |event| node.set(event_target_value(&event)) prop:value=node>
-            <option value="">"this node"</option>
+        <select data-testid="log-node" on:change=chosen>
+            <option value="" prop:selected=move || name.with(Option::is_none)>"this node"</option>
             <For each=others key=Clone::clone children=option />
         </select>
     }
@@ -131,23 +155,20 @@ fn row(entry: Entry) -> impl IntoView {
 }
 
 /// Follows the log of whichever other node is chosen, until another is.
-fn keep_following(shown: Shown, node: RwSignal<String>, theirs: Lines) {
-    let following = StoredValue::new(None::<AbortHandle>);
+fn keep_following(
+    shown: Shown,
+    name: Memo<Option<String>>,
+    node: Memo<Option<NodeId>>,
+    theirs: Lines,
+) {
     Effect::new(move |_| {
-        let id = node.get();
-        if let Some(Some(former)) = following.try_update_value(Option::take) {
-            former.abort();
-        }
+        name.track();
         theirs.set(Vec::new());
-        let Some(commands) = shown.commands.get_untracked().filter(|_| !id.is_empty()) else {
+        let (Some(services), Some(id)) = (shown.services.get(), node.get()) else {
             return;
         };
-        let (work, handle) = abortable(async move { follow(&commands, &id, theirs).await });
-        following.set_value(Some(handle));
-        spawn_local(async move {
-            // It has ended, or another is followed.
-            let _ = work.await;
-        });
+        let id = id.to_string();
+        while_shown(async move { follow(&services.commands, &id, theirs).await });
     });
 }
 
@@ -157,14 +178,18 @@ impl Choice {
         let category = self
             .category
             .with(|chosen| chosen.is_empty() || *chosen == entry.category);
-        category && self.level.with(|least| rank(&entry.level) <= rank(least))
+        let text = self.text.with(|words| {
+            let line = format!("{} {}", entry.category, entry.text).to_lowercase();
+            words.split_whitespace().all(|word| line.contains(word))
+        });
+        category && text && self.level.with(|least| rank(&entry.level) <= rank(least))
     }
 }
 
 /// Shows what the node logs.
 pub(crate) fn watch(shown: Shown) {
     peerage_wasm::log::watch(move |told| {
-        let time = time_of_day(&js_sys::Date::new(&JsValue::from(told.time_ms as f64)));
+        let time = clock(told.time_ms as f64);
         let category = told.category.map_or(told.target, Category::as_str);
         let (level, category, text) = (told.level.as_str(), category.to_owned(), in_words(told));
         // The node may be at work while it logs; the page looks afterwards.
@@ -174,7 +199,7 @@ pub(crate) fn watch(shown: Shown) {
 
 /// Shows something that has happened.
 pub(crate) fn note(shown: Shown, category: Category, who: &str, what: &str) {
-    let time = time_of_day(&js_sys::Date::new_0());
+    let time = clock(js_sys::Date::now());
     push(
         shown.log,
         time,
@@ -198,10 +223,4 @@ pub(crate) fn push(lines: Lines, time: String, level: &str, category: &str, text
         let surplus = lines.len().saturating_sub(LINES_MAX);
         lines.drain(..surplus);
     });
-}
-
-/// As clocks show it where the page is.
-pub(crate) fn time_of_day(date: &js_sys::Date) -> String {
-    let time = String::from(date.to_time_string());
-    time.chars().take("00:00:00".len()).collect()
 }

@@ -5,7 +5,8 @@ use js_sys::{JSON, Reflect};
 use peerage::service::command::{Commands, News, Status};
 use wasm_bindgen::JsValue;
 
-use crate::log::{Lines, push, time_of_day};
+use super::{Lines, push};
+use crate::units::clock;
 
 /// Keys of a line that are shown by themselves.
 const KEYS: [&str; 5] = ["time", "level", "category", "node", "message"];
@@ -47,7 +48,7 @@ fn show(lines: Lines, line: &str) {
     let words = said("message") + fields.collect::<String>().as_str();
     push(
         lines,
-        time_of_day(&date),
+        clock(date.get_time()),
         &said("level"),
         &said("category"),
         words,
@@ -64,6 +65,6 @@ fn text(event: &JsValue, key: &str) -> String {
 
 /// There is no more to show, and this is why.
 fn end(lines: Lines, why: &str) {
-    let time = time_of_day(&js_sys::Date::new_0());
+    let time = clock(js_sys::Date::now());
     push(lines, time, "WARN", "error", why.trim_end().to_owned());
 }
