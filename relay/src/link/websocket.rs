@@ -77,8 +77,12 @@ async fn call(url: &Url) -> Result<Socket, Error> {
         _ => Stream::Plain(stream),
     };
     let pipe = Pipe::new(stream, &[]);
-    let called =
-        tokio_tungstenite::client_async_with_config(url.as_str(), pipe, Some(config(MESSAGE_BYTES_MAX))).await;
+    let called = tokio_tungstenite::client_async_with_config(
+        url.as_str(),
+        pipe,
+        Some(config(MESSAGE_BYTES_MAX)),
+    )
+    .await;
     called.map(|(socket, _)| Socket::new(socket))
 }
 

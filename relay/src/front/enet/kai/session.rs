@@ -18,8 +18,8 @@ use super::console::Console;
 use super::wire::Message;
 use super::{calls, console};
 use crate::config::KaiConfig;
-use crate::front::out::Out;
 use crate::front::held::Held;
+use crate::front::out::Out;
 
 /// A node of KAI, as the mesh sees it.
 pub(super) struct Session {

@@ -12,8 +12,8 @@ use peerage::service::operation::{Operation, Options, Progress, StopKind, Unsucc
 use tokio::sync::mpsc;
 
 use super::wire::{AgentAct, Wish, failed, of, say};
-use crate::front::out::Out;
 use crate::front::held::Held;
+use crate::front::out::Out;
 
 type Stops = mpsc::UnboundedReceiver<(StopKind, String)>;
 

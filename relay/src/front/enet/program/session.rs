@@ -18,8 +18,8 @@ use super::agent::Offered;
 use super::asks;
 use super::desk::{Answer, Desk, progress};
 use super::wire::{Said, Wish, failed, of, say};
-use crate::front::out::Out;
 use crate::front::held::Held;
+use crate::front::out::Out;
 
 /// A program, and the node that is held for it.
 pub(super) struct Session {
