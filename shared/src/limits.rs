@@ -617,7 +617,8 @@ const _: () = assert!(LINK_QUEUE_BYTES_FRONT < LINK_QUEUE_BYTES_PAUSE);
 const _: () = assert!(LINK_ROUTE_BYTES_MAX < LINK_QUEUE_BYTES_MAX);
 const _: () = assert!(LINK_QUEUE_BYTES_MAX < LINK_QUEUE_BYTES_CLOSE);
 const _: () = assert!(DATAGRAM_BYTES_MAX < FRAGMENT_BYTES_MAX);
-const _: () = assert!(EVENTS_BODY_BYTES_MAX / 3 * 4 + EVENTS_HEAD_BYTES_MAX < EVENTS_MESSAGE_BYTES_MAX);
+const _: () =
+    assert!(EVENTS_BODY_BYTES_MAX / 3 * 4 + EVENTS_HEAD_BYTES_MAX < EVENTS_MESSAGE_BYTES_MAX);
 // A message of any size fits, whatever the other streams hold.
 const _: () = assert!(
     MESSAGE_BYTES_MAX as u64

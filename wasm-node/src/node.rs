@@ -13,6 +13,7 @@ use peerage::service::broker::{self, Broker, Topics};
 use peerage::service::command::Commands;
 use peerage::service::inspect::Inspect;
 use peerage::service::operation::Operations;
+use peerage::service::time;
 use peerage::{Config, Failure, Identity, Name};
 use peerage_script::Scripts;
 use wasm_bindgen::prelude::*;
@@ -83,6 +84,7 @@ pub struct Node {
     scripts: Scripts,
     http: Http,
     topics: Topics,
+    clock: time::Clock,
     target: EventTarget,
     inputs: Inputs,
     held: Rc<RefCell<Held>>,
@@ -182,6 +184,23 @@ impl Node {
         object(&[("own", (own as f64).into()), ("held", (held as f64).into())])
     }
 
+    /// How far the clock of a node, by name or id, is ahead of this one's, and by how much that may be wrong, in milliseconds.
+    #[wasm_bindgen(js_name = clockOffset, unchecked_return_type = "Promise<{ ms: number; errorMs: number }>")]
+    pub fn clock_offset(&self, target: String) -> Promise {
+        let clock = self.clock.clone();
+        future_to_promise(async move {
+            let offset = clock.offset(&target).await.map_err(|error| {
+                let code = error.code().unwrap_or(Code::Refused);
+                to_js(&code.because(error.to_string()))
+            })?;
+            let entries = [
+                ("ms", offset.ms.into()),
+                ("errorMs", offset.error_ms.into()),
+            ];
+            Ok(object(&entries))
+        })
+    }
+
     /// Opens a stream of `protocol` to a node, by its name or id: `{ peer, protocol, readable, writable }`,
     /// both of `Uint8Array`, each chunk a message. A node that does not speak the protocol makes them fail.
     /// Of a list of protocols, at most 8, the first that the other node speaks is spoken; the promise waits
@@ -279,6 +298,7 @@ impl Node {
         let operations = Operations::new(rpc.clone())?;
         operations.register(&commands);
         let inspect = Inspect::new(rpc.clone())?;
+        let clock = time::Clock::new(rpc.clone(), js_sys::Date::now)?;
         let scripts = scripts::scripts(rpc.clone(), commands.clone())?;
         let http = Http::new(node.clone(), spawn_local);
         let objects = Objects::new(rpc);
@@ -296,6 +316,7 @@ impl Node {
             scripts,
             http,
             topics,
+            clock,
             target,
             inputs,
             held,

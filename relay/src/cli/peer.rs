@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     if let Some(enet) = enet {
         complain(&format!("others may call enet://{enet}"));
     }
-    let (mqtt, at) = mqtt::open(&node, &file).await?;
+    let (mqtt, at) = mqtt::open(&node, &holder, &file).await?;
     if let Some(mqtt) = at {
         complain(&format!("MQTT is at mqtt://{mqtt}"));
     }

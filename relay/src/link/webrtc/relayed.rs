@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
 use peerage::limits::{TURN_ALLOCATIONS_MAX, TURN_DATAGRAMS_MAX};
+use rustix::process::{Resource, getrlimit};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -37,9 +37,7 @@ struct Port {
 
 /// How many allocations this process can have, each of which is a socket, and still let others in.
 pub(crate) fn allocations_max() -> usize {
-    // Without an answer there is no limit that it knows of.
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).ok();
-    within(limit.map(|(current, _)| current))
+    within(getrlimit(Resource::Nofile).current)
 }
 
 fn within(descriptors: Option<u64>) -> usize {

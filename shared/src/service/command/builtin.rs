@@ -152,7 +152,9 @@ async fn peers(call: Call, (): ()) -> Status {
     let mut text = String::new();
     for peer in call.node().peers() {
         let rtt = peer.quality.rtt.map_or_else(|| "-".into(), millis);
-        let role = peer.role.map_or_else(String::new, |role| format!("  {role}"));
+        let role = peer
+            .role
+            .map_or_else(String::new, |role| format!("  {role}"));
         let _ = writeln!(
             text,
             "{}  {}  {}  {rtt}  {}{role}",
