@@ -15,7 +15,10 @@ use crate::web::{Refusal, Web};
 /// Lets a request on if it is for this relay.
 pub(super) async fn check(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     // Programs call these by any name. A page's call of a socket has an origin, which is what counts there.
-    let by_any_name = matches!(request.uri().path(), "/healthz" | "/mesh" | "/events" | "/mqtt");
+    let by_any_name = matches!(
+        request.uri().path(),
+        "/healthz" | "/mesh" | "/events" | "/mqtt"
+    );
     match host(&mut request) {
         Ok(host) if by_any_name || is_own(&web.origins, &host, &request) => next.run(request).await,
         Ok(host) => {

@@ -73,7 +73,10 @@ pub fn router(web: Web) -> Router {
     if let Some(events) = &web.events {
         own = own.merge(events.api::<Web>().layer(acts));
     }
-    let mut all = own.clone().route("/mesh", any(mesh)).route("/mqtt", any(mqtt));
+    let mut all = own
+        .clone()
+        .route("/mesh", any(mesh))
+        .route("/mqtt", any(mqtt));
     if let Some(events) = web.events.clone() {
         let api = own.with_state(web.clone());
         let serve = move |State(web): State<Web>, request: Request| async move {
