@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::files;
 use crate::install::output_of;
+use crate::test::NATIVE;
 use crate::workspace::{Workspace, run};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ const VIRTUALENV: &str = "virtualenv==16.7.10";
 pub(crate) fn test(ws: &Workspace) -> Result<(), Error> {
     let python = python().ok_or_else(|| Error::Skipped("no Python 2.7 here".into()))?;
     let wstest = wstest(ws, &python)?;
-    let test = ["--locked", "-p", "peerage-tests", "--test", "autobahn"];
     run(ws
-        .cargo("test", &test)
+        .cargo("test", &NATIVE)
+        .args(["--test", "autobahn"])
         // It has a line to say when it succeeds.
         .args(["--", "--nocapture"])
         .env("PEERAGE_WSTEST", wstest))

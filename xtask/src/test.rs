@@ -9,6 +9,7 @@ use crate::workspace::{Workspace, run, which};
 use crate::{autobahn, console, isolate, npm, package, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Tests that belong together: what they need on the machine, and how they run.
@@ -18,7 +19,7 @@ struct Group {
     run: fn(&Workspace) -> Result<(), Error>,
 }
 
-const E2E_NEEDS: [Need; 13] = [
+const E2E_NEEDS: [Need; 15] = [
     Need::WasmTarget,
     BROWSER,
     DRIVER,
@@ -131,7 +132,17 @@ pub(crate) fn screenshots(ws: &Workspace, args: &[OsString]) -> Result<(), Error
         Error::Usage("screenshots: expected one folder, its name in UTF-8".into())
     })?;
     install::install(E2E_NEEDS.iter())?;
-    in_browsers(ws, "run", &["--example", "screenshots"], folder)
+    let isolated = for_browsers(ws)?;
+    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
+    let example = [
+        "--locked",
+        "-p",
+        "peerage-tests",
+        "--example",
+        "screenshots",
+    ];
+    let mut command = ws.cargo("run", &example);
+    run(with_places(ws, command.args([&isolated, "--", folder])))
 }
 
 fn chosen(args: &[OsString]) -> Result<Vec<&'static Group>, Error> {
@@ -198,54 +209,50 @@ fn core(ws: &Workspace) -> Result<(), Error> {
     ))
 }
 
+/// What runs natively, in one selection: cargo compiles anew what they depend on for each other one.
+pub(crate) const NATIVE: [&str; 11] = [
+    "--locked",
+    "-p",
+    "peerage-relay",
+    "-p",
+    "peerage-tau",
+    "-p",
+    "acme-robot",
+    "-p",
+    "xtask",
+    "-p",
+    "peerage-tests",
+];
+
+/// Programs of `tests/` that need no more than sockets, and the tests of `tau/` and `relay/`.
+const NATIVE_TESTS: [&str; 21] = [
+    "idl",
+    "errors",
+    "generated",
+    "meaning",
+    "snapshots",
+    "processes",
+    "commands",
+    "connections",
+    "chain",
+    "hostile",
+    "log",
+    "stuck",
+    "kai",
+    "lanes",
+    "http",
+    "http_proxy",
+    "http_guard",
+    "broker",
+    "enet",
+    "enet_links",
+    "adapters",
+];
+
 fn native(ws: &Workspace) -> Result<(), Error> {
-    let unit = [
-        "--locked",
-        "-p",
-        "peerage-relay",
-        "-p",
-        "peerage-tau",
-        "-p",
-        "acme-robot",
-        "-p",
-        "xtask",
-    ];
-    run(&mut ws.cargo("test", &unit))?;
-    let tests = [
-        "--test",
-        "processes",
-        "--test",
-        "commands",
-        "--test",
-        "connections",
-        "--test",
-        "chain",
-        "--test",
-        "hostile",
-        "--test",
-        "log",
-        "--test",
-        "stuck",
-        "--test",
-        "kai",
-        "--test",
-        "lanes",
-        "--test",
-        "http",
-        "--test",
-        "http_proxy",
-        "--test",
-        "http_guard",
-        "--test",
-        "broker",
-        "--test",
-        "enet",
-        "--test",
-        "enet_links",
-        "--test",
-        "adapters",
-    ];
-    processes(ws, "test", &tests)
+    run(ws.cargo("test", &NATIVE).args(["--lib", "--bins"]))?;
+    run(ws.cargo("test", &NATIVE).arg("--doc"))?;
+    processes(ws, &NATIVE_TESTS, &[])
 }
 
 /// Nodes on networks of their own, which the tests make, with tabs among them.
@@ -253,34 +260,26 @@ fn lan(ws: &Workspace) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     package::build(ws)?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
-    let tests = [
-        "--test",
-        "discovery",
-        "--test",
-        "nat",
-        "--test",
-        "nat_tabs",
-        "--test",
-        "netem",
-        &isolated,
-        "--",
-        "--test-threads=1",
-    ];
-    processes(ws, "test", &tests)
+    let tests = ["discovery", "nat", "nat_tabs", "netem"];
+    processes(ws, &tests, &[&isolated, "--", "--test-threads=1"])
 }
 
 /// Programs of `tests/`, with the relay that they start.
-fn processes(ws: &Workspace, verb: &str, what: &[&str]) -> Result<(), Error> {
-    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
-    let args = [&["--locked", "-p", "peerage-tests"], what].concat();
-    let modules = npm::INTEROP.folder(ws);
-    run(ws
-        .cargo(verb, &args)
+fn processes(ws: &Workspace, tests: &[&str], more: &[&str]) -> Result<(), Error> {
+    run(ws.cargo("build", &NATIVE).args(["--bins", "--tests"]))?;
+    let tests = tests.iter().flat_map(|test| ["--test", test]);
+    let mut command = ws.cargo("test", &NATIVE);
+    run(with_places(ws, command.args(tests).args(more)))
+}
+
+/// Tells programs of `tests/` where is what they start.
+fn with_places<'a>(ws: &Workspace, command: &'a mut Command) -> &'a mut Command {
+    let module = |path| npm::INTEROP.folder(ws).join(path);
+    command
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws))
-        .env("PEERAGE_AXE", modules.join("axe-core/axe.min.js"))
-        .env("PEERAGE_CBOR_X", modules.join("cbor-x/dist/index.min.js"))
-        .env("PEERAGE_TSC", modules.join("typescript/lib/tsc.js")))
+        .env("PEERAGE_CBOR_X", module("cbor-x/dist/index.min.js"))
+        .env("PEERAGE_TSC", module("typescript/lib/tsc.js"))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {
@@ -310,69 +309,46 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
+/// Programs of `tests/` that open pages.
+const E2E_TESTS: [&str; 27] = [
+    "browsers",
+    "degree",
+    "far_tab",
+    "streams",
+    "robots",
+    "interop",
+    "types",
+    "console",
+    "console_views",
+    "page_commands",
+    "objects",
+    "operations",
+    "pages",
+    "scripts",
+    "topics",
+    "storm",
+    "web_pages",
+    "web_suite",
+    "webrtc",
+    "webrtc_hostile",
+    "tab_connections",
+    "enet_programs",
+    "enet_kai",
+    "enet_raw",
+    "adapter_pages",
+    "events",
+    "mqtt",
+];
+
 fn e2e(ws: &Workspace) -> Result<(), Error> {
-    let tests = [
-        "--test",
-        "browsers",
-        "--test",
-        "degree",
-        "--test",
-        "far_tab",
-        "--test",
-        "streams",
-        "--test",
-        "robots",
-        "--test",
-        "interop",
-        "--test",
-        "types",
-        "--test",
-        "console",
-        "--test",
-        "console_views",
-        "--test",
-        "page_commands",
-        "--test",
-        "objects",
-        "--test",
-        "operations",
-        "--test",
-        "pages",
-        "--test",
-        "scripts",
-        "--test",
-        "topics",
-        "--test",
-        "storm",
-        "--test",
-        "web_pages",
-        "--test",
-        "web_suite",
-        "--test",
-        "webrtc",
-        "--test",
-        "webrtc_hostile",
-        "--test",
-        "tab_connections",
-        "--test",
-        "enet_programs",
-        "--test",
-        "enet_kai",
-        "--test",
-        "enet_raw",
-        "--test",
-        "adapter_pages",
-        "events",
-        "mqtt",
-    ];
     npm::INTEROP.install(ws)?;
-    in_browsers(ws, "test", &tests, "--test-threads=1")
+    let isolated = for_browsers(ws)?;
+    processes(ws, &E2E_TESTS, &[&isolated, "--", "--test-threads=1"])
 }
 
-/// Programs of `tests/` that open pages: isolated, with all that there is for browsers.
-fn in_browsers(ws: &Workspace, verb: &str, what: &[&str], arg: &str) -> Result<(), Error> {
+/// Makes all that there is for browsers; what isolates a program that cargo runs.
+fn for_browsers(ws: &Workspace) -> Result<String, Error> {
     wasm::build_tools(ws)?;
     console::build(ws)?;
-    let isolated = isolate::cargo_option("cfg(all())", None)?;
-    processes(ws, verb, &[what, &[&isolated, "--", arg]].concat())
+    isolate::cargo_option("cfg(all())", None)
 }
