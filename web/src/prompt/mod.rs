@@ -39,10 +39,12 @@ pub(crate) fn Prompt(shown: Shown) -> impl IntoView {
         is_open: RwSignal::new(None),
     };
     // Each view begins with the room that it needs.
-    let view = Memo::new(move |_| shown.route.with(|route| route.view));
-    Effect::new(move |_| {
-        view.track();
-        prompt.is_open.set(None);
+    Effect::new(move |before: Option<View>| {
+        let view = shown.route.with(|route| route.view);
+        if before.is_some_and(|before| before != view) {
+            prompt.is_open.set(None);
+        }
+        view
     });
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
