@@ -250,7 +250,7 @@ async fn a_client_serves_and_messages_go_from_one_to_another() {
         stage.given(by_client).await,
         json!([200, ["POST", "/x?y", "local:relay:right", "a\n\nb"], 404])
     );
-    let request = axum::http::Request::get("peer://left/teapot");
+    let request = Request::get("peer://left/teapot");
     let request = request
         .header("subscription", "/forged")
         .body(peerage::http::Body::empty());

@@ -280,6 +280,7 @@ fn with_places<'a>(ws: &Workspace, command: &'a mut Command) -> &'a mut Command 
         .env("PEERAGE_PKG", package::folder(ws))
         .env("PEERAGE_CBOR_X", module("cbor-x/dist/index.min.js"))
         .env("PEERAGE_TSC", module("typescript/lib/tsc.js"))
+        .env("PEERAGE_AXE", module("axe-core/axe.min.js"))
 }
 
 fn wasm(ws: &Workspace) -> Result<(), Error> {

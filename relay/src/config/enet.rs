@@ -16,9 +16,6 @@ use crate::config::values::{self, NAME_PATTERN, SOCKET_PATTERN, Whole};
 /// The number of the UDP port at which ENet is spoken unless another is said.
 pub const ENET_PORT: u16 = 14589;
 
-/// As many connections as a port of ENet can number.
-const CONNECTIONS_MAX: u64 = 4095;
-
 /// How ENet is spoken, and with whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]

@@ -195,8 +195,5 @@ impl Dialect {
     }
 }
 
-/// Where messages go: the first channel.
-const CHANNEL: u8 = 0;
-
 /// How long until a program is called again that was lost, or could not be reached.
 const CALL_AGAIN: Duration = Duration::from_secs(2);

@@ -42,6 +42,7 @@ impl Stage {
             origins: Arc::new(Origins::new(at, &[])),
             nodes: web::Settings::default(),
             events: Some(events),
+            mqtt: None,
         });
         tokio::spawn(web::serve(listener, routes, std::future::pending()));
         Self { relay, at }

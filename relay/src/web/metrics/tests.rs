@@ -22,6 +22,7 @@ async fn rendered() -> String {
         node,
         origins: Arc::new(Origins::new("127.0.0.1:1".parse().unwrap(), &[])),
         nodes: crate::web::Settings::default(),
+        events: None,
         mqtt: None,
     };
     let metrics = Metrics::new();
