@@ -26,11 +26,14 @@ pub(crate) fn isolate(_: &Workspace, args: &[OsString]) -> Result<(), Error> {
     if args.is_empty() {
         return Err(Error::Usage("isolate: expected a command".into()));
     }
-    become_command(
-        Command::new("unshare")
-            .args([new_network()?, "sh", "-c", SETUP, "isolate"])
-            .args(args),
-    )
+    become_command(command()?.args(args))
+}
+
+/// Runs the program that is its first argument isolated.
+pub(crate) fn command() -> Result<Command, Error> {
+    let mut command = Command::new("unshare");
+    command.args([new_network()?, "sh", "-c", SETUP, "isolate"]);
+    Ok(command)
 }
 
 /// The option that lets `cargo test` build here and run every test program isolated. `runner` is

@@ -132,17 +132,11 @@ pub(crate) fn screenshots(ws: &Workspace, args: &[OsString]) -> Result<(), Error
         Error::Usage("screenshots: expected one folder, its name in UTF-8".into())
     })?;
     install::install(E2E_NEEDS.iter())?;
-    let isolated = for_browsers(ws)?;
-    run(&mut ws.cargo("build", &["--locked", "-p", "peerage-relay"]))?;
-    let example = [
-        "--locked",
-        "-p",
-        "peerage-tests",
-        "--example",
-        "screenshots",
-    ];
-    let mut command = ws.cargo("run", &example);
-    run(with_places(ws, command.args([&isolated, "--", folder])))
+    for_browsers(ws)?;
+    run(ws.cargo("build", &NATIVE).args(["--bins", "--examples"]))?;
+    let example = ws.target.join("debug/examples/screenshots");
+    let mut command = isolate::command()?;
+    run(with_places(ws, command.arg(example).arg(folder)))
 }
 
 fn chosen(args: &[OsString]) -> Result<Vec<&'static Group>, Error> {
