@@ -305,7 +305,8 @@ fn examples(text: &str) -> Vec<serde_json::Value> {
 #[test]
 fn every_configuration_in_the_readme_may_be_one() {
     let examples = examples(README);
-    for example in &examples {
+    // What an adapter reads is a file of its own.
+    for example in examples.iter().filter(|it| it.get("device").is_none()) {
         let read = parse(&example.to_string());
         assert!(read.is_ok(), "{example}: {read:?}");
     }
