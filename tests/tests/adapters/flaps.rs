@@ -72,6 +72,7 @@ fn poured(journal: &Path) -> HashMap<u32, u32> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
     // Who is gone is gone at once.
     let config = json!({ "adapters": { "listen": "127.0.0.1:0" }, "timeouts": { "goneMs": 0 } });

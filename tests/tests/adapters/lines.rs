@@ -55,6 +55,7 @@ fn instrument(ours: OwnedFd) -> JoinHandle<Vec<String>> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
     let mut relay = Relay::start("127.0.0.1:0");
     let address = relay.adapters();

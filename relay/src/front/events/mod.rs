@@ -95,7 +95,9 @@ impl Events {
         let runtime = self.0.node.runtime().clone();
         let over = runtime.left();
         let speaking = self.speak(&socket, caller, api);
-        let speaking = async { drop(select(pin!(speaking), pin!(over)).await) };
+        let speaking = async {
+            select(pin!(speaking), pin!(over)).await;
+        };
         runtime.links.track_future(speaking).await;
         // It may be gone already.
         let _ = timeout(LINGER_MAX, socket.close()).await;

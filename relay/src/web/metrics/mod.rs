@@ -248,7 +248,11 @@ impl Metrics {
                 .record(since.elapsed().as_secs_f64());
         });
         // Nobody may ever ask.
-        if self.requests.fetch_add(1, Ordering::Relaxed) % UNSORTED_MAX == 0 {
+        if self
+            .requests
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(UNSORTED_MAX)
+        {
             self.recorder.handle().run_upkeep();
         }
     }

@@ -176,16 +176,15 @@ impl Rpc {
 
     /// The agents of this node that others find by a name, with these names.
     pub fn agents(&self) -> Vec<(String, Arc<dyn Agent>)> {
-        let agents = self.with(|state| {
+        self.with(|state| {
             let named = state.names.iter().filter_map(|(name, handle)| {
                 match &state.exports.get(handle)?.what {
                     Exported::Object(agent) => Some((name.clone(), Arc::clone(agent))),
                     Exported::Future(_) => None,
                 }
             });
-            named.collect::<Vec<_>>()
-        });
-        agents
+            named.collect()
+        })
     }
 
     /// The node that these belong to.
