@@ -70,7 +70,10 @@ async fn given(tab: &Tab, body: &str) -> Value {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its beginning to its end"
+)]
 async fn a_coil_is_moved_from_a_tab_and_a_device_that_is_unplugged_is_a_failure_there_at_once() {
     let mut relay = Relay::start("127.0.0.1:0");
     let address = relay.adapters();

@@ -99,7 +99,10 @@ async fn an_adapter_waits_for_whoever_lets_it_in_and_for_its_node_and_waits_agai
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its beginning to its end"
+)]
 async fn what_is_asked_is_held_to_the_schema_and_done() {
     let mut relay = Relay::start("127.0.0.1:0");
     let address = relay.adapters();

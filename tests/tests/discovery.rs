@@ -337,7 +337,7 @@ async fn who_says_to_be_another_is_not_believed_and_the_other_is_found() {
     let told = repeat(&liar, &lie(NodeId::from_bytes([9; 32])).encode());
     let ran = found(&b, "calc 1+2").await;
     assert!(
-        ran.status == 1 && ran.complaint.contains("not who they say"),
+        ran.status == 1 && ran.complaint.contains("expected the node"),
         "{ran:?}"
     );
     // It says that it is the honest one.

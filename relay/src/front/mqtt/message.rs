@@ -260,7 +260,7 @@ mod tests {
         assert_eq!((&got.payload, got.qos), (&three.payload, QoS::AtMostOnce));
         // And to the mesh as a value.
         let record: std::collections::BTreeMap<String, bool> = message.read().unwrap();
-        assert!(record["ice"] == true);
+        assert!(record["ice"]);
     }
 
     #[test]
