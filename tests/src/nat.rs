@@ -1,9 +1,13 @@
 //! A laboratory of routers that translate addresses (Linux): an internet with a relay, and homes behind routers of
 //! every kind there is (RFC 4787). Each home has one machine.
 //!
-//!     let internet = Internet::new();
-//!     let home = internet.home(Nat::PortRestricted);
-//!     home.machine().run("ping -c 1 203.0.113.1");
+//! ```no_run
+//! use peerage_tests::nat::{Internet, Nat};
+//!
+//! let internet = Internet::new();
+//! let home = internet.home(Nat::PortRestricted);
+//! home.machine().run("ping -c 1 203.0.113.1");
+//! ```
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};

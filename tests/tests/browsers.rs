@@ -269,8 +269,10 @@ async fn a_page_of_another_origin_uses_the_package_in_plain_javascript() {
     left.client.clone().close().await.unwrap();
     mine.until("return told.some(([kind, name]) => kind === 'peerleave' && name === 'left')")
         .await;
+    // The way to the relay may change as well.
     assert_eq!(
-        mine.ask("return told.slice(0, 2)").await,
+        mine.ask("return told.filter(([kind, name]) => name === 'left').slice(0, 2)")
+            .await,
         json!([["peerjoin", "left"], ["pathchange", "left"]])
     );
     mine.wait_for("peerage.close().then(() => arguments[0](1))", vec![])

@@ -61,7 +61,9 @@ impl Stage {
     fn set(turn: bool) -> Self {
         let internet = Internet::new();
         // The relay itself has no direct links, so that all of a tab's are with whom it calls.
-        let webrtc = json!({ "links": 0, "turn": { "enabled": turn } });
+        // Addresses of documentation, which this internet is made of, are closed to allocations elsewhere.
+        let turn = json!({ "enabled": turn, "allow": ["203.0.113.0/24"] });
+        let webrtc = json!({ "links": 0, "turn": turn });
         let origin = format!("http://{RELAY}:{PAGE_PORT}");
         let config = json!({ "origins": [origin], "webrtc": webrtc });
         let relay = Process::relay(&internet, &config);

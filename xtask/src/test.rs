@@ -263,7 +263,9 @@ fn processes(ws: &Workspace, tests: &[&str], more: &[&str]) -> Result<(), Error>
     run(ws.cargo("build", &NATIVE).args(["--bins", "--tests"]))?;
     let tests = tests.iter().flat_map(|test| ["--test", test]);
     let mut command = ws.cargo("test", &NATIVE);
-    run(with_places(ws, command.args(tests).args(more)))
+    // Each failure is told, not only those of the first program.
+    command.args(tests).arg("--no-fail-fast").args(more);
+    run(with_places(ws, &mut command))
 }
 
 /// Tells programs of `tests/` where is what they start.

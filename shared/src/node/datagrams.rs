@@ -76,15 +76,19 @@ impl Datagrams {
     pub fn send(&self, datagram: Bytes) -> Result<(), Failure> {
         let (peer, protocol) = (self.peer, &self.protocol);
         let mut inner = self.node.lock();
-        let what = || What::Datagram {
-            peer,
-            protocol: protocol.clone(),
-        };
-        let now = inner.machine.now;
-        inner.taps.note(now, Direction::Out, &datagram, what);
+        let shown = inner.taps.is_open().then(|| datagram.clone());
         let sent = inner.machine.send_datagram(peer, protocol, datagram);
         inner.wake_driver();
-        sent
+        sent?;
+        if let Some(datagram) = shown {
+            let what = || What::Datagram {
+                peer,
+                protocol: protocol.clone(),
+            };
+            let now = inner.machine.now;
+            inner.taps.note(now, Direction::Out, &datagram, what);
+        }
+        Ok(())
     }
 
     /// The next one that comes.

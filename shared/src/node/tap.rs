@@ -132,6 +132,11 @@ struct Ring {
 }
 
 impl Taps {
+    /// Whether anybody looks.
+    pub(super) fn is_open(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Notes something, if anybody looks.
     pub(super) fn note(
         &mut self,
@@ -140,7 +145,7 @@ impl Taps {
         bytes: &[u8],
         what: impl FnOnce() -> What,
     ) {
-        if self.0.is_empty() {
+        if !self.is_open() {
             return;
         }
         let kept = &bytes[..bytes.len().min(CAPTURED_BYTES_MAX)];
@@ -169,7 +174,7 @@ impl Taps {
         link: LinkId,
         packet: &Bytes,
     ) {
-        if self.0.is_empty() {
+        if !self.is_open() {
             return;
         }
         for frame in Packet::new(packet.clone()) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use peerage::limits::PROGRAM_MESSAGE_BYTES_MAX;
 use peerage::rpc::Parcel;
 
-use wire::{Said, Wish, of, say};
+use wire::{Answer, Said, Wish, of, say};
 
 /// A message: it is read or refused by name, and what it carries can be said to another program, who reads the same.
 pub fn program(input: &[u8]) {
@@ -22,9 +22,12 @@ pub fn program(input: &[u8]) {
         Err(failure) => return assert!(!failure.message.is_empty()),
     };
     let carried = match said {
-        Said::Property { value, .. } | Said::Return { value, .. } => value,
+        Said::Property { value, .. } => value,
+        Said::Answer { answer, .. } => match answer {
+            Answer::Value(value) | Answer::Thrown { data: value, .. } => value,
+        },
         Said::Emit { detail, .. } => detail,
-        Said::Throw { data, .. } | Said::Progress { data, .. } => data,
+        Said::Progress { progress, .. } => progress.data,
         Said::Ask { what, .. } => match what {
             Wish::Agent { value, .. } | Wish::Start { value, .. } | Wish::Publish { value, .. } => {
                 value
@@ -35,7 +38,11 @@ pub fn program(input: &[u8]) {
     };
     let bytes = say("return", [of(&7), carried.clone()]).expect("it was short enough");
     assert!(bytes.len() <= PROGRAM_MESSAGE_BYTES_MAX);
-    let Ok(Said::Return { value, .. }) = wire::read(&bytes) else {
+    let Ok(Said::Answer {
+        answer: Answer::Value(value),
+        ..
+    }) = wire::read(&bytes)
+    else {
         panic!("what we have written");
     };
     let same = |parcel: &Parcel| parcel.value().clone();

@@ -22,7 +22,7 @@ use crate::adapter::hello::{About, Announced, VERSION, Welcome};
 use crate::adapter::schema::Schema;
 use crate::front::out::Out;
 use crate::front::program::wire::{self, Said, of, refused, say};
-use crate::front::program::{Answer, Requests, log, progress};
+use crate::front::program::{Requests, log};
 
 /// Who has said hello, and may be here.
 pub(super) struct Hello {
@@ -244,27 +244,8 @@ impl Session<'_> {
                 event,
                 detail,
             } => self.emit(&agent, &event, detail)?,
-            Said::Return { of, value } => desk.answer(of, Answer::Value(value)),
-            Said::Throw {
-                of,
-                kind,
-                message,
-                data,
-            } => {
-                let thrown = Answer::Thrown {
-                    kind,
-                    message,
-                    data,
-                };
-                desk.answer(of, thrown);
-            }
-            Said::Progress {
-                of,
-                fraction,
-                remaining_ms,
-                note,
-                data,
-            } => desk.progress(of, progress(fraction, remaining_ms, note, data)),
+            Said::Answer { of, answer } => desk.answer(of, answer),
+            Said::Progress { of, progress } => desk.progress(of, progress),
             Said::Accept { of } => desk.accept(of),
             Said::Log { level, text } => log(&self.stand.held, &level, &text),
             Said::Ping => self.out.push(say("pong", [])?)?,

@@ -7,11 +7,11 @@ use peerage::error::Code;
 use peerage::limits::{PROGRAM_ANSWER_TIMEOUT, PROGRAM_REQUESTS_MAX};
 use peerage::rpc::{CallError, Handling, Parcel, Thrown};
 use peerage::service::operation::{Progress, Stop, StopKind, Unsuccessful, Work};
-use peerage::{Failure, NodeId, Time};
+use peerage::{Failure, NodeId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::wire::{of, say};
+use super::wire::{Answer, of, say};
 use crate::front::out::Out;
 
 /// Requests of others that the program has not answered.
@@ -34,18 +34,6 @@ struct State {
 enum Asked {
     Call(oneshot::Sender<Result<Parcel, CallError>>),
     Operation(oneshot::Sender<Result<Parcel, Unsuccessful>>, Box<Work>),
-}
-
-/// What ended a request.
-pub(crate) enum Answer {
-    /// It brought this.
-    Value(Parcel),
-    /// It brought nothing.
-    Thrown {
-        kind: String,
-        message: String,
-        data: Parcel,
-    },
 }
 
 impl Desk {
@@ -267,22 +255,6 @@ impl Answer {
                 },
             }),
         }
-    }
-}
-
-/// Progress as a program tells it.
-pub(crate) fn progress(
-    fraction: Option<f64>,
-    remaining_ms: Option<u64>,
-    note: Option<String>,
-    data: Parcel,
-) -> Progress {
-    Progress {
-        fraction,
-        remaining: remaining_ms.map(Time::from_millis),
-        note,
-        data,
-        number: 0,
     }
 }
 

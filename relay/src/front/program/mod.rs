@@ -10,7 +10,7 @@ mod requests;
 mod session;
 pub(crate) mod wire;
 
-pub(crate) use desk::{Answer, Desk, caller, progress};
+pub(crate) use desk::{Desk, caller};
 pub(crate) use log::log;
 pub(crate) use requests::Requests;
 pub(crate) use session::Session;

@@ -10,7 +10,7 @@ use peerage::limits::{OBJECT_NAME_BYTES_MAX, PROGRAM_NAMES_MAX, PROGRAM_OFFERS_M
 use peerage::rpc::{Act, AgentHandle, Interface, Parcel};
 
 use super::agent::Offered;
-use super::desk::{Answer, Desk, progress};
+use super::desk::Desk;
 use super::log::log;
 use super::requests::Requests;
 use super::wire::{Said, failed, of, say};
@@ -77,29 +77,8 @@ impl Session {
                 event,
                 detail,
             } => self.emit(&agent, &event, detail)?,
-            Said::Return { of, value } => self.desk.answer(of, Answer::Value(value)),
-            Said::Throw {
-                of,
-                kind,
-                message,
-                data,
-            } => {
-                let thrown = Answer::Thrown {
-                    kind,
-                    message,
-                    data,
-                };
-                self.desk.answer(of, thrown);
-            }
-            Said::Progress {
-                of,
-                fraction,
-                remaining_ms,
-                note,
-                data,
-            } => self
-                .desk
-                .progress(of, progress(fraction, remaining_ms, note, data)),
+            Said::Answer { of, answer } => self.desk.answer(of, answer),
+            Said::Progress { of, progress } => self.desk.progress(of, progress),
             Said::Accept { of } => self.desk.accept(of),
             Said::Log { level, text } => log(&self.held, &level, &text),
             Said::Ping => self.out.push(say("pong", [])?)?,

@@ -1,11 +1,12 @@
 //! The messages of small programs and adapters: each a list in CBOR, a word and what belongs to it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use peerage::Failure;
 use peerage::error::Code;
 use peerage::limits::PROGRAM_MESSAGE_BYTES_MAX;
 use peerage::object::{Form, Item, Node, Value, decode, encode};
 use peerage::rpc::{CallError, Parcel};
+use peerage::service::operation::Progress;
+use peerage::{Failure, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,23 +49,10 @@ pub(crate) enum Said {
         event: String,
         detail: Parcel,
     },
-    /// What came of a request to it.
-    Return { of: u64, value: Parcel },
-    /// Why nothing came of it.
-    Throw {
-        of: u64,
-        kind: String,
-        message: String,
-        data: Parcel,
-    },
+    /// What came of a request to it (`return` or `throw`).
+    Answer { of: u64, answer: Answer },
     /// How far an operation of its own is.
-    Progress {
-        of: u64,
-        fraction: Option<f64>,
-        remaining_ms: Option<u64>,
-        note: Option<String>,
-        data: Parcel,
-    },
+    Progress { of: u64, progress: Progress },
     /// What follows an operation of its own in a lane may begin.
     Accept { of: u64 },
     /// It has something for the log.
@@ -82,6 +70,19 @@ pub(crate) enum Said {
         id: u32,
         kind: String,
         reason: String,
+    },
+}
+
+/// What ended a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// It brought this.
+    Value(Parcel),
+    /// It brought nothing.
+    Thrown {
+        kind: String,
+        message: String,
+        data: Parcel,
     },
 }
 
@@ -180,22 +181,21 @@ impl Fields {
                 event: self.read(1, "an event's name")?,
                 detail: self.any(2),
             },
-            "return" => Said::Return {
+            "return" => Said::Answer {
                 of: of()?,
-                value: self.any(1),
+                answer: Answer::Value(self.any(1)),
             },
-            "throw" => Said::Throw {
+            "throw" => Said::Answer {
                 of: of()?,
-                kind: self.read(1, "a type of error")?,
-                message: self.read(2, "a message")?,
-                data: self.any(3),
+                answer: Answer::Thrown {
+                    kind: self.read(1, "a type of error")?,
+                    message: self.read(2, "a message")?,
+                    data: self.any(3),
+                },
             },
             "progress" => Said::Progress {
                 of: of()?,
-                fraction: self.read(1, "a number or null")?,
-                remaining_ms: self.read(2, "milliseconds or null")?,
-                note: self.read(3, "a text or null")?,
-                data: self.any(4),
+                progress: self.progress()?,
             },
             "accept" => Said::Accept { of: of()? },
             "log" => Said::Log {
@@ -254,6 +254,17 @@ impl Fields {
             agent: self.read(2, "an agent's name")?,
             name: self.read(3, "a name")?,
             value: self.any(4),
+        })
+    }
+
+    fn progress(&self) -> Result<Progress, Failure> {
+        let remaining_ms: Option<u64> = self.read(2, "milliseconds or null")?;
+        Ok(Progress {
+            fraction: self.read(1, "a number or null")?,
+            remaining: remaining_ms.map(Time::from_millis),
+            note: self.read(3, "a text or null")?,
+            data: self.any(4),
+            number: 0,
         })
     }
 

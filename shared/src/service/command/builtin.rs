@@ -220,6 +220,7 @@ async fn status(call: Call, (): ()) -> Status {
     call.end(Status::OK, lines.join("\n"))
 }
 
-fn millis(time: Time) -> String {
+/// A time in milliseconds, in words.
+pub(super) fn millis(time: Time) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

@@ -3,10 +3,11 @@
 
 use core::fmt::Write;
 
+use crate::NodeId;
 use crate::error::Failure;
 use crate::node::{Connection, Node};
+use crate::service::command::builtin::millis;
 use crate::service::command::{Call, Commands, Status, param};
-use crate::{NodeId, Time};
 
 /// Registers them.
 pub(super) fn register(commands: &Commands) {
@@ -135,8 +136,4 @@ async fn ended(node: &Node, target: &str) -> Result<(), Failure> {
         Some(peer) => node.disconnect(peer, "the user of the other node has ended the link"),
         None => Err(crate::Code::Refused.because("this is the node itself")),
     }
-}
-
-fn millis(time: Time) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

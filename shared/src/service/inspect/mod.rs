@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 pub use wire::{About, AgentInfo, LinkInfo};
 
-use crate::Time;
 use crate::error::Failure;
 use crate::limits::REQUEST_TIMEOUT;
 use crate::node::{Connection, Node};
 use crate::rpc::{Act, Agent, AgentHandle, CallError, Handling, Interface, Parcel, Request, Rpc};
+use crate::service::operation::wire::millis;
 
 /// The service's name, as an agent.
 pub const AGENT: &str = "peerage/inspect/1";
@@ -158,8 +158,4 @@ fn agents(rpc: &Rpc) -> Vec<AgentInfo> {
     let mut agents: Vec<_> = rpc.agents().into_iter().map(told).collect();
     agents.sort_by(|one, other| one.name.cmp(&other.name));
     agents
-}
-
-fn millis(time: Time) -> f64 {
-    time.as_secs_f64() * 1000.0
 }

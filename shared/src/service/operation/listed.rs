@@ -1,5 +1,7 @@
 //! The list of a node's operations, as it changes.
 
+use core::sync::atomic::Ordering;
+
 use futures_util::StreamExt;
 
 use super::wire::Info;
@@ -36,17 +38,13 @@ impl Operations {
 
     /// How often the list has changed.
     pub(super) fn changes(&self) -> u64 {
-        self.lock().changes
+        self.0.changes.load(Ordering::Relaxed)
     }
 
     /// The list has changed.
     pub(super) fn tell_change(&self) {
-        let (changes, emitter) = {
-            let mut state = self.lock();
-            state.changes += 1;
-            (state.changes, state.emitter.clone())
-        };
-        if let Some(emitter) = emitter
+        let changes = self.0.changes.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(emitter) = self.0.emitter.get()
             && emitter.is_heard(Act::Watch, CHANGES)
             && let Ok(changes) = Parcel::of(&changes)
         {

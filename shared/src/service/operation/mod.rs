@@ -28,14 +28,15 @@ mod record;
 mod server;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(in crate::service) mod wire;
 mod work;
 
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::AtomicU64;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 
@@ -60,6 +61,9 @@ pub struct Operations(Arc<Shared>);
 
 struct Shared {
     rpc: Rpc,
+    emitter: OnceLock<Emitter>,
+    /// How often what the list tells has changed.
+    changes: AtomicU64,
     state: Mutex<State>,
     /// Until the node's operations are no more, others find them.
     agent: Mutex<Option<AgentHandle>>,
@@ -68,12 +72,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     offers: HashMap<Arc<str>, Offer>,
-    emitter: Option<Emitter>,
     records: BTreeMap<u64, Arc<Record>>,
     trackers: HashMap<Tracker, u64>,
     last_id: u64,
-    /// How often what the list tells has changed.
-    changes: u64,
     /// Those that have ended, the oldest first.
     ended: VecDeque<Ended>,
     /// Bytes of their results.
@@ -103,12 +104,14 @@ impl Operations {
     pub fn new(rpc: Rpc) -> Result<Self, Failure> {
         let operations = Self(Arc::new(Shared {
             rpc: rpc.clone(),
+            emitter: OnceLock::new(),
+            changes: AtomicU64::new(0),
             state: Mutex::new(State::default()),
             agent: Mutex::new(None),
         }));
         let service = Service::new(Arc::downgrade(&operations.0));
         let agent = rpc.agent(AGENT, service)?;
-        operations.lock().emitter = Some(agent.emitter().clone());
+        operations.0.emitter.get_or_init(|| agent.emitter().clone());
         *operations
             .0
             .agent

@@ -352,10 +352,9 @@ impl Operations {
         if record.ended.get().is_some() {
             return;
         }
-        let emitter = self.lock().emitter.clone();
         // Who begins to watch now reads it; who watched is told.
         let parcel = record.set_progress(progress.checked()).to_parcel();
-        if let (Some(emitter), Ok(parcel)) = (emitter, parcel) {
+        if let (Some(emitter), Ok(parcel)) = (self.0.emitter.get(), parcel) {
             for which in [Which::Tracked(record.tracker), Which::Numbered(record.id)] {
                 let which = which.to_string();
                 if emitter.is_heard(Act::Watch, &which) {

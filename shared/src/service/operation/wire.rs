@@ -432,7 +432,7 @@ impl FromStr for Which {
 /// The longest that is told to remain.
 const REMAINING_MAX: Time = Time::from_secs(100 * 365 * 24 * 3600);
 
-pub(super) fn millis(time: Time) -> f64 {
+pub(in crate::service) fn millis(time: Time) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
