@@ -16,7 +16,10 @@ async fn outcome(tab: &Tab, promise: &str) -> Value {
 /// Waits until a link has been told of by these words.
 async fn until_told(tab: &Tab, by: &str, change: &str, reason: &str) {
     let words = format!("e.by === '{by}' && e.change === '{change}' && e.reason === {reason}");
-    tab.until(&format!("return told.some(e => {words})")).await;
+    // The page shows what was told instead.
+    let show = "document.body.innerText = JSON.stringify(told);";
+    tab.until(&format!("{show} return told.some(e => {words})"))
+        .await;
 }
 
 #[tokio::test]

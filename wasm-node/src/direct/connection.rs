@@ -33,8 +33,8 @@ pub(super) enum Told {
     Closed,
 }
 
-/// How long the last words on a channel have to leave.
-const LAST_WORDS_MS: u32 = 500;
+/// How long the last words on a channel have to leave, where the other side does not say that it has them.
+const LAST_WORDS_MS: u32 = 3000;
 
 /// One `RTCPeerConnection`, closed soon after it is dropped.
 pub(super) struct Connection {
@@ -218,10 +218,16 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.listeners.clear();
-        // What was sent leaves before the channel closes, and is lost if the connection is closed at once.
+        // What was sent leaves before the channel is closed at both ends, and is lost if the connection is closed at once.
+        let end = self.peer.clone();
+        let closed = EventListener::once(&self.channel, "close", move |_| end.close());
         self.channel.close();
         let peer = self.peer.clone();
-        Timeout::new(LAST_WORDS_MS, move || peer.close()).forget();
+        let late = Timeout::new(LAST_WORDS_MS, move || {
+            drop(closed);
+            peer.close();
+        });
+        late.forget();
     }
 }
 

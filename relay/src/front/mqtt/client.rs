@@ -19,10 +19,11 @@ use rmqtt_codec::v5::{
     RetainHandling, Subscribe, SubscribeAck, SubscribeAckReason, SubscriptionOptions, ToReasonCode,
     Unsubscribe, UnsubscribeAck, UnsubscribeAckReason,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::limits::{
-    INFLIGHT_MAX, STALL_TIMEOUT, TOPIC_ALIASES_MAX, UNANSWERED_BYTES_MAX, UNANSWERED_MAX,
+    INFLIGHT_MAX, MESH_TIMEOUT, STALL_TIMEOUT, TOPIC_ALIASES_MAX, UNANSWERED_BYTES_MAX,
+    UNANSWERED_MAX,
 };
 use super::pipe::Pipe;
 use super::roster::{Handover, Place};
@@ -302,6 +303,7 @@ impl Client {
 
     /// Tells what has become of a message. Where it may be published yet, the client is left, and sends it again.
     fn answer(&mut self, answer: Answer) -> Result<(), End> {
+        self.note(&answer);
         let Answer {
             qos,
             id,
@@ -309,13 +311,6 @@ impl Client {
             result,
         } = answer;
         self.unanswered_bytes -= bytes;
-        if let Err(failure) = &result {
-            tracing::debug!(
-                target: peerage::log::MESSAGE,
-                code = %failure.code, node = %self.session.held.id().short(),
-                "a message of an MQTT client is not published"
-            );
-        }
         let Some(id) = id else {
             return Ok(());
         };
@@ -334,6 +329,16 @@ impl Client {
             _ => Packet::PublishAck(ack),
         });
         Ok(())
+    }
+
+    fn note(&self, answer: &Answer) {
+        if let Err(failure) = &answer.result {
+            tracing::debug!(
+                target: peerage::log::MESSAGE,
+                code = %failure.code, node = %self.session.held.id().short(),
+                "a message of an MQTT client is not published"
+            );
+        }
     }
 
     async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
@@ -391,6 +396,17 @@ impl Client {
             reason_string: None,
             status,
         }));
+    }
+
+    /// Waits until what the client has said is published, so that its node does not leave before.
+    pub(super) async fn settle(&mut self) {
+        let settled = async {
+            while let Some(answer) = self.answers.next().await {
+                self.note(&answer);
+            }
+        };
+        // Whoever does not answer by then has it or not; there is nobody left to tell.
+        let _ = timeout(MESH_TIMEOUT, settled).await;
     }
 
     /// Says why the connection ends, and ends it.

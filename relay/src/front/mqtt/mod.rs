@@ -158,6 +158,9 @@ impl Front {
         let end = client.run(&mut place, &self.0.runtime).await;
         client.close(end.reason()).await;
         drop(connected);
+        if !matches!(end, End::Stopped) {
+            client.settle().await;
+        }
         Away {
             session: client.session,
             will: will.filter(|_| end.has_will()),

@@ -347,6 +347,27 @@ async fn who_comes_again_takes_the_place_of_its_first_connection() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_before_it_goes_is_published() {
+    let stage = Stage::new(json!({})).await;
+    let mut heard = stage.listen("#").await;
+    for says_good_bye in [true, false] {
+        let (mut hasty, _) = stage.client(connect("hasty", true, 0)).await;
+        for text in [b"a", b"b", b"c"] {
+            let message = publish("state", text, QoS::AtMostOnce, None);
+            hasty.say(say(&message)).await;
+        }
+        if says_good_bye {
+            let good_bye = disconnect(Reason::NormalDisconnection);
+            hasty.say(Packet::Disconnect(good_bye)).await;
+        }
+        drop(hasty);
+        for text in ["a", "b", "c"] {
+            assert_eq!(*next(&mut heard).await.1.root(), Item::text(text));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_will_is_published_for_who_is_lost_and_not_for_who_leaves() {
     let stage = Stage::new(json!({})).await;
     let mut heard = stage.listen("#").await;
