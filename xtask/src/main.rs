@@ -17,6 +17,7 @@ mod install;
 mod isolate;
 mod npm;
 mod package;
+mod programs;
 mod run;
 mod sim;
 mod size;
@@ -77,7 +78,7 @@ const TASKS: [Task; 9] = [
     Task {
         name: "fuzz",
         args: "TARGET [SECONDS]",
-        about: "look for inputs that do harm: varint, link, greeting, payload, frames, text, session, object",
+        about: "look for inputs that do harm: varint, link, greeting, payload, frames, text, session, object, program, kai, enet",
         start: fuzz::fuzz,
     },
     Task {

@@ -6,7 +6,7 @@ use crate::install::{
     LIBENET, MOSQUITTO_CLIENTS, NFT, NPM, Need, PAHO, PYMODBUS, RUSTFMT, SCRIPT, SERIAL_ASYNCIO,
 };
 use crate::workspace::{Workspace, run, which};
-use crate::{autobahn, console, isolate, npm, package, sim, wasm};
+use crate::{autobahn, console, isolate, npm, package, programs, sim, wasm};
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
 use std::process::Command;
@@ -218,8 +218,11 @@ pub(crate) const NATIVE: [&str; 11] = [
     "peerage-tests",
 ];
 
-/// Programs of `tests/` that need no more than sockets, and the tests of `tau/` and `relay/`.
+/// Programs of `tests/` that need no more than sockets, and the tests of `tau/` and `relay/`; the longest first.
 const NATIVE_TESTS: [&str; 21] = [
+    "lanes",
+    "adapters",
+    "enet",
     "idl",
     "errors",
     "generated",
@@ -233,14 +236,11 @@ const NATIVE_TESTS: [&str; 21] = [
     "log",
     "stuck",
     "kai",
-    "lanes",
     "http",
     "http_proxy",
     "http_guard",
     "broker",
-    "enet",
     "enet_links",
-    "adapters",
 ];
 
 fn native(ws: &Workspace) -> Result<(), Error> {
@@ -254,18 +254,19 @@ fn lan(ws: &Workspace) -> Result<(), Error> {
     wasm::build_tools(ws)?;
     package::build(ws)?;
     let isolated = isolate::cargo_option("cfg(all())", None)?;
-    let tests = ["discovery", "nat"];
+    let tests = ["netem", "nat_tabs", "nat", "discovery"];
     processes(ws, &tests, &[&isolated, "--", "--test-threads=1"])
 }
 
 /// Programs of `tests/`, with the relay that they start.
 fn processes(ws: &Workspace, tests: &[&str], more: &[&str]) -> Result<(), Error> {
     run(ws.cargo("build", &NATIVE).args(["--bins", "--tests"]))?;
-    let tests = tests.iter().flat_map(|test| ["--test", test]);
-    let mut command = ws.cargo("test", &NATIVE);
-    // Each failure is told, not only those of the first program.
-    command.args(tests).arg("--no-fail-fast").args(more);
-    run(with_places(ws, &mut command))
+    programs::run_each(tests, |test| {
+        let mut command = ws.cargo("test", &NATIVE);
+        command.args(["--test", test]).args(more);
+        with_places(ws, &mut command);
+        command
+    })
 }
 
 /// Tells programs of `tests/` where is what they start.
@@ -306,8 +307,12 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// Programs of `tests/` that open pages.
+/// Programs of `tests/` that open pages, the longest first.
 const E2E_TESTS: [&str; 27] = [
+    "pages",
+    "storm",
+    "webrtc",
+    "scripts",
     "browsers",
     "degree",
     "far_tab",
@@ -320,13 +325,9 @@ const E2E_TESTS: [&str; 27] = [
     "page_commands",
     "objects",
     "operations",
-    "pages",
-    "scripts",
     "topics",
-    "storm",
     "web_pages",
     "web_suite",
-    "webrtc",
     "webrtc_hostile",
     "tab_connections",
     "enet_programs",

@@ -10,11 +10,14 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use peerage::Failure;
 use peerage::error::Code;
-use peerage::limits::{ADAPTER_KEEPALIVE, ADAPTER_SILENCE_MAX, PROGRAM_REQUESTS_MAX};
+use peerage::limits::{
+    ADAPTER_KEEPALIVE, ADAPTER_SILENCE_MAX, ADAPTER_WELCOME_TIMEOUT, PROGRAM_REQUESTS_MAX,
+};
 use peerage::rpc::Parcel;
 use peerage::service::operation::{Stop, StopKind};
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::frame::{Framing, Reader, Writer};
 use super::hello::{About, Announced, VERSION, Welcome};
@@ -37,6 +40,8 @@ struct Work<'a> {
     out: &'a Out,
     epoch: u64,
     is_linked: bool,
+    /// When it said hello, or was last told to wait.
+    greeted: Instant,
     after: &'a mut u64,
     doing: FuturesUnordered<BoxFuture<'static, u64>>,
     asked: HashMap<u64, (watch::Sender<Option<Stop>>, AbortHandle)>,
@@ -81,6 +86,7 @@ impl Session<'_> {
             out,
             epoch,
             is_linked: false,
+            greeted: Instant::now(),
             after,
             doing: FuturesUnordered::new(),
             asked: HashMap::new(),
@@ -96,6 +102,10 @@ impl Session<'_> {
                 Some(number) = work.doing.next() => drop(work.asked.remove(&number)),
                 why = &mut lost => return Ok(why),
                 _ = pulse.tick() => {
+                    // A serial line may have lost the hello, or the answer to it.
+                    if !work.is_linked && work.greeted.elapsed() > ADAPTER_WELCOME_TIMEOUT {
+                        return Ok(String::from("the node does not answer"));
+                    }
                     if reader.silence() > ADAPTER_SILENCE_MAX {
                         return Ok(String::from("the node is silent"));
                     }
@@ -137,6 +147,7 @@ impl Work<'_> {
             "welcome" => self.welcome(&fields, tell)?,
             "waiting" => {
                 let node: Option<String> = field(&fields[0], "a node or null")?;
+                self.greeted = Instant::now();
                 self.end();
                 tell(State::Blocked(format!(
                     "its node {}",

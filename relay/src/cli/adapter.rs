@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use peerage::Name;
+use tokio::sync::oneshot;
 
 use crate::adapter::dispenser::{DEFAULT_RATE, Dispenser};
 use crate::adapter::modbus::{Map, Modbus};
@@ -14,6 +15,7 @@ use crate::adapter::scpi::{Port, Scpi};
 use crate::adapter::{self, Address, Device, Line, Settings};
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Outcome, say};
+use crate::front::adapter::SUPERVISED;
 use crate::runtime::random;
 
 /// Run an adapter: hardware, or a simulation of it, as a node.
@@ -106,8 +108,24 @@ pub(super) async fn run(args: Args) -> Outcome {
     tokio::select! {
         () = adapter::run(settings, line, device, |state| say(&state.to_string())) => {}
         () = stop_signal() => {}
+        () = orphaned() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until whoever supervises this process is no more, if somebody does.
+async fn orphaned() {
+    if std::env::var_os(SUPERVISED).is_none() {
+        return std::future::pending().await;
+    }
+    let (tell, told) = oneshot::channel();
+    // A thread of its own: nothing that ends waits for it.
+    std::thread::spawn(move || {
+        // Nothing is said there; the end is all that matters.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        tell.send(())
+    });
+    let _ = told.await;
 }
 
 impl Common {

@@ -170,7 +170,23 @@ fn carry(from: &OwnedFd, to: &OwnedFd, loses: &Arc<AtomicBool>) {
 }
 
 #[tokio::test]
-#[ignore = "of five runs under load one did not end"]
+async fn a_board_whose_welcome_is_damaged_says_hello_again() {
+    let (near, far) = (terminal(), terminal());
+    let [to_board, to_relay] = [true, false].map(|loses| Arc::new(AtomicBool::new(loses)));
+    carry(&near.0, &far.0, &to_board);
+    carry(&far.0, &near.0, &to_relay);
+    let serial = json!([{ "when": { "device": near.1 }, "baud": 115_200 }]);
+    let relay = Relay::configured(&json!({ "adapters": { "serial": serial } }));
+    let line = format!("serial:{}@115200", far.1.display());
+    let board = Adapter::start(&["dispenser", "--connect", &line]);
+    relay.until_here("dispenser", true).await;
+    // The welcome comes a moment later.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    to_board.store(false, Ordering::Relaxed);
+    board.until_said("linked: dispenser").await;
+}
+
+#[tokio::test]
 async fn a_board_on_a_line_that_loses_bytes_is_interrupted_and_comes_back() {
     let (near, far) = (terminal(), terminal());
     let loses = Arc::new(AtomicBool::new(false));

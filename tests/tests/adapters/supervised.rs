@@ -61,12 +61,9 @@ async fn a_supervised_adapter_is_started_again_when_it_ends_and_stopped_with_its
 }
 
 #[tokio::test]
-#[ignore = "of two runs under load one failed"]
-async fn an_adapter_comes_and_goes_with_its_device() {
-    let folder = tempfile::tempdir().unwrap();
-    let (sysfs, usb) = (folder.path().join("tty"), folder.path().join("usb"));
-    std::fs::create_dir_all(&sysfs).unwrap();
+async fn a_supervised_adapter_does_not_outlive_a_relay_that_is_killed() {
     let address = format!("127.0.0.1:{}", free_port());
+    let instance = format!("orphan-{}", std::process::id());
     let program = program().into_string().unwrap();
     let command = [
         &program,
@@ -75,7 +72,35 @@ async fn an_adapter_comes_and_goes_with_its_device() {
         "--connect",
         &address,
         "--instance",
-        "{device}",
+        &instance,
+    ];
+    let supervised = json!([{ "name": "left", "command": command }]);
+    let mut relay =
+        Relay::configured(&json!({ "adapters": { "listen": address, "supervised": supervised } }));
+    relay.until_here("dispenser", true).await;
+    assert_eq!(processes(&instance).len(), 1);
+    relay.kill();
+    until("it has ended", async || processes(&instance).is_empty()).await;
+}
+
+#[tokio::test]
+async fn an_adapter_comes_and_goes_with_its_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sysfs, usb) = (folder.path().join("tty"), folder.path().join("usb"));
+    std::fs::create_dir_all(&sysfs).unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    // By these words its processes are known.
+    let instance = format!("{{device}}-{}", std::process::id());
+    let of_device = |device| processes(&instance.replace("{device}", device));
+    let program = program().into_string().unwrap();
+    let command = [
+        &program,
+        "adapter",
+        "dispenser",
+        "--connect",
+        &address,
+        "--instance",
+        &instance,
     ];
     let supervised = json!([{ "name": "usb", "command": command, "restart": { "minMs": 50 },
         "when": { "vendor": "2341", "product": "0043" } }]);
@@ -94,11 +119,11 @@ async fn an_adapter_comes_and_goes_with_its_device() {
         is_linked(&node, "dispenser").await
     })
     .await;
-    let started = processes("/dev/ttyTEST7");
+    let started = of_device("/dev/ttyTEST7");
     assert_eq!(started.len(), 1);
     std::fs::remove_dir_all(sysfs.join("ttyTEST7")).unwrap();
     until("it is stopped", async || {
-        processes("/dev/ttyTEST7").is_empty()
+        of_device("/dev/ttyTEST7").is_empty()
     })
     .await;
     until("that is known", async || {
@@ -107,7 +132,7 @@ async fn an_adapter_comes_and_goes_with_its_device() {
     .await;
     plug(&sysfs, &usb, "ttyTEST8");
     until("it is back", async || is_linked(&node, "dispenser").await).await;
-    assert_eq!(processes("/dev/ttyTEST8").len(), 1);
+    assert_eq!(of_device("/dev/ttyTEST8").len(), 1);
 }
 
 /// What the kernel shows of a serial device on USB.

@@ -9,6 +9,8 @@ mod session;
 mod stand;
 mod supervise;
 
+pub(crate) use supervise::SUPERVISED;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -149,7 +149,6 @@ async fn wait<R: AsyncRead + Unpin>(
     {
         return Ok(None);
     }
-    out.push(say("waiting", [of(&hello.about.node)])?)?;
     let mut pulse = tokio::time::interval(ADAPTER_KEEPALIVE);
     loop {
         tokio::select! {
@@ -161,7 +160,11 @@ async fn wait<R: AsyncRead + Unpin>(
                 // From before it knew that it has to wait.
                 Some(_) => {}
             },
-            _ = pulse.tick() => alive(reader.silence(), out)?,
+            // Said again and again: a serial line may lose it.
+            _ = pulse.tick() => {
+                out.push(say("waiting", [of(&hello.about.node)])?)?;
+                alive(reader.silence(), out)?;
+            }
         }
     }
 }

@@ -11,12 +11,14 @@ use peerage::limits::{ADAPTER_STOP_GRACE, PROGRAM_LOG_BYTES_MAX};
 use peerage::log::{CONNECTION, ERROR, MESSAGE};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::hotplug;
 use crate::config::SupervisedConfig;
 
+/// What a supervised process has in its environment, so that it knows to end with its standard input.
+pub(crate) const SUPERVISED: &str = "PEERAGE_SUPERVISED";
 /// What stands in a command for the device that has appeared.
 const DEVICE: &str = "{device}";
 /// A process that has run this long has worked: the next pause is a short one again.
@@ -65,8 +67,9 @@ async fn run(
     over: impl Future<Output = ()>,
 ) -> Run {
     let name = adapter.name.as_str();
-    let mut child = match start(adapter, device) {
-        Ok(child) => child,
+    // Its standard input ends with this relay, however that ends.
+    let (mut child, _alive) = match start(adapter, device) {
+        Ok(started) => started,
         Err(error) => {
             tracing::error!(target: ERROR, adapter = name, %error, "an adapter cannot be started");
             return Run::Again;
@@ -94,7 +97,10 @@ async fn unplugged(adapter: &SupervisedConfig, device: Option<&Path>, sysfs: &Pa
 }
 
 /// Starts its command, without a shell.
-fn start(adapter: &SupervisedConfig, device: Option<&Path>) -> io::Result<Child> {
+fn start(
+    adapter: &SupervisedConfig,
+    device: Option<&Path>,
+) -> io::Result<(Child, Option<ChildStdin>)> {
     let device = device.map(|device| device.to_string_lossy().into_owned());
     let words = adapter.command.iter().map(|word| match &device {
         Some(device) => word.replace(DEVICE, device),
@@ -104,7 +110,8 @@ fn start(adapter: &SupervisedConfig, device: Option<&Path>) -> io::Result<Child>
     let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
     let mut child = Command::new(program)
         .args(words)
-        .stdin(Stdio::null())
+        .env(SUPERVISED, "1")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -116,7 +123,8 @@ fn start(adapter: &SupervisedConfig, device: Option<&Path>) -> io::Result<Child>
     if let Some(said) = child.stderr.take() {
         tokio::spawn(listen(name, said));
     }
-    Ok(child)
+    let alive = child.stdin.take();
+    Ok((child, alive))
 }
 
 /// Logs what it says, line by line; of a long line the beginning.
