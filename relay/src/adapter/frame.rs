@@ -131,6 +131,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 continue;
             }
             match (opened(stuffed), self.next) {
+                // The other side has begun anew.
+                (Some((0, message)), _) => {
+                    self.next = Some(1);
+                    return Ok(Some(message));
+                }
                 (Some((number, message)), next) if next.is_none_or(|next| next == number) => {
                     self.next = Some(number.wrapping_add(1));
                     return Ok(Some(message));
@@ -333,6 +338,14 @@ mod tests {
             let heard_of = heard(&bytes, Framing::Serial).await;
             assert!(matches!(heard_of[1], Err(FrameError::Lost { .. })), "{at}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_side_that_begins_anew_is_heard_from_its_first_message() {
+        let anew = [closed(7, b"ping"), closed(0, b"hello"), closed(1, b"ping")].concat();
+        let heard_of = heard(&anew, Framing::Serial).await;
+        let heard_of: Vec<_> = heard_of.into_iter().map(Result::unwrap).collect();
+        assert_eq!(heard_of, [&b"ping"[..], b"hello", b"ping"]);
     }
 
     #[tokio::test]

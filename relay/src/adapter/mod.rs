@@ -158,6 +158,7 @@ pub async fn run(
         if was_linked {
             pause = ADAPTER_RETRY_MIN;
         }
+        tracing::debug!(target: CONNECTION, why, "an adapter is not linked");
         teller.tell(State::Blocked(why), false);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(ADAPTER_RETRY_MAX);
