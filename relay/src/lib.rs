@@ -14,8 +14,10 @@ pub mod http;
 pub mod link;
 pub mod log;
 mod node;
+mod rate;
 pub mod runtime;
 mod stun;
+pub mod trace;
 pub mod web;
 
 use peerage::Failure;

@@ -14,6 +14,7 @@ use peerage::limits::ADDRESSES_MAX;
 use peerage::link::{LinkId, Origin};
 use peerage::log::CONNECTION;
 use peerage::node::{Action, Driver, Input, Node, without_secrets};
+use peerage::trace::Tracer;
 use peerage::{Code, Config, Identity, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Sleep, timeout};
@@ -54,6 +55,8 @@ pub struct Runtime {
     pub(crate) discovery: Discovery,
     /// Which nodes it has to do with; those that are held below it have to do with the same.
     pub(crate) access: Arc<Access>,
+    /// What traces its calls, and those of the nodes that are held below it.
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
     /// Who is heard over UDP.
     pub(crate) hearing: Hearing,
 }
@@ -106,6 +109,7 @@ impl Runtime {
         discovery.belongs_to(identity.id());
         let dial_timeout = config.timeouts.dial;
         let access = Arc::clone(&config.access);
+        let tracer = config.tracer.clone();
         let (node, driver) = Driver::new(config, identity, random()?, Duration::ZERO);
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (done, finished) = watch::channel(false);
@@ -120,6 +124,7 @@ impl Runtime {
             dial_timeout,
             discovery,
             access,
+            tracer,
             hearing: Hearing::default(),
         };
         let the_loop = Loop {

@@ -11,6 +11,7 @@ use crate::limits::{
     KEEPALIVE, OPEN_PATIENCE, RECONNECT_MAX, RECONNECT_MIN, RESUME_WINDOW, SILENCE_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 };
+use crate::trace::Tracer;
 
 /// A node's configuration.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// Which nodes it has to do with.
     pub access: Arc<Access>,
+    /// What traces its calls; nothing is traced without.
+    pub tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// How long others may take before they count as gone, or as unwilling.
@@ -185,6 +188,7 @@ impl Config {
             timeouts: Timeouts::default(),
             reconnect: Reconnect::default(),
             access: Arc::default(),
+            tracer: None,
         }
     }
 

@@ -31,6 +31,7 @@ pub mod routing;
 pub mod service;
 pub mod session;
 pub mod stream;
+pub mod trace;
 pub mod wire;
 
 pub use config::Config;

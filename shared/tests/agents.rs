@@ -161,6 +161,7 @@ fn ask(agent: impl Agent, act: Act, name: &str, args: Parcel) -> Result<Parcel, 
         args,
         caller: None,
         turn: None,
+        trace: None,
     };
     Arc::new(agent).handle(request).now_or_never().unwrap()
 }

@@ -10,6 +10,7 @@
 pub mod adapter;
 mod browser;
 pub mod c;
+pub mod collector;
 #[cfg(target_os = "linux")]
 pub mod lan;
 #[cfg(target_os = "linux")]

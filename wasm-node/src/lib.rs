@@ -21,6 +21,7 @@ mod platform;
 mod rpc;
 mod scripts;
 mod streams;
+mod trace;
 mod value;
 mod websocket;
 

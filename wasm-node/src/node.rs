@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use gloo::events::EventListener;
 use js_sys::{Array, Function, Promise};
@@ -26,12 +27,13 @@ use crate::objects::{object, peer_object, set};
 use crate::page::{self, text_of};
 use crate::platform::{Clock, random, window};
 use crate::rpc::{Agent, Objects};
+use crate::trace::Traces;
 use crate::{connections, direct, identity, log, navigate, options, scripts, streams};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface JoinOptions { relay: string; name?: string; type?: string; insist?: boolean;
-  directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number }
+  directLinks?: number; turnOnly?: boolean; resumeWindowMs?: number; resumeWindowBytes?: number; traces?: boolean }
 export interface LogDetail { time: number; level: "ERROR" | "WARN" | "INFO" | "DEBUG"; target: string; text: string;
   category?: "connection" | "message" | "discovery" | "error"; fields: Record<string, string | number | boolean> }
 export interface Peer { id: string; name: string; kind: "browser" | "native" | "relay" | "enet" | "adapter" | "client"; type?: string; path: "direct" | "relayed"; rtt?: number }
@@ -104,8 +106,18 @@ impl Node {
     /// # Errors
     /// A `PeerageError`: why the relay cannot be reached, or does not want the node.
     pub async fn join(options: JoinOptions) -> Result<Self, JsValue> {
-        let (relay, config) = options::read(&options.into()).map_err(|f| to_js(&f))?;
-        Self::launch(&relay, config).await.map_err(|f| to_js(&f))
+        let options = options.into();
+        let read = options::read(&options).and_then(|(relay, config)| {
+            let traces = options::flag(&options, "traces")?.then(Arc::<Traces>::default);
+            Ok((relay, config, traces))
+        });
+        let (relay, mut config, traces) = read.map_err(|f| to_js(&f))?;
+        config.tracer = traces.clone().map(|traces| traces as _);
+        let node = Self::launch(&relay, config).await.map_err(|f| to_js(&f))?;
+        if let Some(traces) = traces {
+            spawn_local(traces.run(node.rpc()));
+        }
+        Ok(node)
     }
 
     /// This node's id.

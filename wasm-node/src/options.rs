@@ -14,7 +14,7 @@ use web_sys::AbortSignal;
 use crate::commands::instance;
 use crate::page;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "relay",
     "name",
     "type",
@@ -23,6 +23,7 @@ const KEYS: [&str; 8] = [
     "turnOnly",
     "resumeWindowMs",
     "resumeWindowBytes",
+    "traces",
 ];
 
 /// The relay's address, and the node's configuration.

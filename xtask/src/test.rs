@@ -219,9 +219,10 @@ pub(crate) const NATIVE: [&str; 11] = [
 ];
 
 /// Programs of `tests/` that need no more than sockets, and the tests of `tau/` and `relay/`; the longest first.
-const NATIVE_TESTS: [&str; 21] = [
+const NATIVE_TESTS: [&str; 22] = [
     "lanes",
     "adapters",
+    "traces",
     "enet",
     "idl",
     "errors",
@@ -308,7 +309,7 @@ fn wasm(ws: &Workspace) -> Result<(), Error> {
 }
 
 /// Programs of `tests/` that open pages, the longest first.
-const E2E_TESTS: [&str; 27] = [
+const E2E_TESTS: [&str; 28] = [
     "pages",
     "storm",
     "webrtc",
@@ -334,6 +335,7 @@ const E2E_TESTS: [&str; 27] = [
     "enet_kai",
     "enet_raw",
     "adapter_pages",
+    "traces_pages",
     "events",
     "mqtt",
 ];

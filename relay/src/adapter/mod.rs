@@ -24,6 +24,7 @@ use peerage::limits::{ADAPTER_RETRY_MAX, ADAPTER_RETRY_MIN};
 use peerage::log::CONNECTION;
 use peerage::rpc::Parcel;
 use peerage::service::operation::Stop;
+use peerage::trace::{Context, Tracer};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -67,6 +68,8 @@ pub struct Ask {
     pub args: Parcel,
     /// Who asks, by id.
     pub caller: Option<String>,
+    /// To which trace it belongs: what the device asks of others for it goes on below that.
+    pub trace: Option<Context>,
     /// Its number, which no other has.
     pub number: u64,
     /// Where an operation tells how far it is.
@@ -112,6 +115,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// Where it connects.
     pub address: Address,
+    /// What traces that which is asked for in a trace.
+    pub tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// Where an adapter connects.

@@ -15,6 +15,7 @@ use peerage::limits::{
 };
 use peerage::rpc::Parcel;
 use peerage::service::operation::{Stop, StopKind};
+use peerage::trace::{self, Open, Side};
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -115,6 +116,27 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Begins the span of what is asked for, if that belongs to a trace.
+    fn traced(&self, ask: &Ask) -> Option<Open> {
+        let tracer = self.settings.tracer.as_ref()?;
+        let about = || {
+            let schemas = self.device.schemas();
+            let mut of_name = schemas
+                .iter()
+                .filter(|schema| schema.method(&ask.name).is_some());
+            let interface = match &*ask.interface {
+                "" => of_name.next().map_or("", |schema| schema.name()),
+                interface => interface,
+            };
+            trace::About {
+                name: format!("adapter {interface}.{}", ask.name),
+                node: self.settings.name.to_string(),
+                peer: ask.caller.clone(),
+            }
+        };
+        Open::begin(tracer, Some(ask.trace?), Side::Server, about)
     }
 
     fn hello(&self, epoch: u64, after: u64) -> Result<Bytes, Failure> {
@@ -229,39 +251,48 @@ impl Work<'_> {
     }
 
     fn ask(&mut self, act: Act, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
-        let [id, interface, name, args, caller, _] = fields;
-        self.take(
+        let [id, interface, name, args, caller, trace] = fields;
+        self.take(Ask {
             act,
-            number(&id)?,
-            text(&interface)?,
-            text(&name)?,
-            args,
-            &caller,
-        )
+            interface: text(&interface)?,
+            ..self.request(&id, &name, args, &caller, &trace)?
+        })
     }
 
     fn begin(&mut self, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
-        let [id, name, args, caller, ..] = fields;
-        self.take(
-            Act::Begin,
-            number(&id)?,
-            String::new(),
-            text(&name)?,
+        let [id, name, args, caller, trace, _] = fields;
+        self.take(self.request(&id, &name, args, &caller, &trace)?)
+    }
+
+    /// What is asked for, as an operation.
+    fn request(
+        &self,
+        id: &Parcel,
+        name: &Parcel,
+        args: Parcel,
+        caller: &Parcel,
+        trace: &Parcel,
+    ) -> Result<Ask, Failure> {
+        let number = number(id)?;
+        let line = self.session.line.clone();
+        let trace: Option<String> = trace.read().unwrap_or_default();
+        Ok(Ask {
+            act: Act::Begin,
+            interface: String::new(),
+            name: text(name)?,
             args,
-            &caller,
-        )
+            caller: field(caller, "a node's id or null")?,
+            // What is no context is none: nothing is refused for the sake of a trace.
+            trace: trace.and_then(|trace| trace.parse().ok()),
+            number,
+            report: Report { line, number },
+            stop: watch::channel(None).1,
+        })
     }
 
     /// Lets the device do something, unless it may have been done already.
-    fn take(
-        &mut self,
-        act: Act,
-        number: u64,
-        interface: String,
-        name: String,
-        args: Parcel,
-        caller: &Parcel,
-    ) -> Result<(), Failure> {
+    fn take(&mut self, ask: Ask) -> Result<(), Failure> {
+        let number = ask.number;
         if number <= *self.after {
             let last = *self.after;
             let message = format!("expected a request after {last}, got {number}");
@@ -274,16 +305,12 @@ impl Work<'_> {
             return self.out.push(say("throw", fields)?);
         }
         let (stop, stopped) = watch::channel(None);
-        let line = self.session.line.clone();
+        let span = self.session.traced(&ask);
+        let trace = span.as_ref().map(Open::context).or(ask.trace);
         let ask = Ask {
-            act,
-            interface,
-            name,
-            args,
-            caller: field(caller, "a node's id or null")?,
-            number,
-            report: Report { line, number },
+            trace,
             stop: stopped,
+            ..ask
         };
         let doing = Arc::clone(self.session.device).ask(ask);
         let (working, abort) = AbortHandle::new_pair();
@@ -293,6 +320,9 @@ impl Work<'_> {
             let doing = AssertUnwindSafe(doing).catch_unwind();
             if let Ok(done) = Abortable::new(doing, abort).await {
                 let done = done.unwrap_or_else(|_| Err(Refusal::new("it failed unforeseen")));
+                if let Some(span) = span {
+                    span.end(done.as_ref().err().map(|refusal| refusal.kind.clone()));
+                }
                 // Who is gone need not know.
                 let _ = answer(&out, number, done).await;
             }

@@ -15,8 +15,13 @@ use crate::adapter::scpi::{Port, Scpi};
 use crate::adapter::{self, Address, Device, Line, Settings};
 use crate::cli::stop::stop_signal;
 use crate::cli::{CliError, Outcome, say};
+use crate::config::{OtlpAddress, TracesConfig};
 use crate::front::adapter::SUPERVISED;
 use crate::runtime::random;
+use crate::trace::Traces;
+
+/// The variable of the environment that says where traces go (OpenTelemetry, *OTLP exporter*).
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Run an adapter: hardware, or a simulation of it, as a node.
 #[derive(clap::Args)]
@@ -73,6 +78,10 @@ struct Common {
     /// A file with what those know who may be adapters.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A collector that speaks OTLP over HTTP, to which it tells its part of traces [default:
+    /// OTEL_EXPORTER_OTLP_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    traces: Option<OtlpAddress>,
 }
 
 pub(super) async fn run(args: Args) -> Outcome {
@@ -104,11 +113,21 @@ pub(super) async fn run(args: Args) -> Outcome {
             ("scpi", common, Arc::new(scpi))
         }
     };
-    let settings = common.settings(kind)?;
+    let traces = Traces::open(&TracesConfig {
+        otlp: common.collector()?,
+        ..TracesConfig::default()
+    });
+    let settings = Settings {
+        tracer: traces.clone().map(|traces| traces as _),
+        ..common.settings(kind)?
+    };
     tokio::select! {
         () = adapter::run(settings, line, device, |state| say(&state.to_string())) => {}
         () = stop_signal() => {}
         () = orphaned() => {}
+    }
+    if let Some(traces) = traces {
+        traces.flush().await;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,6 +148,17 @@ async fn orphaned() {
 }
 
 impl Common {
+    /// Where its part of traces goes.
+    fn collector(&self) -> Result<Option<OtlpAddress>, CliError> {
+        let stated = std::env::var(COLLECTOR).unwrap_or_default();
+        let wrong = |error| CliError::Adapter(format!("{COLLECTOR}: {error}"));
+        match (&self.traces, &*stated) {
+            (Some(traces), _) => Ok(Some(traces.clone())),
+            (None, "") => Ok(None),
+            (None, stated) => stated.parse().map(Some).map_err(wrong),
+        }
+    }
+
     fn settings(self, kind: &str) -> Result<Settings, CliError> {
         let token = self.token_file.as_deref().map(read).transpose()?;
         let name = self.name.as_deref().unwrap_or(kind);
@@ -146,6 +176,7 @@ impl Common {
             node: self.node,
             token: token.map(|token| token.trim().to_owned()),
             address: self.connect,
+            tracer: None,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::cli::{
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::front::held::Holder;
+use crate::trace::Traces;
 use crate::{JoinError, Node};
 
 const DISCOVER_ANY: &str = "discover:";
@@ -51,12 +52,16 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut config = file.applied_to(Config::new(Kind::Native));
     config.name = name_of(args.common.name, file.name.clone())?;
     config.aliases = file.commands.clone();
+    let traces = Traces::open(&file.traces);
+    config.tracer = traces.clone().map(|traces| traces as _);
     let interactive = file.interactive.unwrap_or(true);
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     node.runtime().hearing().only(file.access.addresses());
     let node = node.joined().await?;
+    let heard = traces.as_ref().map(|traces| traces.hear_tabs(node.rpc()));
+    let _heard = heard.transpose().map_err(JoinError::Failed)?;
     let holder = Holder::new(node.runtime().clone());
     let enet = front::open(&node, &holder, &file, listen)?;
     let adapters = front::open_for_adapters(&node, &holder, &file, None).await?;
@@ -100,5 +105,8 @@ pub(super) async fn run(args: Args) -> Outcome {
         }
     };
     node.close().await;
+    if let Some(traces) = traces {
+        traces.flush().await;
+    }
     Ok(ExitCode::from(status?.0))
 }

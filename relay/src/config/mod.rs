@@ -16,6 +16,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod traces;
 mod values;
 mod webrtc;
 
@@ -44,6 +45,7 @@ pub use mqtt::{MqttConfig, MqttUser, PasswordHash};
 pub use peers::{PeerConfig, RelayAddress};
 pub use schema::schema;
 pub use timeouts::TimeoutsConfig;
+pub use traces::{HeaderText, OtlpAddress, Ratio, TracesConfig};
 pub use values::Whole;
 pub use webrtc::{SecretText, TurnConfig, WebRtcConfig};
 
@@ -93,6 +95,9 @@ pub struct FileConfig {
     /// Who may know what it tells of its work.
     #[serde(deserialize_with = "values::group")]
     pub log: LogConfig,
+    /// Where traces of its calls go.
+    #[serde(deserialize_with = "values::group")]
+    pub traces: TracesConfig,
     /// How it shows the HTTP of other nodes.
     #[serde(deserialize_with = "values::group")]
     pub http: HttpConfig,

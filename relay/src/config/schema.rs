@@ -59,6 +59,8 @@ mod tests {
                     "when": { "vendor": "2341", "product": "00Ff" } }] } }),
             json!({ "mqtt": { "listen": "0.0.0.0:1883", "webSocket": true, "allow": ["10.0.0.0/8"],
                 "users": { "till": { "password": password(), "publish": ["till/#"], "subscribe": [] } } } }),
+            json!({ "traces": { "otlp": "http://127.0.0.1:4318", "ratio": 0.5, "headers": { "authorization": "Bearer x" } } }),
+            json!({ "traces": { "otlp": "https://collector.example/otlp/" } }),
         ]
     }
 
@@ -130,6 +132,12 @@ mod tests {
             json!({ "adapters": { "serial": [{ "when": { "vendor": "234", "product": "0043" } }] } }),
             json!({ "adapters": { "serial": [{ "device": "/dev/ttyACM0" }] } }),
             json!({ "mqtt": { "listen": 1883 } }),
+            json!({ "traces": { "otlp": "127.0.0.1:4318" } }),
+            json!({ "traces": { "otlp": "grpc://127.0.0.1:4317" } }),
+            json!({ "traces": { "ratio": 1.5 } }),
+            json!({ "traces": { "ratio": -0.1 } }),
+            json!({ "traces": { "headers": { "authorization": 7 } } }),
+            json!({ "traces": true }),
             json!({ "mqtt": { "users": { "till": { "password": "secret" } } } }),
             json!({ "mqtt": { "users": { "till": { "publish": ["till/#"] } } } }),
             json!({ "mqtt": { "users": { "till": { "password": password(), "publish": ["a/#/b"] } } } }),

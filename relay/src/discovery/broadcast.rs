@@ -21,9 +21,9 @@ use crate::discovery::list::Sighting;
 use crate::discovery::message::{Announcement, Message};
 use crate::discovery::network::{Listener, Network, Speaker};
 use crate::discovery::presence::Presence;
-use crate::discovery::rate::Rate;
 use crate::discovery::{Discovery, Method, kai};
 use crate::link::address;
+use crate::rate::Rate;
 
 /// How often an announcer looks whether there is something new to say.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

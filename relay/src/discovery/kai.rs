@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use peerage::limits::DISCOVERY_ANSWERS_MAX;
 
-use crate::discovery::rate::Rate;
 use crate::enet::Hook;
+use crate::rate::Rate;
 
 /// Where KAI's nodes listen.
 pub const PORT: u16 = 14589;

@@ -12,7 +12,6 @@ mod list;
 pub mod message;
 mod network;
 mod presence;
-mod rate;
 mod settings;
 
 use std::collections::HashMap;

@@ -83,6 +83,7 @@ impl Holder {
         let (place, identity) = self.take(wish.as_ref())?;
         let mut config = Config::new(kind);
         config.access = Arc::clone(&self.0.above.access);
+        config.tracer = self.0.above.tracer.clone();
         config.name = wish;
         config.dials = true;
         // The program is reached through who speaks for it.

@@ -6,7 +6,7 @@ pub(crate) mod memory;
 mod pipe;
 mod race;
 mod stream;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod webrtc;
 pub mod websocket;
 

@@ -1,4 +1,4 @@
-//! TLS for calls of `wss:` addresses. Whom to trust is the system's to say, or `SSL_CERT_FILE`.
+//! TLS for calls of `wss:` and `https:` addresses. Whom to trust is the system's to say, or `SSL_CERT_FILE`.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 static CONFIG: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 
 /// Agrees on TLS with a host that has to prove its name, or its address.
-pub(super) async fn connect(stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
     let config = CONFIG.get_or_try_init(config).await?;

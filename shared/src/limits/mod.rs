@@ -2,10 +2,12 @@
 //! said where the limit is enforced.
 
 mod front;
+mod trace;
 
 use core::time::Duration;
 
 pub use front::*;
+pub use trace::*;
 
 /// Bytes of application data in one fragment: what fits a data channel of any browser with room for
 /// headers, and small enough that an urgent message waits for little.

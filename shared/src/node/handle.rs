@@ -21,6 +21,7 @@ use crate::node::stream::Stream;
 use crate::node::tap::{Direction, Taps, What};
 use crate::node::wait::{Answers, Question, Timers};
 use crate::quality::Quality;
+use crate::trace::Tracer;
 
 /// A node that runs. Clones are the same node.
 #[derive(Clone)]
@@ -63,6 +64,11 @@ impl Node {
     /// Whether other nodes may read its log.
     pub(crate) fn shows_log(&self) -> bool {
         self.lock().machine.config.shows_log
+    }
+
+    /// What traces its calls, if anything does.
+    pub(crate) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.lock().machine.config.tracer.clone()
     }
 
     /// How it stands with its relay.

@@ -14,5 +14,6 @@ pub mod signal;
 pub mod time;
 #[cfg(test)]
 mod told;
+pub mod traces;
 #[cfg(test)]
 mod zone;

@@ -72,7 +72,11 @@ impl Offered {
 
     fn answer(&self, request: Request<'_>) -> Result<Handling, CallError> {
         let Request {
-            act, name, args, ..
+            act,
+            name,
+            args,
+            trace,
+            ..
         } = request;
         let (who, interface) = (caller(request.caller), of(self.schema.name()));
         let unknown = || self.schema.offered().unknown(act, name);
@@ -86,7 +90,7 @@ impl Offered {
                 }
                 self.schema.check_arguments(method, &args)?;
                 let fields = |id| [id, interface, of(name), args, who];
-                let asking = self.link.desk()?.ask("call", fields);
+                let asking = self.link.desk()?.ask("call", trace, fields);
                 Ok(self.checked(asking, name, method.returns.clone()))
             }
             Act::Set => {
@@ -97,7 +101,7 @@ impl Offered {
                 }
                 self.schema.check(name, &property.shape, &args)?;
                 let fields = |id| [id, interface, of(name), args, who];
-                Ok(self.link.desk()?.ask("set", fields))
+                Ok(self.link.desk()?.ask("set", trace, fields))
             }
             Act::Get | Act::Watch => {
                 self.schema.property(name).ok_or_else(unknown)?;
@@ -148,7 +152,8 @@ pub(super) async fn operate(
         link.desk()
     };
     let desk = begin().map_err(failed)?;
-    match desk.run(name.clone(), work).await {
+    let trace = work.trace();
+    match desk.run(name.clone(), trace, work).await {
         Ok(value) => {
             schema
                 .check(&name, &method.returns, &value)

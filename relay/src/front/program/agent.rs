@@ -77,11 +77,11 @@ impl Agent for Offered {
         match act {
             Act::Call if has(&self.interface.methods, name) => {
                 let fields = |id| [id, agent, of(name), args, who];
-                self.desk.ask("call", fields)
+                self.desk.ask("call", None, fields)
             }
             Act::Set if has(&self.interface.properties, name) => {
                 let fields = |id| [id, agent, of(name), args, who];
-                self.desk.ask("set", fields)
+                self.desk.ask("set", None, fields)
             }
             Act::Get | Act::Watch if has(&self.interface.properties, name) => {
                 let value = self.with(|values| values.get(name).map(|(value, _)| value.clone()));

@@ -7,6 +7,7 @@ use peerage::error::Code;
 use peerage::limits::{PROGRAM_ANSWER_TIMEOUT, PROGRAM_REQUESTS_MAX};
 use peerage::rpc::{CallError, Handling, Parcel, Thrown};
 use peerage::service::operation::{Progress, Stop, StopKind, Unsuccessful, Work};
+use peerage::trace::Context;
 use peerage::{Failure, NodeId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -61,14 +62,16 @@ impl Desk {
         self.with(|state| state.next)
     }
 
-    /// Asks the program: at once, and in the order in which this is called.
+    /// Asks the program: at once, and in the order in which this is called. An adapter is told, behind all else,
+    /// to which trace that belongs.
     pub(crate) fn ask<const N: usize>(
         self: &Arc<Self>,
         word: &str,
+        trace: Option<Context>,
         fields: impl FnOnce(Parcel) -> [Parcel; N],
     ) -> Handling {
         let (tell, told) = oneshot::channel();
-        match self.begin(word, fields, Asked::Call(tell)) {
+        match self.begin(word, trace, fields, Asked::Call(tell)) {
             Ok(waiting) => Box::pin(async move {
                 // A program that forgets what it was asked for would have no room for more one day.
                 let Ok(answer) = timeout(PROGRAM_ANSWER_TIMEOUT, told).await else {
@@ -81,17 +84,18 @@ impl Desk {
         }
     }
 
-    /// Lets the program do an operation.
+    /// Lets the program do an operation, with a trace as in [`Desk::ask`].
     pub(crate) async fn run(
         self: Arc<Self>,
         name: String,
+        trace: Option<Context>,
         work: Work,
     ) -> Result<Parcel, Unsuccessful> {
         let (tell, mut told) = oneshot::channel();
         let (value, caller) = (work.args_parcel().clone(), caller(Some(work.caller())));
         let fields = |id| [id, of(&name), value, caller];
         let asked = Asked::Operation(tell, Box::new(work.clone()));
-        let begun = self.begin("begin", fields, asked);
+        let begun = self.begin("begin", trace, fields, asked);
         let waiting = begun.map_err(|failure| Unsuccessful::Lost(failure.into()))?;
         let ended = tokio::select! {
             ended = &mut told => ended,
@@ -148,6 +152,7 @@ impl Desk {
     fn begin<const N: usize>(
         self: &Arc<Self>,
         word: &str,
+        trace: Option<Context>,
         fields: impl FnOnce(Parcel) -> [Parcel; N],
         asked: Asked,
     ) -> Result<Waiting, Failure> {
@@ -160,7 +165,8 @@ impl Desk {
                 Ok(id) => id,
                 Err(failure) => return (Err(failure), None),
             };
-            let message = say(word, fields(of(&id)));
+            let trace = trace.map(|trace| of(&trace.to_string()));
+            let message = say(word, fields(of(&id)).into_iter().chain(trace));
             match message.and_then(|message| self.out.push(message)) {
                 Ok(()) => (Ok(id), None),
                 // The program knows nothing of it.

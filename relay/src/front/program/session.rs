@@ -114,7 +114,7 @@ impl Session {
         self.operations += 1;
         let (desk, of) = (Arc::clone(&self.desk), name.clone());
         let run = move |work| {
-            let running = Arc::clone(&desk).run(of.clone(), work);
+            let running = Arc::clone(&desk).run(of.clone(), None, work);
             Box::pin(running) as _
         };
         self.held.operations().offer_made(&name, true, run);

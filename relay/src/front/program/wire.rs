@@ -303,7 +303,7 @@ pub(crate) fn field<T: DeserializeOwned>(parcel: &Parcel, expected: &str) -> Res
 ///
 /// # Errors
 /// `too-large`.
-pub(crate) fn say<const N: usize>(word: &str, fields: [Parcel; N]) -> Result<Bytes, Failure> {
+pub(crate) fn say(word: &str, fields: impl IntoIterator<Item = Parcel>) -> Result<Bytes, Failure> {
     let list = Parcel::list([of(word)].into_iter().chain(fields));
     let body = encode(list.value(), Form::Natural);
     if body.len() > PROGRAM_MESSAGE_BYTES_MAX - TAG.len() {

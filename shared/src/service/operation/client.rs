@@ -19,6 +19,7 @@ use crate::Time;
 use crate::error::Code;
 use crate::limits::{DEADLINE_MAX, REQUEST_TIMEOUT, STOP_GRACE};
 use crate::rpc::{Act, Asking, CallError, Parcel, Proxy, Rpc, Subscription};
+use crate::trace;
 
 /// How an operation is started.
 #[derive(Clone, Debug, Default)]
@@ -76,10 +77,10 @@ impl Operations {
         self.start_part(None, node, name, args, options)
     }
 
-    /// Starts an operation that is a part of another, if that is said.
+    /// Starts an operation that is a part of another, and of its trace, if that is said.
     pub(super) fn start_part(
         &self,
-        parent: Option<String>,
+        parent: Option<(String, Option<trace::Context>)>,
         node: &str,
         name: &str,
         args: Parcel,
@@ -87,6 +88,7 @@ impl Operations {
     ) -> Operation {
         let tracker = options.tracker.unwrap_or_else(|| self.new_tracker());
         let timeout = options.timeout.map(|timeout| timeout.min(DEADLINE_MAX));
+        let (parent, trace) = parent.unzip();
         let made = || {
             Ok::<_, CallError>(Parcel::list([
                 Parcel::of(&tracker.to_string())?,
@@ -97,7 +99,7 @@ impl Operations {
                 Parcel::of(&parent)?,
             ]))
         };
-        let by_name = self.rpc().proxy(node, AGENT);
+        let by_name = self.rpc().proxy(node, AGENT).below(trace.flatten());
         let by_name = match &options.lane {
             Some(lane) => by_name.after_lane(lane.as_str()),
             None => by_name,

@@ -10,6 +10,7 @@ use super::wire::{Ending, Info, Progress, Stop, Tracker, millis};
 use crate::Time;
 use crate::id::NodeId;
 use crate::service::lane::Turn;
+use crate::trace::Context;
 
 /// One operation, from its beginning until it is forgotten.
 pub(super) struct Record {
@@ -19,6 +20,8 @@ pub(super) struct Record {
     pub(super) caller: NodeId,
     /// Of which it is a part.
     pub(super) parent: Option<String>,
+    /// The span of a trace for which it is done.
+    pub(super) trace: Option<Context>,
     pub(super) is_public: bool,
     /// How much what it was started with takes.
     pub(super) weight: usize,
@@ -45,7 +48,7 @@ impl Record {
     pub(super) fn new(
         id: u64,
         (tracker, name): (Tracker, Arc<str>),
-        (caller, parent): (NodeId, Option<String>),
+        (caller, parent, trace): (NodeId, Option<String>, Option<Context>),
         is_public: bool,
         (began, timeout): (Time, Option<Time>),
         (turn, weight): (Option<Turn>, usize),
@@ -56,6 +59,7 @@ impl Record {
             name,
             caller,
             parent,
+            trace,
             is_public,
             weight,
             began,

@@ -24,6 +24,7 @@ use crate::limits::{
 };
 use crate::log::event;
 use crate::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request};
+use crate::trace::Context;
 
 /// What others start operations by.
 pub(super) struct Service(Weak<Shared>);
@@ -42,10 +43,10 @@ impl Service {
         let operations = self.operations()?;
         let caller = request.caller;
         let caller = caller.unwrap_or_else(|| operations.rpc().node().id());
-        let (name, args) = (request.name, request.args);
+        let (name, args, trace) = (request.name, request.args, request.trace);
         let value = match (request.act, name) {
             (Act::Call, "start") => {
-                let record = operations.begin(args, caller)?;
+                let record = operations.begin(args, caller, trace)?;
                 let part = record.parent.is_some().then(|| Part(Arc::clone(&record)));
                 return Ok(ending_of(&record, true, part));
             }
@@ -142,7 +143,12 @@ pub(super) struct Ended {
 }
 
 impl Operations {
-    fn begin(&self, args: Parcel, caller: NodeId) -> Result<Arc<Record>, CallError> {
+    fn begin(
+        &self,
+        args: Parcel,
+        caller: NodeId,
+        trace: Option<Context>,
+    ) -> Result<Arc<Record>, CallError> {
         let [tracker, name, args, lane, timeout, parent] = args.into_parts();
         let tracker: Tracker = tracker.read::<String>()?.parse()?;
         let name: String = name.read()?;
@@ -171,7 +177,7 @@ impl Operations {
         let record = Arc::new(Record::new(
             state.last_id,
             (tracker, name),
-            (caller, parent),
+            (caller, parent, trace),
             offer.is_public,
             (now, timeout),
             (turn, weight),

@@ -441,8 +441,19 @@ pub(super) fn of_millis(millis: f64) -> Option<Time> {
     Time::try_from_secs_f64(millis / 1000.0).ok()
 }
 
+/// Why an operation that has ended so was no success, in a word.
+pub(in crate::service) fn fault(ending: &Parcel) -> Option<String> {
+    let kind = match ending.argument::<u8>(0).ok()? {
+        0 => return None,
+        2 => StopKind::Cancel.as_str(),
+        3 => StopKind::Abort.as_str(),
+        _ => "fail",
+    };
+    Some(kind.to_owned())
+}
+
 /// A text of a bounded length.
-pub(super) fn cut(mut text: String) -> String {
+pub(in crate::service) fn cut(mut text: String) -> String {
     if text.len() > REASON_BYTES_MAX {
         let end = (0..=REASON_BYTES_MAX).rev();
         let end = end.into_iter().find(|at| text.is_char_boundary(*at));

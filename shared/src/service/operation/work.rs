@@ -13,6 +13,7 @@ use crate::Time;
 use crate::id::NodeId;
 use crate::object::ObjectError;
 use crate::rpc::Parcel;
+use crate::trace::Context;
 
 /// An operation that is being done. Clones are the same.
 #[derive(Clone)]
@@ -49,6 +50,11 @@ impl Work {
     /// Who started it.
     pub fn caller(&self) -> NodeId {
         self.record.caller
+    }
+
+    /// The span of a trace for which it is done. Its parts belong below that.
+    pub fn trace(&self) -> Option<Context> {
+        self.record.trace
     }
 
     /// What it was started with.
@@ -105,10 +111,10 @@ impl Work {
         let timeout = [options.timeout, left].into_iter().flatten().min();
         let own = self.operations.rpc().node().id().short();
         let options = Options { timeout, ..options };
-        let parent = Some(format!("{own}/{}", self.record.id));
+        let parent = (format!("{own}/{}", self.record.id), self.trace());
         let part = self
             .operations
-            .start_part(parent, node, name, args, options);
+            .start_part(Some(parent), node, name, args, options);
         part.tied_to(self)
     }
 

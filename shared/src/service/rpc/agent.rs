@@ -15,6 +15,7 @@ use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::object::{Handle, ObjectError};
 use crate::service::lane::Turn;
+use crate::trace::Context;
 
 /// What is done for a request.
 pub type Handling = Pin<Box<dyn Future<Output = Result<Parcel, CallError>> + Send>>;
@@ -53,6 +54,9 @@ pub struct Request<'a> {
     /// Its place in a lane: the next begins when the request has ended and every clone of this is dropped,
     /// or when this [lets it](Turn::let_next).
     pub turn: Option<Turn>,
+    /// The span of a trace for which it is done: what is asked of others for it goes on
+    /// [below](super::Proxy::below) that.
+    pub trace: Option<Context>,
 }
 
 pub use wire::Act;

@@ -17,6 +17,7 @@ use super::parcel::Parcel;
 use super::proxy::{Coming, Proxy};
 use super::reference::Reference;
 use super::server::no_object;
+use super::traced::Traced;
 use crate::Time;
 use crate::error::Code;
 
@@ -29,6 +30,8 @@ pub struct Asking {
     deadline: Option<BoxFuture<'static, ()>>,
     /// The call of whose result this is asked: it shall not be cancelled before.
     after: Option<Coming>,
+    /// Until it is over.
+    traced: Option<Traced>,
 }
 
 /// A call, of which the result is read as a type. It is under way from the beginning; dropped, it is
@@ -68,7 +71,13 @@ impl Asking {
             whom,
             deadline: None,
             after,
+            traced: None,
         }
+    }
+
+    /// The same, of which a trace tells.
+    pub(super) fn traced(self, traced: Option<Traced>) -> Self {
+        Self { traced, ..self }
     }
 
     /// A call that has failed before it was made.
@@ -127,6 +136,9 @@ impl Future for Asking {
         // What is not over yet is cancelled by this, unless something is asked of its result.
         let over = Code::Cancelled.because("the call is over");
         self.call = Err(over.into());
+        if let Some(traced) = self.traced.take() {
+            traced.end(&result);
+        }
         Poll::Ready(result)
     }
 }

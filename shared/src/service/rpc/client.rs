@@ -26,6 +26,7 @@ use crate::id::NodeId;
 use crate::limits::REQUESTS_MAX;
 use crate::log::event;
 use crate::object;
+use crate::trace;
 
 /// What is wanted of an object.
 #[derive(Clone, Copy)]
@@ -34,15 +35,18 @@ pub(super) struct Wish<'a> {
     /// Of a method, a property or an event.
     pub(super) name: &'a str,
     pub(super) lane: Option<&'a str>,
+    /// The span of a trace to which it belongs.
+    pub(super) trace: Option<trace::Context>,
 }
 
 impl<'a> Wish<'a> {
-    /// In no lane.
+    /// In no lane, and no trace.
     pub(super) fn plain(act: Act, name: &'a str) -> Self {
         Self {
             act,
             name,
             lane: None,
+            trace: None,
         }
     }
 }
@@ -248,7 +252,12 @@ impl Rpc {
         state: &mut State,
         key: Key,
         target: Target<'_>,
-        Wish { act, name, lane }: Wish<'_>,
+        Wish {
+            act,
+            name,
+            lane,
+            trace,
+        }: Wish<'_>,
         (args, body): (&Parcel, &Bytes),
     ) -> Result<Pending, CallError> {
         if state.connection(key)?.asked >= REQUESTS_MAX {
@@ -269,6 +278,7 @@ impl Rpc {
                 name,
                 transit,
                 lane,
+                trace,
             };
             message(&Ask::Request(request), body)
         };

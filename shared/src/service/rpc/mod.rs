@@ -34,6 +34,7 @@ mod slot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod wire;
 
 use core::fmt;
@@ -59,6 +60,7 @@ use crate::log::event;
 use crate::node::Node;
 use crate::object::Handle;
 use crate::service::lane::{Lanes, Turn};
+use crate::trace::Tracer;
 use reference::Exported;
 use state::{Export, State};
 
@@ -75,6 +77,8 @@ struct Shared {
     lanes: Lanes,
     departures: Lanes,
     finder: OnceLock<Finder>,
+    /// What traces calls, if anything does.
+    tracer: Option<Arc<dyn Tracer>>,
 }
 
 type Finder = Box<dyn Fn(&str) + Send + Sync>;
@@ -85,12 +89,14 @@ impl Rpc {
     /// The objects of a node.
     pub fn new(node: Node) -> Self {
         let state = Mutex::new(State::new(node.id()));
+        let tracer = node.tracer();
         Self(Arc::new(Shared {
             node,
             state,
             lanes: Lanes::default(),
             departures: Lanes::default(),
             finder: OnceLock::new(),
+            tracer,
         }))
     }
 

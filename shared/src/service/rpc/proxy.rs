@@ -15,12 +15,14 @@ use super::later::Awaited;
 use super::parcel::Parcel;
 use super::reference::Reference;
 use super::server::{Found, no_object};
+use super::traced::Traced;
 use super::wire::Target;
 use super::{Rpc, check_name};
 use crate::Time;
 use crate::error::{Code, Failure};
 use crate::id::NodeId;
 use crate::service::lane::Turn;
+use crate::trace::Context;
 
 /// A way to use an object, wherever it is.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Proxy {
     lane: Option<Arc<str>>,
     /// The lane after whose calls it is sent, though it is in none itself.
     queue: Option<Arc<str>>,
+    /// The span of a trace below which calls are.
+    trace: Option<Context>,
 }
 
 /// Which object is used.
@@ -86,6 +90,7 @@ impl Rpc {
             timeout: None,
             lane: None,
             queue: None,
+            trace: None,
         }
     }
 }
@@ -98,6 +103,7 @@ impl Proxy {
             timeout: None,
             lane: None,
             queue: None,
+            trace: None,
         }
     }
 
@@ -108,6 +114,7 @@ impl Proxy {
             timeout: None,
             lane: None,
             queue: None,
+            trace: None,
         }
     }
 
@@ -128,6 +135,12 @@ impl Proxy {
             lane: Some(lane.into()),
             ..self
         }
+    }
+
+    /// The same, where calls belong below a span of a trace, such as that of the request for which they are made.
+    #[must_use]
+    pub fn below(self, trace: Option<Context>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same, where each call leaves after what was asked in this lane before, though it is in none.
@@ -237,13 +250,22 @@ impl Proxy {
 
     /// As [`Proxy::call`] and the others, for what is made already.
     pub fn ask(&self, act: Act, name: &str, args: Parcel) -> Asking {
+        let mut wish = Wish {
+            act,
+            name,
+            lane: self.lane.as_deref(),
+            trace: self.trace,
+        };
+        let peer = || self.whom.in_words().to_string();
+        let traced = self.rpc.asks(wish, self.whom.agent(), &args, peer);
+        wish.trace = traced.as_ref().map(Traced::context).or(self.trace);
         let asked = check_name(name).map_err(CallError::from);
-        let asked = asked.and_then(|()| self.begin(act, name, args));
+        let asked = asked.and_then(|()| self.begin(wish, args));
         let after = match &self.whom {
             Whom::Result(coming) => Some(coming.clone()),
             _ => None,
         };
-        let asking = Asking::new(&self.rpc, asked, self.whom.in_words(), after);
+        let asking = Asking::new(&self.rpc, asked, self.whom.in_words(), after).traced(traced);
         match self.timeout {
             Some(timeout) => asking.within(timeout),
             None => asking,
@@ -264,8 +286,8 @@ impl Proxy {
         }
     }
 
-    fn begin(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
-        if matches!(act, Act::Hold | Act::Watch | Act::Subscribe) {
+    fn begin(&self, wish: Wish<'_>, args: Parcel) -> Result<Pending, CallError> {
+        if matches!(wish.act, Act::Hold | Act::Watch | Act::Subscribe) {
             let message =
                 "expected a call, a property or a description; `listen` begins a subscription";
             return Err(Code::BadMessage.because(message).into());
@@ -273,36 +295,35 @@ impl Proxy {
         if let Some(queue) = self.queue()
             && (self.rpc.is_departing(queue) || !self.is_found()?)
         {
-            return self.depart(queue, act, name, args);
+            return self.depart(queue, wish, args);
         }
-        self.begin_now(act, name, args)
+        self.begin_now(wish, args)
     }
 
     /// Sends it once it is known to whom, and after what was asked before it of the same name, or in the same
     /// lane, has left.
-    fn depart(
-        &self,
-        queue: &str,
-        act: Act,
-        name: &str,
-        args: Parcel,
-    ) -> Result<Pending, CallError> {
-        let (this, name) = (self.clone(), name.to_owned());
+    fn depart(&self, queue: &str, wish: Wish<'_>, args: Parcel) -> Result<Pending, CallError> {
+        let (this, name) = (self.clone(), wish.name.to_owned());
+        let (act, trace) = (wish.act, wish.trace);
         let departure = self.rpc.departure(queue)?;
         let later = async move {
             let (found, ()) = join(this.found(), departure.come()).await;
             let found = found?;
-            let asked = found.begin_now(act, &name, args);
+            let wish = Wish {
+                act,
+                name: &name,
+                lane: found.lane.as_deref(),
+                trace,
+            };
+            let asked = found.begin_now(wish, args);
             drop(departure);
             asked?.await
         };
         Ok(self.rpc.start(Box::pin(later)))
     }
 
-    fn begin_now(&self, act: Act, name: &str, args: Parcel) -> Result<Pending, CallError> {
+    fn begin_now(&self, wish: Wish<'_>, args: Parcel) -> Result<Pending, CallError> {
         let rpc = &self.rpc;
-        let lane = self.lane.as_deref();
-        let wish = Wish { act, name, lane };
         match &self.whom {
             Whom::Agent {
                 node,
@@ -493,6 +514,14 @@ impl Coming {
 }
 
 impl Whom {
+    /// The agent's name, if it is used by name.
+    fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Agent { name, .. } => Some(name),
+            Self::Object(_) | Self::Result(_) => None,
+        }
+    }
+
     /// For people.
     fn in_words(&self) -> Arc<str> {
         match self {

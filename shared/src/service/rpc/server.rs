@@ -19,6 +19,7 @@ use super::parcel::Parcel;
 use super::reference::{Exported, Held, Place, Reference};
 use super::slot::Content;
 use super::state::{Export, Key, Room, Running, Side, State};
+use super::traced::Traced;
 use super::wire::{self, Answer, Ask, Target, message};
 use super::{Rpc, check_name};
 use crate::error::{Code, Failure};
@@ -169,8 +170,13 @@ impl Rpc {
         {
             agent.interface().check(*version)?;
         }
-        let lane = request.lane;
-        let wish = Wish { act, name, lane };
+        let (lane, trace) = (request.lane, request.trace);
+        let wish = Wish {
+            act,
+            name,
+            lane,
+            trace,
+        };
         Ok(match (act, found) {
             (Act::Hold, Found::Object(handle, _) | Found::Future(handle, _)) => {
                 self.with(|state| state.hold_asked(key, handle))?;
@@ -203,9 +209,13 @@ impl Rpc {
         let weight = args.value().weight();
         let turn = self.lanes().enter(whose, lane, weight)?;
         let (this, act, name) = (self.clone(), wish.act, wish.name.to_owned());
+        let trace = wish.trace;
         Ok(Box::pin(async move {
             turn.come().await;
-            let wish = Wish::plain(act, &name);
+            let wish = Wish {
+                trace,
+                ..Wish::plain(act, &name)
+            };
             let held = Some(turn.clone());
             let result = this.see_to_now(found, wish, args, (caller, held))?.await;
             drop(turn);
@@ -216,24 +226,32 @@ impl Rpc {
     fn see_to_now(
         &self,
         found: Found,
-        Wish { act, name, .. }: Wish<'_>,
+        wish: Wish<'_>,
         args: Parcel,
         (caller, turn): (Option<NodeId>, Option<Turn>),
     ) -> Result<Handling, CallError> {
+        let Wish { act, name, .. } = wish;
         Ok(match found {
             Found::Object(handle, agent) => {
+                let traced = self.answers(wish, &*agent, &args, caller);
+                let trace = traced.as_ref().map(Traced::context).or(wish.trace);
                 let request = Request {
                     act,
                     name,
                     args,
                     caller,
                     turn,
+                    trace,
                 };
-                return self.apply(handle, agent, request);
+                let handling = self.apply(handle, agent, request)?;
+                match traced {
+                    Some(traced) => traced.over(handling),
+                    None => handling,
+                }
             }
             Found::Future(_, future) if act == Act::Await => future.boxed(),
-            Found::Future(_, future) => self.apply_later(future, act, name.to_owned(), args),
-            Found::Pending(pending) => self.apply_later(pending, act, name.to_owned(), args),
+            Found::Future(_, future) => self.apply_later(future, wish, args),
+            Found::Pending(pending) => self.apply_later(pending, wish, args),
         })
     }
 
@@ -287,14 +305,15 @@ impl Rpc {
     }
 
     /// Asks what is not there yet.
-    fn apply_later<F>(&self, coming: F, act: Act, name: String, args: Parcel) -> Handling
+    fn apply_later<F>(&self, coming: F, wish: Wish<'_>, args: Parcel) -> Handling
     where
         F: Future<Output = Result<Parcel, CallError>> + Send + 'static,
     {
+        let (act, name, trace) = (wish.act, wish.name.to_owned(), wish.trace);
         Box::pin(async move {
             let come = coming.await?;
             let reference = come.as_reference().ok_or_else(no_object)?;
-            reference.proxy().ask(act, &name, args).await
+            reference.proxy().below(trace).ask(act, &name, args).await
         })
     }
 
@@ -481,6 +500,7 @@ pub(super) fn read(act: Act, name: &str, caller: Option<NodeId>) -> Request<'_> 
         args: Parcel::default(),
         caller,
         turn: None,
+        trace: None,
     }
 }
 

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 
 use crate::error::Failure;
 use crate::object::Handle;
+use crate::trace::Context;
 pub(super) use crate::wire::{head, message};
 
 /// From the asking node.
@@ -54,6 +55,9 @@ pub(super) struct Request<'b> {
     /// It begins after the requests of the same lane that came before it.
     #[b(5)]
     pub(super) lane: Option<&'b str>,
+    /// The span of a trace for which it is.
+    #[n(6)]
+    pub(super) trace: Option<Context>,
 }
 
 /// What can be wanted of an object.
@@ -206,6 +210,7 @@ mod tests {
                     name,
                     transit,
                     lane: None,
+                    trace: None,
                 }),
                 &[],
             )
@@ -224,6 +229,30 @@ mod tests {
         ] {
             assert_eq!(HEXLOWER.encode(&bytes), hex.replace(' ', ""));
         }
+        let traced = |trace| {
+            message(
+                &Ask::Request(Request {
+                    id: 1,
+                    act: Act::Call,
+                    target: Target::Agent("C", None),
+                    name: "add",
+                    transit: None,
+                    lane: None,
+                    trace,
+                }),
+                &[],
+            )
+        };
+        let trace = Context::new([0x11; 16], [0x22; 8], true).unwrap();
+        let hex = format!(
+            "8200818701008200816143 63616464f6f65819{}{}01",
+            "11".repeat(16),
+            "22".repeat(8)
+        );
+        let bytes = traced(Some(trace));
+        assert_eq!(HEXLOWER.encode(&bytes), hex.replace(' ', ""));
+        let (back, _) = head::<Ask<'_>>(&bytes, "a message").unwrap();
+        assert!(matches!(back, Ask::Request(Request { trace: Some(back), .. }) if back == trace));
         let (handle, count) = ([0xab; 16], 2);
         let release = message(&Ask::Release { handle, count }, &[]);
         assert_eq!(

@@ -448,6 +448,7 @@ impl Noise {
             ]),
             transit: self.transit(),
             lane: self.pick([None, None, Some("valve"), Some("light")]),
+            trace: None,
         };
         let ask = match self.below(8) {
             0 => wire::Ask::Cancel(id),

@@ -4,6 +4,7 @@ mod attacks;
 mod kai;
 mod lanes;
 mod order;
+mod traces;
 mod typed;
 
 use std::sync::Mutex;

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// Counts what happens.
-pub(super) struct Rate {
+pub(crate) struct Rate {
     most: usize,
     since: Instant,
     count: usize,
 }
 
 impl Rate {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
             since: Instant::now(),
@@ -19,7 +19,7 @@ impl Rate {
     }
 
     /// Whether one more is allowed now.
-    pub(super) fn allows(&mut self, now: Instant) -> bool {
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
         if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
             (self.since, self.count) = (now, 0);
         }
