@@ -109,6 +109,7 @@ fn ask(act: Act, name: &str, args: impl serde::Serialize) -> Result<Parcel, Call
         args: Parcel::of(&args).unwrap(),
         caller: None,
         turn: None,
+        trace: None,
     };
     agent.handle(request).now_or_never().unwrap()
 }
