@@ -275,6 +275,40 @@ fn what_is_wrong_of_enet_is_told_with_path_and_expectation() {
     }
 }
 
+#[test]
+fn what_is_wrong_of_traces_is_told_with_path_and_expectation_and_no_secret() {
+    for (text, words) in [
+        (
+            r#"{"traces":{"otlp":"collector:4318"}}"#,
+            ["traces.otlp", "expected a collector's address", "peer.json"],
+        ),
+        (
+            r#"{"traces":{"ratio":2}}"#,
+            ["traces.ratio", "expected a number from 0 to 1", "got 2"],
+        ),
+        (
+            r#"{"traces":{"headers":{"a b":"c"}}}"#,
+            ["traces.headers", "expected the name of a header", "`a b`"],
+        ),
+        (
+            r#"{"traces":{"headers":{"x-key":"a\nsecret"}}}"#,
+            [
+                "traces.headers.x-key",
+                "expected the text of a header",
+                "visible",
+            ],
+        ),
+    ] {
+        assert_told(text, words);
+        assert!(!parse(text).unwrap_err().contains("secret"));
+    }
+    let config = r#"{"traces":{"otlp":"https://c.example/in/","headers":{"x-key":"secret"}}}"#;
+    let traces = parse(config).unwrap().traces;
+    assert!(!format!("{traces:?}").contains("secret"));
+    let address = traces.otlp.unwrap().traces();
+    assert_eq!(address, "https://c.example/in/v1/traces");
+}
+
 /// A text may not be read, and what is told of it has these words.
 fn assert_told(text: &str, words: [&str; 3]) {
     let error = parse(text).unwrap_err();

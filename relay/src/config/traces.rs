@@ -7,7 +7,8 @@ use std::str::FromStr;
 use http::{HeaderName, HeaderValue};
 use peerage::node::without_secrets;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// Where OTLP takes traces below an address (OpenTelemetry, *OTLP exporter*).
@@ -101,7 +102,8 @@ impl TryFrom<f64> for Ratio {
 }
 
 /// What a header says, which may be secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct HeaderText(String);
 
 impl HeaderText {
@@ -117,22 +119,29 @@ impl fmt::Debug for HeaderText {
     }
 }
 
-/// Reads headers, each of which can be sent.
+impl TryFrom<String> for HeaderText {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match HeaderValue::from_str(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err("expected the text of a header: visible ASCII"),
+        }
+    }
+}
+
+/// Reads headers, each of which has the name of one.
 fn headers<'de, D>(from: D) -> Result<BTreeMap<String, HeaderText>, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: Deserializer<'de>,
 {
-    let read = BTreeMap::<String, String>::deserialize(from)?;
-    let checked = read.into_iter().map(|(name, text)| {
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err(format!("expected the name of a header, got `{name}`"));
+    let headers = BTreeMap::<String, HeaderText>::deserialize(from)?;
+    let is_none = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_err();
+    match headers.keys().find(is_none) {
+        None => Ok(headers),
+        Some(name) => {
+            let message = format!("expected the name of a header, got `{name}`");
+            Err(Error::custom(message))
         }
-        match HeaderValue::from_str(&text) {
-            Ok(_) => Ok((name, HeaderText(text))),
-            Err(_) => Err(format!("expected a header's text for `{name}`")),
-        }
-    });
-    checked
-        .collect::<Result<_, _>>()
-        .map_err(serde::de::Error::custom)
+    }
 }
