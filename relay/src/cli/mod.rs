@@ -14,6 +14,7 @@ mod prompt;
 mod relay;
 mod report;
 mod stop;
+mod traces;
 
 use std::io::Write;
 use std::net::SocketAddr;

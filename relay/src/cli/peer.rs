@@ -10,6 +10,7 @@ use crate::cli::door::listen_for_tabs;
 use crate::cli::prompt::prompt;
 use crate::cli::report::Manner;
 use crate::cli::stop::stop_signal;
+use crate::cli::traces::Exported;
 use crate::cli::{
     Common, DEFAULT_RELAY, Door, Outcome, complain, discover, front, mqtt, name_of, relay_url,
     relay_urls,
@@ -17,7 +18,6 @@ use crate::cli::{
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::front::held::Holder;
-use crate::trace::Traces;
 use crate::{JoinError, Node};
 
 const DISCOVER_ANY: &str = "discover:";
@@ -52,16 +52,14 @@ pub(super) async fn run(args: Args) -> Outcome {
     let mut config = file.applied_to(Config::new(Kind::Native));
     config.name = name_of(args.common.name, file.name.clone())?;
     config.aliases = file.commands.clone();
-    let traces = Traces::open(&file.traces);
-    config.tracer = traces.clone().map(|traces| traces as _);
+    let mut traces = Exported::open(&file, &mut config);
     let interactive = file.interactive.unwrap_or(true);
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     node.runtime().hearing().only(file.access.addresses());
     let node = node.joined().await?;
-    let heard = traces.as_ref().map(|traces| traces.hear_tabs(node.rpc()));
-    let _heard = heard.transpose().map_err(JoinError::Failed)?;
+    traces.hear_tabs(&node)?;
     let holder = Holder::new(node.runtime().clone());
     let enet = front::open(&node, &holder, &file, listen)?;
     let adapters = front::open_for_adapters(&node, &holder, &file, None).await?;
@@ -105,8 +103,6 @@ pub(super) async fn run(args: Args) -> Outcome {
         }
     };
     node.close().await;
-    if let Some(traces) = traces {
-        traces.flush().await;
-    }
+    traces.flush().await;
     Ok(ExitCode::from(status?.0))
 }

@@ -8,13 +8,13 @@ use peerage::id::Kind;
 
 use crate::cli::door::listen_for_tabs;
 use crate::cli::stop::stop_signal;
+use crate::cli::traces::Exported;
 use crate::cli::{
     CliError, Common, Door, Outcome, discover, front, mqtt, name_of, relay_urls, say,
 };
 use crate::config::FileConfig;
 use crate::discovery::Discovery;
 use crate::front::held::Holder;
-use crate::trace::Traces;
 use crate::{JoinError, Node};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7700);
@@ -41,14 +41,12 @@ pub(super) async fn run(args: Args) -> Outcome {
     let (asked, address) = (address, door.address);
     let mut config = config.named(name);
     config.aliases = file.commands.clone();
-    let traces = Traces::open(&file.traces);
-    config.tracer = traces.clone().map(|traces| traces as _);
+    let mut traces = Exported::open(&file, &mut config);
     let broker = file.broker.options().map_err(JoinError::from)?;
     let discovery = Discovery::new(file.discovery.settings());
     let node = Node::launch_speaking(config, relays, broker, discovery, &file.enet)?;
     node.runtime().hearing().only(file.access.addresses());
-    let heard = traces.as_ref().map(|traces| traces.hear_tabs(node.rpc()));
-    let _heard = heard.transpose().map_err(JoinError::Failed)?;
+    traces.hear_tabs(&node)?;
     let holder = Holder::new(node.runtime().clone());
     let enet = front::open(&node, &holder, &file, Some(asked))?;
     let adapters = front::open_for_adapters(&node, &holder, &file, Some(asked)).await?;
@@ -72,8 +70,6 @@ pub(super) async fn run(args: Args) -> Outcome {
         leaving.close().await;
     };
     door.serve(node, &file, mqtt, stop).await?;
-    if let Some(traces) = traces {
-        traces.flush().await;
-    }
+    traces.flush().await;
     Ok(ExitCode::SUCCESS)
 }
