@@ -23,7 +23,7 @@ fn page(relay: &Relay) -> String {
     )
 }
 
-const POURED: &str = "peerage.start('dispenser', 'pour', { ml: 1 }).then(
+const POURED: &str = "peerage.start('dispenser', 'pour', { ml: 1 }).result.then(
     poured => arguments[0](poured.ml), error => arguments[0](error.message))";
 
 #[tokio::test]
