@@ -44,7 +44,7 @@ async fn one_trace_follows_an_operation_from_a_tab_through_the_relay_to_the_adap
     let tab = browsers.open(&site).await;
     tab.until("return window.peerage?.peers().some(p => p.name === 'dispenser')")
         .await;
-    assert_eq!(tab.wait_for(POURED, vec![]).await, json!(1.0));
+    assert_eq!(tab.wait_for(POURED, vec![]).await, json!(1));
     let chain = collector.chain("pour", 3).await;
     let told: Vec<_> = chain
         .iter()
@@ -78,6 +78,6 @@ async fn a_tab_whose_relay_exports_no_traces_calls_as_ever() {
     tab.until("return window.peerage?.peers().some(p => p.name === 'dispenser')")
         .await;
     for _ in 0..3 {
-        assert_eq!(tab.wait_for(POURED, vec![]).await, json!(1.0));
+        assert_eq!(tab.wait_for(POURED, vec![]).await, json!(1));
     }
 }
