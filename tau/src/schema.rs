@@ -1,6 +1,7 @@
 //! What a file says, for who checks values by it: the interfaces, and what each value may be.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::model::{Body, Field, File, Item, Member, Named, Nature, Space, Type};
 use crate::names::camel;
@@ -106,6 +107,25 @@ pub enum Shape {
     Record(String),
     /// A value of an enum, which [`Schema::values`] knows.
     Enum(String),
+}
+
+/// As TypeScript writes it.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("void"),
+            Self::Any | Self::Reference => f.write_str("unknown"),
+            Self::Bool => f.write_str("boolean"),
+            Self::Int | Self::Int64 | Self::Number => f.write_str("number"),
+            Self::Text => f.write_str("string"),
+            Self::Bytes => f.write_str("Uint8Array"),
+            Self::Date => f.write_str("Date"),
+            Self::List(of) => write!(f, "{of}[]"),
+            Self::Set(of) => write!(f, "Set<{of}>"),
+            Self::Map(of) => write!(f, "Map<{}, {}>", of.0, of.1),
+            Self::Record(name) | Self::Enum(name) => f.write_str(name),
+        }
+    }
 }
 
 impl Schema {

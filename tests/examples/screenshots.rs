@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use fantoccini::key::Key;
-use peerage_tests::{Browsers, Mouse, Peer, Relay, Swarm, Tab};
+use peerage_tests::adapter::Adapter;
+use peerage_tests::{Browsers, Mouse, Peer, Relay, Swarm, Tab, free_port};
 use serde_json::json;
 
 /// What is typed at the prompt of the tab in the pictures.
@@ -25,6 +26,7 @@ async fn main() {
     small(&browsers, &relay, folder).await;
     screens(&browsers, &relay, folder).await;
     pour(&browsers, &relay, folder).await;
+    trouble(&browsers, folder).await;
     many(&browsers, folder).await;
 }
 
@@ -148,6 +150,61 @@ async fn pour(browsers: &Browsers, relay: &Relay, folder: &Path) {
     machine.ask(&click("water")).await;
     remote.ask(&click("pour")).await;
     take(&remote, folder, "pour-failed").await;
+}
+
+/// What each screen shows when a board is lost in the middle of a pour, comes back under another name, and when the
+/// relay is away for a while.
+async fn trouble(browsers: &Browsers, folder: &Path) {
+    let file = folder.join("relay.json");
+    let adapters = format!("127.0.0.1:{}", free_port());
+    let config = json!({ "adapters": { "listen": adapters } });
+    std::fs::write(&file, config.to_string()).expect("a folder to write to");
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut relay = Relay::at(&address, &file);
+    let args = ["dispenser", "--connect", &adapters, "--rate", "12"];
+    let mut board = Adapter::start(&args);
+    board.until_said("linked: dispenser").await;
+    let desk = browsers.open(&relay.console("desk")).await;
+    let remote = browsers.open(&relay.page("pour/?name=kitchen")).await;
+    let until_pouring = async || {
+        let click = "document.querySelector('[data-testid=pour]').click(); return 0";
+        remote.ask(click).await;
+        remote
+            .until("return document.querySelector('[data-testid=bar]').value > 0.1")
+            .await;
+    };
+    let until_connection = async |words: &str| {
+        let said = "document.querySelector('[data-testid=connection]').textContent";
+        remote
+            .until(&format!("return {said}.includes('{words}')"))
+            .await;
+    };
+    until_connection("connected").await;
+    go(&desk, "operations").await;
+    until_pouring().await;
+    board.kill();
+    until_connection("unplugged").await;
+    take(&remote, folder, "trouble-lost-pour").await;
+    take(&desk, folder, "trouble-lost-operations").await;
+    go(&desk, "nodes/dispenser").await;
+    take(&desk, folder, "trouble-lost-node").await;
+    let renamed = Adapter::start(&[&args[..], &["--name", "dispenser-left"]].concat());
+    renamed.until_said("linked: dispenser-left").await;
+    until_connection("connected").await;
+    take(&remote, folder, "trouble-renamed-pour").await;
+    go(&desk, "nodes").await;
+    take(&desk, folder, "trouble-renamed-nodes").await;
+    until_pouring().await;
+    relay.kill();
+    until_connection("the relay is away").await;
+    take(&remote, folder, "trouble-away-pour").await;
+    go(&desk, "map").await;
+    take(&desk, folder, "trouble-away-map").await;
+    let _relay = Relay::at(&address, &file);
+    renamed.until_said("linked: dispenser-left").await;
+    until_connection("connected").await;
+    take(&remote, folder, "trouble-back-pour").await;
+    take(&desk, folder, "trouble-back-map").await;
 }
 
 async fn take(tab: &Tab, folder: &Path, what: &str) {

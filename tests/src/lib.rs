@@ -40,6 +40,12 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often it looks before it gives up: a machine under load is slow, not wrong.
 pub const LOOKS_MAX: usize = 600;
 
+/// A port of TCP on this machine that nobody listens at.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Waits until `look` says so.
 ///
 /// # Panics

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use peerage_tests::adapter::Adapter;
-use peerage_tests::{Browsers, Relay, Tab};
+use peerage_tests::{Browsers, Relay, Tab, free_port};
 use serde_json::{Value, json};
 
 /// Debian's, which has the library.
@@ -53,11 +53,6 @@ impl Drop for Device {
     fn drop(&mut self) {
         self.unplug();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// What an async function of the page returns, or what it throws.
@@ -204,4 +199,102 @@ async fn the_pour_page_pours_by_an_adapter_and_says_at_once_that_it_is_interrupt
     remote.ask(pour).await;
     remote.until("return ends.length === 4").await;
     assert_eq!(remote.ask("return ends[3][0]").await, "success");
+}
+
+/// A page that pours, and keeps what it has said of ends.
+async fn remote(browsers: &Browsers, relay: &Relay) -> Tab {
+    let remote = browsers.open(&relay.page("pour/?name=remote")).await;
+    until_connection(&remote, "connected").await;
+    let watch = "window.ends = []; const end = document.querySelector('[data-testid=end]');
+        new MutationObserver(() => { if (end.dataset.end) ends.push([end.dataset.end, end.textContent]) })
+            .observe(end, { attributes: true, attributeFilter: ['data-end'] });
+        return 0";
+    remote.ask(watch).await;
+    remote
+}
+
+async fn until_connection(tab: &Tab, words: &str) {
+    let said = "document.querySelector('[data-testid=connection]').textContent";
+    tab.until(&format!("return {said}.includes('{words}')"))
+        .await;
+}
+
+async fn press_pour(tab: &Tab) {
+    tab.ask("document.querySelector('[data-testid=pour]').click(); return 0")
+        .await;
+}
+
+async fn pour_to_the_middle(tab: &Tab) {
+    press_pour(tab).await;
+    tab.until("return document.querySelector('[data-testid=bar]').value > 0.1")
+        .await;
+}
+
+async fn until_ended(tab: &Tab, times: usize) -> Value {
+    tab.until(&format!("return ends.length === {times}")).await;
+    tab.ask("return ends.at(-1)").await
+}
+
+#[tokio::test]
+async fn a_machine_that_comes_back_under_another_name_is_found_under_it() {
+    let mut relay = Relay::start("127.0.0.1:0");
+    let address = relay.adapters();
+    let args = ["dispenser", "--connect", &address, "--rate", "100"];
+    let mut adapter = Adapter::start(&args);
+    adapter.until_said("linked: dispenser").await;
+    let browsers = Browsers::start().await;
+    let tab = remote(&browsers, &relay).await;
+    pour_to_the_middle(&tab).await;
+    adapter.kill();
+    let lost = json!(["fail", "Failed: the machine was lost in the midst of it."]);
+    assert_eq!(until_ended(&tab, 1).await, lost);
+    let renamed = Adapter::start(&[&args[..], &["--name", "dispenser-left"]].concat());
+    renamed.until_said("linked: dispenser-left").await;
+    tab.until("return document.querySelector('[data-testid=machine]').value === 'dispenser-left'")
+        .await;
+    until_connection(&tab, "connected").await;
+    press_pour(&tab).await;
+    let poured = json!(["success", "250 ml poured by dispenser-left."]);
+    assert_eq!(until_ended(&tab, 2).await, poured);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_restarted_during_a_pour_interrupts_it_and_nothing_is_poured_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, journal) = (
+        folder.path().join("relay.json"),
+        folder.path().join("journal"),
+    );
+    let adapters = format!("127.0.0.1:{}", free_port());
+    let config = json!({ "adapters": { "listen": adapters } });
+    std::fs::write(&file, config.to_string()).unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut relay = Relay::at(&address, &file);
+    let journal_path = journal.to_str().unwrap();
+    let adapter = Adapter::start(&[
+        "dispenser",
+        "--connect",
+        &adapters,
+        "--rate",
+        "100",
+        "--journal",
+        journal_path,
+    ]);
+    adapter.until_said("linked: dispenser").await;
+    let browsers = Browsers::start().await;
+    let tab = remote(&browsers, &relay).await;
+    pour_to_the_middle(&tab).await;
+    relay.kill();
+    until_connection(&tab, "the relay is away").await;
+    adapter.until_said("blocked").await;
+    let _relay = Relay::at(&address, &file);
+    adapter.until_said("linked: dispenser").await;
+    let ended = until_ended(&tab, 1).await;
+    assert_eq!(ended[0], "fail", "{ended}");
+    until_connection(&tab, "connected").await;
+    let opened = || std::fs::read_to_string(&journal).unwrap().lines().count();
+    assert_eq!(opened(), 1);
+    press_pour(&tab).await;
+    assert_eq!(until_ended(&tab, 2).await[0], "success");
+    assert_eq!(opened(), 2);
 }

@@ -20,15 +20,10 @@ use peerage::{Code, Kind};
 use peerage_relay::Node;
 use peerage_relay::front::adapter::AGENT;
 use peerage_tests::adapter::{Adapter, Way};
-use peerage_tests::{Relay, join, until};
+use peerage_tests::{Relay, free_port, join, until};
 use serde_json::{Value, json};
 
 /// A port that nobody has, most likely.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 async fn is_linked(node: &Node, adapter: &str) -> bool {
     let linked = node.proxy(adapter, AGENT).get::<bool>("linked").await;
     linked.is_ok_and(|linked| linked)

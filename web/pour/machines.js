@@ -67,10 +67,12 @@ export class Machines {
     this.select.value = this.chosen;
     const peer = peerCalled(this.node, this.chosen);
     const words = { direct: "directly connected", relayed: "connected through the relay" };
-    if (peer && !this.#isLinked) showConnection("alone", `${this.chosen} is unplugged`);
+    const isCut = this.node.state !== "online" && peer?.path !== "direct";
+    if (isCut) showConnection("alone", "the relay is away");
+    else if (peer && !this.#isLinked) showConnection("alone", `${this.chosen} is unplugged`);
     else if (peer) showConnection(peer.path, words[peer.path]);
     else showConnection("alone", `no ${this.chosen} here`);
-    for (const button of [find("hold"), find("pour")]) button.classList.toggle("away", !peer || !this.#isLinked);
+    for (const button of [find("hold"), find("pour")]) button.classList.toggle("away", !peer || isCut || !this.#isLinked);
   }
 
   /** Keeps the glass as it is at the machine, until another one is chosen. */

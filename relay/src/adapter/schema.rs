@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use peerage::limits::{ADAPTER_DEPTH_MAX, ADAPTER_SCHEMA_BYTES_MAX};
 use peerage::object::{Item, Node, Slot, Value};
-use peerage::rpc::{self, Parcel};
+use peerage::rpc::{self, Param, Parcel, Signature};
 use peerage::{Code, Failure};
 use peerage_tau::{Interface, Long, Method, Place, Property, Shape};
 
@@ -71,6 +71,22 @@ impl Schema {
                 .collect(),
             events: Some(events.iter().map(|(name, _)| name.clone()).collect()),
         }
+    }
+
+    /// The types of what can be called.
+    pub fn signatures(&self) -> Vec<Signature> {
+        let methods = self.interface.methods.iter();
+        let short = methods.filter(|method| method.long == Long::No);
+        let param = |place: &Place| Param {
+            name: place.name.clone(),
+            ty: place.shape.to_string(),
+        };
+        let signature = |method: &Method| Signature {
+            method: method.name.clone(),
+            params: method.parameters.iter().map(param).collect(),
+            returns: method.returns.to_string(),
+        };
+        short.map(signature).collect()
     }
 
     /// The method of a name.
@@ -329,6 +345,16 @@ mod tests {
 
     fn parcel(value: &Json) -> Parcel {
         Parcel::of(value).unwrap()
+    }
+
+    #[test]
+    fn what_can_be_called_has_its_types() {
+        let signatures = Schema::parse(TAU).unwrap().signatures();
+        let expected = [
+            Signature::new("count", &[("of", "number[]")], "number"),
+            Signature::new("all", &[], "Map<string, Cup>"),
+        ];
+        assert_eq!(signatures, expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use peerage::error::Code;
 use peerage::limits::{HELD_IDENTITIES_MAX, HELD_NODES_MAX};
 use peerage::rpc::Rpc;
 use peerage::service::broker::{self, Broker, Options, Topics};
+use peerage::service::inspect::Inspect;
 use peerage::service::operation::Operations;
 use peerage::{Config, Identity, Kind, Name, Node, NodeId};
 
@@ -53,6 +54,8 @@ pub struct Held {
     rpc: Rpc,
     operations: Operations,
     topics: Topics,
+    /// Others may look at it.
+    _inspect: Inspect,
     place: Place,
 }
 
@@ -200,6 +203,7 @@ impl Held {
         let topics = Topics::new(broker);
         let rpc = Rpc::new(node.clone());
         let operations = Operations::new(rpc.clone()).map_err(failed)?;
+        let inspect = Inspect::new(rpc.clone()).map_err(failed)?;
         let (answering, publishing) = (rpc.clone(), topics.clone());
         tokio::spawn(async move { answering.serve().await });
         tokio::spawn(async move { publishing.serve().await });
@@ -209,6 +213,7 @@ impl Held {
             rpc,
             operations,
             topics,
+            _inspect: inspect,
             place,
         })
     }
@@ -279,6 +284,15 @@ mod tests {
 
     fn wish(name: &str) -> Option<Name> {
         Some(name.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_held_node_can_be_looked_at_as_any() {
+        let (relay, holder) = holder().await;
+        let held = holder.hold(Kind::Enet, wish("sensor")).await.unwrap();
+        let about = relay.inspect().about("sensor").await.unwrap();
+        assert_eq!(about.id, held.id().to_string());
+        assert_eq!(relay.inspect().links("sensor").await.unwrap().len(), 1);
     }
 
     #[tokio::test]

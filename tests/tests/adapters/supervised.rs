@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use peerage::rpc::CallError;
-use peerage_tests::{Relay, join, program, until};
+use peerage_tests::{Relay, free_port, join, program, until};
 use serde_json::json;
 
-use crate::{free_port, is_linked};
+use crate::is_linked;
 
 /// The processes whose command lines have this word (Linux).
 fn processes(word: &str) -> Vec<i32> {

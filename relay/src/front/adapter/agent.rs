@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use peerage::limits::PROGRAM_VALUES_BYTES_MAX;
-use peerage::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request};
+use peerage::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request, Signature};
 use peerage::service::operation::{Unsuccessful, Work};
 use peerage::{Code, Failure};
 use peerage_tau::{Long, Method, Shape};
@@ -130,6 +130,10 @@ impl Offered {
 impl Agent for Offered {
     fn interface(&self) -> Interface {
         self.schema.offered()
+    }
+
+    fn signatures(&self) -> Vec<Signature> {
+        self.schema.signatures()
     }
 
     fn handle(self: Arc<Self>, request: Request<'_>) -> Handling {
