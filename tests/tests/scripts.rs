@@ -8,10 +8,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use peerage::node::{Captured, Direction, What};
 use peerage::rpc::Thrown;
 use peerage_relay::Node;
 use peerage_script::{Script, ScriptError};
-use peerage_tests::{Browsers, Relay, join};
+use peerage_tests::{Browsers, Relay, join, until};
 use serde_json::json;
 
 #[peerage::agent]
@@ -138,8 +139,17 @@ async fn work_is_spread_over_nodes_and_each_item_is_done_once_though_one_leaves(
         `${names} ${values}`
     "#;
     let leaving = others.remove(1);
+    let tap = leaving.tap();
     let leaves = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut said = 0;
+        let is_said = |seen: &Captured| {
+            seen.direction == Direction::Out && matches!(seen.what, What::Message { .. })
+        };
+        until("it has done some of it", async || {
+            said += tap.take().0.iter().filter(|seen| is_said(seen)).count();
+            said >= 6
+        })
+        .await;
         leaving.close().await;
     };
     let written = |_: &str| {};
@@ -196,7 +206,7 @@ async fn a_script_takes_no_more_than_it_may() {
             .await
             .is_err()
     );
-    peerage_tests::until("the script has ended", async || b.rpc().counts().1 == 0).await;
+    until("the script has ended", async || b.rpc().counts().1 == 0).await;
 }
 
 #[tokio::test]

@@ -274,6 +274,8 @@ fn processes(ws: &Workspace, tests: &[&str], more: &[&str]) -> Result<(), Error>
 fn with_places<'a>(ws: &Workspace, command: &'a mut Command) -> &'a mut Command {
     let module = |path| npm::INTEROP.folder(ws).join(path);
     command
+        // What fails says why; the way there is of no use in a log that many read.
+        .env("RUST_BACKTRACE", "0")
         .env("PEERAGE_BIN", ws.target.join("debug/peerage"))
         .env("PEERAGE_PKG", package::folder(ws))
         .env("PEERAGE_CBOR_X", module("cbor-x/dist/index.min.js"))

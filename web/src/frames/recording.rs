@@ -75,8 +75,12 @@ impl Recording {
                 node.sleep(SHOW_EVERY).await;
             }
             let tap = node.tap();
-            while self.is_on.get_untracked() {
+            loop {
                 node.sleep(SHOW_EVERY).await;
+                // Who has paused it sees nothing come any more.
+                if !self.is_on.get_untracked() {
+                    break;
+                }
                 let (captured, missed) = tap.take();
                 if missed > 0 {
                     self.missed.update(|sum| *sum += missed);
