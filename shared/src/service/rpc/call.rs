@@ -31,7 +31,7 @@ pub struct Asking {
     /// The call of whose result this is asked: it shall not be cancelled before.
     after: Option<Coming>,
     /// Until it is over.
-    traced: Option<Traced>,
+    traced: Option<Box<Traced>>,
 }
 
 /// A call, of which the result is read as a type. It is under way from the beginning; dropped, it is
@@ -77,6 +77,7 @@ impl Asking {
 
     /// The same, of which a trace tells.
     pub(super) fn traced(self, traced: Option<Traced>) -> Self {
+        let traced = traced.map(Box::new);
         Self { traced, ..self }
     }
 

@@ -34,7 +34,7 @@ pub struct Proxy {
     /// The lane after whose calls it is sent, though it is in none itself.
     queue: Option<Arc<str>>,
     /// The span of a trace below which calls are.
-    trace: Option<Context>,
+    trace: Option<Arc<Context>>,
 }
 
 /// Which object is used.
@@ -140,6 +140,7 @@ impl Proxy {
     /// The same, where calls belong below a span of a trace, such as that of the request for which they are made.
     #[must_use]
     pub fn below(self, trace: Option<Context>) -> Self {
+        let trace = trace.map(Arc::new);
         Self { trace, ..self }
     }
 
@@ -254,11 +255,11 @@ impl Proxy {
             act,
             name,
             lane: self.lane.as_deref(),
-            trace: self.trace,
+            trace: self.trace.as_deref().copied(),
         };
         let peer = || self.whom.in_words().to_string();
         let traced = self.rpc.asks(wish, self.whom.agent(), &args, peer);
-        wish.trace = traced.as_ref().map(Traced::context).or(self.trace);
+        wish.trace = traced.as_ref().map(Traced::context).or(wish.trace);
         let asked = check_name(name).map_err(CallError::from);
         let asked = asked.and_then(|()| self.begin(wish, args));
         let after = match &self.whom {
