@@ -1,5 +1,8 @@
 //! Traces of calls between nodes in memory.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 use crate::service::operation::{Operations, Options, Unsuccessful};
 use crate::trace::{Context, Side, Span};
