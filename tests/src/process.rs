@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 use crate::until;
 
-/// What peers log: the steps of commands, and what is amiss.
-const LOG: &str = "warn,peerage::command=info";
+/// What peers log: the steps of commands, who is online, and what is amiss.
+const LOG: &str = "warn,peerage::command=info,peerage::discovery=info";
 
 /// A relay process, which ends with this.
 pub struct Relay {
@@ -255,7 +255,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a peer of this name, with this configuration, and waits until it is in the mesh.
+    /// Starts a peer of this name, with this configuration, and waits until it knows that it is in the mesh.
+    /// The relay knows it a little earlier; a peer that loses it in between ends, for it has never joined.
     pub async fn start(relay: &Relay, name: &str, config: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("peer.json");
@@ -270,12 +271,16 @@ impl Peer {
             .spawn()
             .unwrap();
         let prompt = process.stdin.take();
-        relay.until_here(name, true).await;
-        Self {
+        let peer = Self {
             process,
             prompt,
             folder,
-        }
+        };
+        until(&format!("{name} is online"), async || {
+            peer.log().contains(" online ")
+        })
+        .await;
+        peer
     }
 
     /// The mesh socket at which it lets others in, as it has said.
@@ -308,6 +313,11 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        let ended = self.process.try_wait();
+        if std::thread::panicking() {
+            // Its part in what went wrong.
+            eprintln!("a peer, {ended:?}, has said:\n{}", self.log());
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -7,7 +7,7 @@ use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::Stream as FuturesStream;
+use futures_util::{FutureExt, Stream as FuturesStream};
 
 use crate::Time;
 use crate::error::{Code, Failure};
@@ -132,7 +132,7 @@ impl Node {
         }
     }
 
-    /// Waits until the node is online.
+    /// Waits until the node is online, if only for a moment.
     ///
     /// # Errors
     /// Why it will not be, or, if `patient` is false, why the first try failed.
@@ -149,7 +149,14 @@ impl Node {
                 }
                 State::Connecting | State::Offline => {}
             }
-            events.next().await;
+            // All that has happened so far: it may have been online, and be so no more.
+            let mut next = Some(events.next().await);
+            while let Some(event) = next {
+                if let Event::State(State::Online(name)) = event {
+                    return Ok(name);
+                }
+                next = events.next().now_or_never();
+            }
         }
     }
 
@@ -505,5 +512,57 @@ impl Inner {
 fn wake(wakers: &mut HashMap<StreamKey, Waker>, key: StreamKey) {
     if let Some(waker) = wakers.remove(&key) {
         waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::pin;
+
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::link::{LinkId, Origin};
+    use crate::node::{Action, Driver, Input};
+    use crate::{Config, Identity, Kind};
+
+    const LINK: LinkId = LinkId(0);
+
+    fn node(secret: u8, kind: Kind) -> (Node, Driver) {
+        let identity = Identity::from_secret(&[secret; 32]);
+        let config = Config::new(kind).named(kind.to_string().parse().unwrap());
+        Driver::new(config, identity, [secret; 32], Time::ZERO)
+    }
+
+    /// Hands to one what the other says; whether there was anything.
+    fn carry(from: &Driver, to: &Driver) -> bool {
+        let next = || poll_fn(|cx| from.poll_action(Time::ZERO, cx)).now_or_never();
+        let actions: Vec<_> = core::iter::from_fn(next).collect();
+        let any = !actions.is_empty();
+        for action in actions {
+            if let Action::Send(_, packet) = action {
+                to.handle(Time::ZERO, Input::Packet(LINK, packet));
+            }
+        }
+        any
+    }
+
+    #[test]
+    fn who_was_online_for_a_moment_has_been_online() {
+        let (relay, node) = (node(1, Kind::Relay), node(2, Kind::Native));
+        let mut online = pin!(node.0.online(false));
+        assert!(online.as_mut().now_or_never().is_none());
+        relay
+            .1
+            .handle(Time::ZERO, Input::LinkUp(LINK, Origin::Accepted));
+        node.1
+            .handle(Time::ZERO, Input::LinkUp(LINK, Origin::Dialled));
+        while carry(&relay.1, &node.1) || carry(&node.1, &relay.1) {}
+        node.1
+            .handle(Time::ZERO, Input::LinkDown(LINK, "cut".into()));
+        while carry(&node.1, &relay.1) {}
+        assert_eq!(node.0.state(), State::Offline);
+        assert_eq!(online.now_or_never().unwrap().unwrap().as_str(), "native");
     }
 }
