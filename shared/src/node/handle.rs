@@ -160,6 +160,14 @@ impl Node {
         }
     }
 
+    /// Waits until the node has left.
+    pub async fn left(&self) {
+        let mut events = self.events();
+        while self.state() != State::Closed {
+            events.next().await;
+        }
+    }
+
     /// Who is meant by a name, an id, or the beginning of an id. `None` means this node itself.
     ///
     /// # Errors

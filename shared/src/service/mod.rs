@@ -5,6 +5,7 @@ pub mod command;
 pub mod http;
 pub mod inspect;
 pub mod lane;
+mod millis;
 pub mod operation;
 #[cfg(test)]
 mod own;

@@ -1,20 +1,22 @@
 //! How a node without a collector of its own, such as a tab, hands its spans to its relay, which has one: an agent there,
 //! `put(spans)`. A relay that exports no traces has no such agent, and the node stops.
 
+use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
+use futures_util::future::select;
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
 use crate::error::{Code, Failure};
 use crate::limits::{
     REQUEST_TIMEOUT, TRACE_BATCH_EVERY, TRACE_PUT_SPANS_MAX, TRACE_TEXT_BYTES_MAX,
     TRACE_WAITING_MAX,
 };
 use crate::rpc::Rpc;
+use crate::service::millis::{millis, of_millis};
 use crate::trace::{Side, Span};
 
 /// The service's name, as an agent.
@@ -50,8 +52,8 @@ impl From<Span> for Told {
             is_client: span.side == Side::Client,
             name: span.name,
             peer: span.peer,
-            began_ms: span.began.as_secs_f64() * 1000.0,
-            ended_ms: span.ended.as_secs_f64() * 1000.0,
+            began_ms: millis(span.began),
+            ended_ms: millis(span.ended),
             fault: span.fault,
         }
     }
@@ -69,7 +71,7 @@ impl Told {
             let id = bytes.and_then(|bytes| bytes.try_into().ok());
             id.ok_or_else(|| wrong("the parent's id"))
         });
-        let time = |ms: f64| Time::try_from_secs_f64(ms / 1000.0).map_err(|_| wrong("the time"));
+        let time = |ms: f64| of_millis(ms).ok_or_else(|| wrong("the time"));
         let texts = [Some(&self.name), self.peer.as_ref(), self.fault.as_ref()];
         for text in texts.into_iter().flatten() {
             if text.len() > TRACE_TEXT_BYTES_MAX {
@@ -119,6 +121,11 @@ impl Courier {
 
     /// Hands spans over, some each second, until the relay takes none or the node leaves.
     pub async fn run(&self, rpc: &Rpc) {
+        let left = pin!(rpc.node().left());
+        select(pin!(self.hand_over(rpc)), left).await;
+    }
+
+    async fn hand_over(&self, rpc: &Rpc) {
         loop {
             rpc.node().sleep(TRACE_BATCH_EVERY).await;
             let Some(relay) = rpc.node().uplink() else {
@@ -150,11 +157,14 @@ impl Courier {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::service::zone::Zone;
     use crate::trace::Context;
+    use crate::{Node, Time};
 
     fn span() -> Span {
         Span {
@@ -188,6 +198,36 @@ mod tests {
         }
         let name = "x".repeat(TRACE_TEXT_BYTES_MAX + 1);
         assert_eq!(code(Told { name, ..told() }), Code::TooLarge);
+    }
+
+    fn serving(zone: &mut Zone, node: Node) -> Rpc {
+        let rpc = Rpc::new(node);
+        let serving = rpc.clone();
+        zone.spawn(async move { serving.serve().await });
+        rpc
+    }
+
+    #[test]
+    fn it_ends_when_the_relay_takes_none_or_the_node_leaves() {
+        let mut zone = Zone::new();
+        let relay = zone.node(0).clone();
+        serving(&mut zone, relay);
+        let courier = Courier::default();
+        courier.take(span());
+        let node = zone.join("a");
+        let rpc = serving(&mut zone, node);
+        zone.run(courier.run(&rpc));
+        assert!(courier.is_over() && courier.lock().is_empty());
+
+        let courier = Courier::default();
+        let node = zone.join("b");
+        let rpc = serving(&mut zone, node);
+        let leaving = async {
+            rpc.node().sleep(TRACE_BATCH_EVERY * 3).await;
+            rpc.node().close();
+        };
+        zone.run(join(courier.run(&rpc), leaving));
+        assert!(!courier.is_over());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::Failure;
 use crate::limits::REQUEST_TIMEOUT;
 use crate::node::{Connection, Node};
 use crate::rpc::{Act, Agent, AgentHandle, CallError, Handling, Interface, Parcel, Request, Rpc};
-use crate::service::operation::wire::millis;
+use crate::service::millis::millis;
 
 /// The service's name, as an agent.
 pub const AGENT: &str = "peerage/inspect/1";

@@ -12,13 +12,14 @@ use futures_util::{FutureExt, Stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::wire::{Ending, Info, Progress, StopKind, Tracker, Unsuccessful, Which, millis};
+use super::wire::{Ending, Info, Progress, StopKind, Tracker, Unsuccessful, Which};
 use super::work::Work;
 use super::{AGENT, Operations};
 use crate::Time;
 use crate::error::Code;
 use crate::limits::{DEADLINE_MAX, REQUEST_TIMEOUT, STOP_GRACE};
 use crate::rpc::{Act, Asking, CallError, Parcel, Proxy, Rpc, Subscription};
+use crate::service::millis::millis;
 use crate::trace;
 
 /// How an operation is started.

@@ -6,10 +6,11 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use super::wire::{Ending, Info, Progress, Stop, Tracker, millis};
+use super::wire::{Ending, Info, Progress, Stop, Tracker};
 use crate::Time;
 use crate::id::NodeId;
 use crate::service::lane::Turn;
+use crate::service::millis::millis;
 use crate::trace::Context;
 
 /// One operation, from its beginning until it is forgotten.

@@ -9,9 +9,7 @@ use futures_util::future::{Either, select};
 
 use super::listed::CHANGES;
 use super::record::Record;
-use super::wire::{
-    Ending, Info, Progress, Stop, StopKind, Tracker, Unsuccessful, Which, of_millis,
-};
+use super::wire::{Ending, Info, Progress, Stop, StopKind, Tracker, Unsuccessful, Which};
 use super::work::Work;
 use super::{AGENT, Offer, Operations, Shared, State};
 use crate::Time;
@@ -24,6 +22,7 @@ use crate::limits::{
 };
 use crate::log::event;
 use crate::rpc::{Act, Agent, CallError, Handling, Interface, Parcel, Request};
+use crate::service::millis::of_millis;
 use crate::trace::Context;
 
 /// What others start operations by.

@@ -11,6 +11,7 @@ use crate::error::{Code, Failure};
 use crate::limits::REASON_BYTES_MAX;
 use crate::object::{Item, ObjectError};
 use crate::rpc::{CallError, Parcel, Thrown};
+use crate::service::millis::{millis, of_millis};
 
 /// What a caller calls an operation: random, so that who knows it was told. Its text is hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -431,15 +432,6 @@ impl FromStr for Which {
 
 /// The longest that is told to remain.
 const REMAINING_MAX: Time = Time::from_secs(100 * 365 * 24 * 3600);
-
-pub(in crate::service) fn millis(time: Time) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-/// A time, if there is such a one.
-pub(super) fn of_millis(millis: f64) -> Option<Time> {
-    Time::try_from_secs_f64(millis / 1000.0).ok()
-}
 
 /// Why an operation that has ended so was no success, in a word.
 pub(in crate::service) fn fault(ending: &Parcel) -> Option<String> {
