@@ -45,8 +45,11 @@ struct Work<'a> {
     greeted: Instant,
     after: &'a mut u64,
     doing: FuturesUnordered<BoxFuture<'static, u64>>,
-    asked: HashMap<u64, (watch::Sender<Option<Stop>>, AbortHandle)>,
+    asked: HashMap<u64, (Stopper, AbortHandle)>,
 }
+
+/// By which what is under way is told to stop.
+type Stopper = watch::Sender<Option<Stop>>;
 
 impl Session<'_> {
     /// Speaks on a line until it ends; why it did.
@@ -252,19 +255,22 @@ impl Work<'_> {
 
     fn ask(&mut self, act: Act, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
         let [id, interface, name, args, caller, trace] = fields;
-        self.take(Ask {
+        let (operation, stop) = self.request(&id, &name, args, &caller, &trace)?;
+        let ask = Ask {
             act,
             interface: text(&interface)?,
-            ..self.request(&id, &name, args, &caller, &trace)?
-        })
+            ..operation
+        };
+        self.take(ask, stop)
     }
 
     fn begin(&mut self, fields: [Parcel; FIELDS]) -> Result<(), Failure> {
         let [id, name, args, caller, trace, _] = fields;
-        self.take(self.request(&id, &name, args, &caller, &trace)?)
+        let (ask, stop) = self.request(&id, &name, args, &caller, &trace)?;
+        self.take(ask, stop)
     }
 
-    /// What is asked for, as an operation.
+    /// What is asked for, as an operation, and the way to stop it.
     fn request(
         &self,
         id: &Parcel,
@@ -272,11 +278,12 @@ impl Work<'_> {
         args: Parcel,
         caller: &Parcel,
         trace: &Parcel,
-    ) -> Result<Ask, Failure> {
+    ) -> Result<(Ask, Stopper), Failure> {
         let number = number(id)?;
         let line = self.session.line.clone();
         let trace: Option<String> = trace.read().unwrap_or_default();
-        Ok(Ask {
+        let (stop, stopped) = watch::channel(None);
+        let ask = Ask {
             act: Act::Begin,
             interface: String::new(),
             name: text(name)?,
@@ -286,12 +293,13 @@ impl Work<'_> {
             trace: trace.and_then(|trace| trace.parse().ok()),
             number,
             report: Report { line, number },
-            stop: watch::channel(None).1,
-        })
+            stop: stopped,
+        };
+        Ok((ask, stop))
     }
 
     /// Lets the device do something, unless it may have been done already.
-    fn take(&mut self, ask: Ask) -> Result<(), Failure> {
+    fn take(&mut self, ask: Ask, stop: Stopper) -> Result<(), Failure> {
         let number = ask.number;
         if number <= *self.after {
             let last = *self.after;
@@ -304,14 +312,9 @@ impl Work<'_> {
             let fields = [of(&number), of("overloaded"), of(&message)];
             return self.out.push(say("throw", fields)?);
         }
-        let (stop, stopped) = watch::channel(None);
         let span = self.session.traced(&ask);
         let trace = span.as_ref().map(Open::context).or(ask.trace);
-        let ask = Ask {
-            trace,
-            stop: stopped,
-            ..ask
-        };
+        let ask = Ask { trace, ..ask };
         let doing = Arc::clone(self.session.device).ask(ask);
         let (working, abort) = AbortHandle::new_pair();
         self.asked.insert(number, (stop, working));
