@@ -9,7 +9,7 @@ use js_sys::{Array, Function, Promise};
 use peerage::error::Code;
 use peerage::http::Http;
 use peerage::node::{Driver, Event};
-use peerage::rpc::Rpc;
+use peerage::rpc::{CallError, Rpc};
 use peerage::service::broker::{self, Broker, Topics};
 use peerage::service::command::Commands;
 use peerage::service::inspect::Inspect;
@@ -201,15 +201,29 @@ impl Node {
     pub fn clock_offset(&self, target: String) -> Promise {
         let clock = self.clock.clone();
         future_to_promise(async move {
-            let offset = clock.offset(&target).await.map_err(|error| {
-                let code = error.code().unwrap_or(Code::Refused);
-                to_js(&code.because(error.to_string()))
-            })?;
+            let offset = clock
+                .offset(&target)
+                .await
+                .map_err(|error| untold(&error))?;
             let entries = [
                 ("ms", offset.ms.into()),
                 ("errorMs", offset.error_ms.into()),
             ];
             Ok(object(&entries))
+        })
+    }
+
+    /// The zone's time in milliseconds since 1970, how far this node's clock is ahead of it, and by how much that may be wrong.
+    #[wasm_bindgen(js_name = zoneTime, unchecked_return_type = "Promise<{ now: number; aheadMs: number; errorMs: number }>")]
+    pub fn zone_time(&self) -> Promise {
+        let clock = self.clock.clone();
+        future_to_promise(async move {
+            let ahead = clock.ahead().await.map_err(|error| untold(&error))?;
+            Ok(object(&[
+                ("now", (clock.now() - ahead.ms).into()),
+                ("aheadMs", ahead.ms.into()),
+                ("errorMs", ahead.error_ms.into()),
+            ]))
         })
     }
 
@@ -361,6 +375,11 @@ impl Node {
         self.inspect.clone()
     }
 
+    /// Its clock, and the way to those of others.
+    pub fn core_clock(&self) -> time::Clock {
+        self.clock.clone()
+    }
+
     /// The node's operations.
     pub fn core_operations(&self) -> Operations {
         self.operations.clone()
@@ -475,4 +494,10 @@ impl Node {
 /// What an option is that was given.
 fn given(option: JsValue) -> Option<JsValue> {
     (!option.is_undefined()).then_some(option)
+}
+
+/// Why a clock was not told.
+fn untold(error: &CallError) -> JsValue {
+    let code = error.code().unwrap_or(Code::Refused);
+    to_js(&code.because(error.to_string()))
 }

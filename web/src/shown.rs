@@ -14,6 +14,7 @@ use peerage::service::broker::Topics;
 use peerage::service::command::Commands;
 use peerage::service::inspect::Inspect;
 use peerage::service::operation::Operations;
+use peerage::service::time::Clock;
 use peerage::{Config, Name, Node, NodeId};
 use wasm_bindgen::JsValue;
 
@@ -54,6 +55,7 @@ pub(crate) struct Services {
     pub(crate) operations: Operations,
     pub(crate) topics: Topics,
     pub(crate) inspect: Inspect,
+    pub(crate) clock: Clock,
 }
 
 impl Services {
@@ -65,6 +67,7 @@ impl Services {
             operations: node.core_operations(),
             topics: node.topics(),
             inspect: node.core_inspect(),
+            clock: node.core_clock(),
         }
     }
 }

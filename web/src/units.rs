@@ -50,6 +50,12 @@ pub(crate) fn clock(ms: f64) -> String {
     format!("{h:02}:{m:02}:{s:02}.{:03}", date.get_milliseconds())
 }
 
+/// How far a clock is ahead of another, by so much right: `12.0 ms ahead ± 1.0 ms`.
+pub(crate) fn ahead(ms: f64, error_ms: f64) -> String {
+    let side = if ms < 0.0 { "behind" } else { "ahead" };
+    format!("{} {side} ± {}", millis(ms.abs()), millis(error_ms))
+}
+
 /// A text by which names sort as people count: `peer-2` is before `peer-10`.
 pub(crate) fn natural(name: &str) -> (String, u64, String) {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
@@ -80,6 +86,8 @@ mod tests {
         assert_eq!(millis(0.4242), "0.42 ms");
         assert_eq!(millis(12.34), "12.3 ms");
         assert_eq!(millis(1240.0), "1.2 s");
+        assert_eq!(ahead(12.0, 1.0), "12.0 ms ahead ± 1.0 ms");
+        assert_eq!(ahead(-2500.0, 0.5), "2.5 s behind ± 0.50 ms");
         assert_eq!(seconds(90_000.0), "90 s");
         assert_eq!(seconds(180_000.0), "3 min");
     }

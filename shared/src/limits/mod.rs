@@ -408,6 +408,8 @@ pub const DNS_RECORDS_MAX: usize = 16;
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a session may take to be agreed.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a node goes by what it has found of its clock, until it asks its relay again.
+pub const CLOCK_KEPT: Duration = Duration::from_secs(60);
 /// How long an answer to a request of the relay is awaited.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A link that has been silent this long is asked for a sign of life.

@@ -8,17 +8,20 @@ use leptos::prelude::*;
 use peerage::NodeId;
 use peerage::rpc::CallError;
 use peerage::service::inspect::{About, AgentInfo, LinkInfo};
+use peerage::service::time::Offset;
 
 use super::agent::AgentView;
 use crate::operations::Running;
 use crate::plot::{Samples, latencies};
 use crate::route::View;
 use crate::shown::{Services, Shown, while_shown};
-use crate::units::{bytes, millis, seconds};
+use crate::units::{ahead, bytes, millis, seconds};
 use crate::zone::Known;
 
 /// How often its links are asked for, and how it is.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// In how many of these looks its clock is asked for once.
+const CLOCK_LOOKS: usize = 30;
 /// How often it is pinged, and how many round trips are shown.
 const PING_EVERY: Duration = Duration::from_secs(1);
 const PINGS_MAX: usize = 120;
@@ -44,13 +47,18 @@ fn Page(shown: Shown, services: Services, id: NodeId, known: Memo<Option<Known>>
     let about = Asked::<About>::default();
     let links = Asked::<Vec<LinkInfo>>::default();
     let agents = Asked::<Vec<AgentInfo>>::default();
+    let clock = RwSignal::new(None::<Offset>);
     let is_own = shown.own() == Some(id);
     let asking = services.clone();
     while_shown(async move {
         let inspect = &asking.inspect;
         let node = id.to_string();
         agents.set(Some(inspect.agents(&node).await.map_err(in_words)));
-        loop {
+        for look in 0_usize.. {
+            if look.is_multiple_of(CLOCK_LOOKS) {
+                // A node that is held for another has none.
+                clock.set(asking.clock.ahead_of(&node).await.ok());
+            }
             about.set(Some(inspect.about(&node).await.map_err(in_words)));
             links.set(Some(inspect.links(&node).await.map_err(in_words)));
             shown.operations.ask(&asking, id).await;
@@ -80,7 +88,7 @@ fn Page(shown: Shown, services: Services, id: NodeId, known: Memo<Option<Known>>
                     <a href=move || View::Log.address_of(&name())>"Log"</a>
                     <a href=move || View::Operations.address_of(&name())>"Operations"</a>
                 </p>
-                {move || facts(id, about)}
+                {move || facts(id, about, clock.get())}
             </section>
             {(!is_own).then(|| view! { <Pings services=services.clone() id /> })}
             <section aria-labelledby="node-links" class="wide">
@@ -123,8 +131,8 @@ fn list<T: Clone + Send + Sync + 'static>(
     })
 }
 
-/// How it is, as it says itself.
-fn facts(id: NodeId, about: Asked<About>) -> AnyView {
+/// How it is, as it says itself, and how far its clock is from its zone's.
+fn facts(id: NodeId, about: Asked<About>, clock: Option<Offset>) -> AnyView {
     let mut facts = vec![("id", id.to_string())];
     let why = about.with(|about| match about {
         Some(Ok(about)) => {
@@ -140,6 +148,7 @@ fn facts(id: NodeId, about: Asked<About>) -> AnyView {
                 let text = format!("{} records, {forwarded}", about.forwarded_records);
                 facts.push(("forwarded", text));
             }
+            facts.extend(clock.map(|clock| ("clock", ahead(clock.ms, clock.error_ms))));
             None
         }
         Some(Err(why)) => Some(why.clone()),
