@@ -27,6 +27,7 @@ use crate::discovery::Discovery;
 use crate::enet;
 use crate::link::Outbox;
 use crate::link::dial::{Above, call_in_turn};
+use crate::stun::Tally;
 
 /// Inputs that wait for the loop: links stop reading beyond.
 const INPUTS_MAX: usize = 1024;
@@ -59,6 +60,8 @@ pub struct Runtime {
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
     /// Who is heard over UDP.
     pub(crate) hearing: Hearing,
+    /// What its TURN server has done, if it has one.
+    pub(crate) turn: Tally,
 }
 
 /// What the loop is told.
@@ -126,6 +129,7 @@ impl Runtime {
             access,
             tracer,
             hearing: Hearing::default(),
+            turn: Tally::default(),
         };
         let the_loop = Loop {
             driver,

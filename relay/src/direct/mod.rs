@@ -113,6 +113,7 @@ impl Direct {
             bytes_per_second: turn.bytes_per_second.unwrap_or(TURN_BYTES_PER_SECOND),
             relays: !turn.off,
             allocations_max: allocations_max(),
+            tally: self.0.runtime.turn.clone(),
         };
         let stun = Stun::new(settings, Instant::now());
         let mut webrtc = self.webrtc();

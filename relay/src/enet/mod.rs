@@ -8,5 +8,5 @@ mod ports;
 mod tests;
 
 pub(crate) use peer::{Gone, Peer, Sender};
-pub use port::{Hook, Port, PortError};
+pub use port::{Hook, Port, PortError, Tally};
 pub(crate) use ports::Ports;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use peerage::limits::{ENET_DATAGRAMS_AT_ONCE, ENET_DIAL_TIMEOUT};
 use peerage::log::{CONNECTION, ERROR};
-use peerage_enet::{Config, Event, Host, Packet, PeerId, Reason, Room, SendError};
+use peerage_enet::{Config, Counters, Event, Host, Packet, PeerId, Reason, Room, SendError};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +31,16 @@ pub struct Port {
     orders: mpsc::UnboundedSender<Order>,
     hooks: Hooks,
     socket: Arc<UdpSocket>,
+    tally: Arc<Mutex<Tally>>,
+}
+
+/// What a port has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Connections that there are.
+    pub peers: usize,
+    /// What has come and left so far.
+    pub datagrams: Counters,
 }
 
 /// Who sees datagrams before ENet does, and says whether they were for him.
@@ -92,12 +102,14 @@ impl Port {
             orders: orders.clone(),
             hooks: Hooks::default(),
             socket: Arc::new(socket),
+            tally: Arc::default(),
         };
         let the_loop = Loop {
             host: Host::new(config, seed),
             socket: Arc::clone(&port.socket),
             is_v6: address.is_ipv6(),
             hooks: Arc::clone(&port.hooks),
+            tally: Arc::clone(&port.tally),
             // The loop must not keep itself going.
             orders: orders.downgrade(),
             accept,
@@ -113,6 +125,11 @@ impl Port {
     /// Where it is, with the number that the system has chosen, if that was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it has to do.
+    pub fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls an address.
@@ -173,6 +190,7 @@ struct Loop {
     socket: Arc<UdpSocket>,
     is_v6: bool,
     hooks: Hooks,
+    tally: Arc<Mutex<Tally>>,
     orders: mpsc::WeakUnboundedSender<Order>,
     accept: mpsc::Sender<Peer>,
     peers: HashMap<PeerId, Inlet>,
@@ -230,6 +248,10 @@ impl Loop {
             }
             datagram.clear();
         }
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = Tally {
+            peers: self.peers.len(),
+            datagrams: self.host.counters(),
+        };
     }
 
     fn receive(&mut self) {

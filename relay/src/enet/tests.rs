@@ -26,6 +26,8 @@ async fn connected() -> (Port, Peer, Port, Peer) {
     let here = near.connect(far.address(), 2, 7).await.unwrap();
     let there = accepted.recv().await.unwrap();
     assert_eq!((there.about.data, there.about.channels), (7, 2));
+    assert_eq!((near.tally().peers, far.tally().peers), (1, 1));
+    assert!(far.tally().datagrams.received > 0);
     (near, here, far, there)
 }
 

@@ -9,6 +9,7 @@ mod fence;
 mod message;
 mod pace;
 mod server;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub(crate) use credentials::Secret;
 pub(crate) use fence::Fence;
 pub(crate) use message::For;
 pub(crate) use server::Stun;
+pub(crate) use tally::Tally;
 
 /// Which allocation.
 pub(crate) type AllocationId = u64;
@@ -87,4 +89,6 @@ pub(crate) struct Settings {
     pub(crate) allocations_max: usize,
     /// Whether there are allocations at all.
     pub(crate) relays: bool,
+    /// Where it is told how many there are.
+    pub(crate) tally: Tally,
 }

@@ -70,12 +70,6 @@ impl Stun {
         }
     }
 
-    /// How many allocations there are.
-    #[cfg(test)]
-    pub(crate) fn allocations(&self) -> usize {
-        self.allocations.len()
-    }
-
     /// When to look whether an allocation has ended by itself, or a user is over.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.users.is_empty()).then_some(self.look_at)
@@ -239,6 +233,7 @@ impl Stun {
         let wish = request.get::<Lifetime>().map(|lifetime| lifetime.seconds());
         let lifetime = made.keep(wish, now.instant);
         self.allocations.insert(*client, made);
+        self.settings.tally.there_are(self.allocations.len());
         self.clients.insert(id, *client);
         self.relayed.insert(relayed, id);
         // By each of its addresses one reaches what is on this machine, past what guards it from outside.
@@ -386,6 +381,7 @@ impl Stun {
         if let Some(other) = here.and_then(|id| self.clients.get(id)).copied() {
             self.deliver(other, from, data, now, outside);
         } else if self.is_open(peer.ip()) {
+            self.settings.tally.relayed(data);
             outside.send(id, peer, data);
         }
     }
@@ -409,6 +405,7 @@ impl Stun {
         };
         let user = self.users.get_mut(&own.user);
         if user.is_some_and(|user| user.back.take(cost(told.len(), client.from), now)) {
+            self.settings.tally.relayed(data);
             outside.answer(client, told);
         }
     }
@@ -427,6 +424,7 @@ impl Stun {
 
     fn end(&mut self, client: Client, outside: &mut impl Outside) {
         if let Some(ended) = self.allocations.remove(&client) {
+            self.settings.tally.there_are(self.allocations.len());
             self.clients.remove(&ended.id);
             self.relayed.remove(&ended.relayed);
             if let Some(user) = self.users.get_mut(&ended.user) {

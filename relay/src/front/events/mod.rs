@@ -31,6 +31,7 @@ use peerage::log::CONNECTION;
 use peerage::{Code, Failure, Kind, Name, NodeId};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::task::TaskTracker;
 
 use crate::front::held::{Held, Holder};
 use crate::front::out::{Unsaid, out};
@@ -49,6 +50,8 @@ struct Shared {
     holder: Holder,
     settings: Settings,
     futures: Futures,
+    /// Those that are connected.
+    clients: TaskTracker,
 }
 
 /// How clients are spoken with.
@@ -82,7 +85,13 @@ impl Events {
             holder,
             settings,
             futures: Futures::default(),
+            clients: TaskTracker::new(),
         }))
+    }
+
+    /// How many clients are connected.
+    pub fn connected(&self) -> usize {
+        self.0.clients.len()
     }
 
     /// What a page of KOS asks for at `/api/kos` when it begins.
@@ -98,6 +107,7 @@ impl Events {
         let speaking = async {
             select(pin!(speaking), pin!(over)).await;
         };
+        let speaking = self.0.clients.track_future(speaking);
         runtime.links.track_future(speaking).await;
         // It may be gone already.
         let _ = timeout(LINGER_MAX, socket.close()).await;

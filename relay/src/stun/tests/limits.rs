@@ -63,6 +63,7 @@ fn a_nodes_allocations_carry_its_bytes_a_second_each_way_and_not_each_of_them() 
     stage.peer(&same, CREATE_PERMISSION, PEER);
     stage.send(&same, address(PEER), &[0; 1000]);
     assert_eq!(stage.sockets.sent.len(), 10);
+    assert_eq!(stage.tally.relayed_bytes(), (10 + 9) * 1000);
 }
 
 #[test]
@@ -75,6 +76,7 @@ fn datagrams_that_carry_nothing_cost_their_headers() {
     }
     let sent = stage.sockets.sent.len();
     assert!((1..10_000 / 60).contains(&sent), "{sent}");
+    assert_eq!(stage.tally.relayed_bytes(), 0);
     let told = (0..1000).filter(|_| !stage.hear_peer(0, PEER, b"").is_empty());
     assert!((1..10_000 / 60).contains(&told.count()));
 }
@@ -106,10 +108,10 @@ fn allocations_are_refreshed_and_end_when_they_are_not_or_when_they_are_old() {
         assert_eq!(lifetime_of(&refreshed(&mut stage, &asker, wish)), granted);
     }
     stage.pass(Duration::from_secs(3599));
-    assert_eq!(stage.stun.allocations(), 1);
+    assert_eq!(stage.tally.allocations(), 1);
     stage.pass(Duration::from_secs(1));
     assert_eq!(
-        (stage.stun.allocations(), stage.sockets.ports.len()),
+        (stage.tally.allocations(), stage.sockets.ports.len()),
         (0, 0)
     );
     assert_eq!(code_of(&refreshed(&mut stage, &asker, 600)), Some(437));

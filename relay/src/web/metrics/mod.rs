@@ -1,6 +1,7 @@
 //! What a monitor asks, in Prometheus' text format. `docs/metrics.md` says what each name means; `docs/grafana.json`
 //! shows them. What somebody counts anyway is read when it is asked for; only requests are counted here.
 
+mod names;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use peerage::Kind;
 use peerage::node::Medium;
+use peerage_enet::Counters;
 
+use crate::enet::Port;
 use crate::web::Web;
+use names::{NAMES, Shape};
 
 /// The upper bounds of what requests take, in seconds.
 const SECONDS: [f64; 12] = [
@@ -31,12 +35,13 @@ const SECONDS: [f64; 12] = [
 const UNSORTED_MAX: u64 = 1024;
 
 /// Each kind of node, and each medium of a link; one in memory has none.
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind::Browser,
     Kind::Native,
     Kind::Relay,
     Kind::Enet,
     Kind::Adapter,
+    Kind::Client,
 ];
 const MEDIA: [Option<Medium>; 4] = [
     Some(Medium::WebSocket),
@@ -44,160 +49,6 @@ const MEDIA: [Option<Medium>; 4] = [
     Some(Medium::Enet),
     None,
 ];
-
-/// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-/// Every name, what it stands for, and its meaning.
-const NAMES: [(&str, Shape, &str); 31] = {
-    use Shape::{Counter, Gauge, Histogram};
-    [
-        (
-            "peerage_info",
-            Gauge,
-            "Always 1; the labels tell the version and the node's name",
-        ),
-        (
-            "peerage_nodes",
-            Gauge,
-            "Nodes in the zone by kind, this one not among them",
-        ),
-        ("peerage_links", Gauge, "Links to neighbours by medium"),
-        (
-            "peerage_link_received_bytes",
-            Gauge,
-            "Bytes that came by the links that there are",
-        ),
-        (
-            "peerage_link_sent_bytes",
-            Gauge,
-            "Bytes that left by the links that there are",
-        ),
-        (
-            "peerage_sessions",
-            Gauge,
-            "Nodes with which this one has a session",
-        ),
-        ("peerage_routes", Gauge, "Routes in use"),
-        (
-            "peerage_forwarded_records_total",
-            Counter,
-            "Records passed on",
-        ),
-        ("peerage_forwarded_bytes_total", Counter, "Their bytes"),
-        (
-            "peerage_dropped_records_total",
-            Counter,
-            "Records not passed on because the link beyond takes too little; their senders send them again",
-        ),
-        (
-            "peerage_commands_total",
-            Counter,
-            "Commands that others have run here",
-        ),
-        (
-            "peerage_operations",
-            Gauge,
-            "Operations at this node that wait or run, by state",
-        ),
-        (
-            "peerage_operations_ended_total",
-            Counter,
-            "Operations that have ended at this node, by how",
-        ),
-        (
-            "peerage_broker_topics",
-            Gauge,
-            "Topics of which something is kept",
-        ),
-        (
-            "peerage_broker_kept_bytes",
-            Gauge,
-            "Bytes that are kept of topics",
-        ),
-        (
-            "peerage_broker_held_bytes",
-            Gauge,
-            "Bytes of messages in memory, kept or on their way",
-        ),
-        (
-            "peerage_broker_subscriptions",
-            Gauge,
-            "Subscriptions at this broker",
-        ),
-        (
-            "peerage_broker_groups",
-            Gauge,
-            "Groups that share a subscription",
-        ),
-        (
-            "peerage_broker_published_total",
-            Counter,
-            "Messages published at this broker",
-        ),
-        (
-            "peerage_broker_delivered_total",
-            Counter,
-            "Messages sent to its subscribers",
-        ),
-        (
-            "peerage_broker_gaps_total",
-            Counter,
-            "Gaps that subscribers were told of",
-        ),
-        (
-            "peerage_http_requests_total",
-            Counter,
-            "HTTP requests answered, by status",
-        ),
-        (
-            "peerage_http_request_duration_seconds",
-            Histogram,
-            "Until the head of the response, by status",
-        ),
-        (
-            "peerage_discovered_nodes",
-            Gauge,
-            "Nodes known by discovery",
-        ),
-        (
-            "peerage_mqtt_connections",
-            Gauge,
-            "Clients of MQTT that are connected",
-        ),
-        (
-            "peerage_mqtt_sessions",
-            Gauge,
-            "Sessions of MQTT, of clients that are away as well",
-        ),
-        (
-            "peerage_log_events_total",
-            Counter,
-            "Events told in the log, by level",
-        ),
-        (
-            "peerage_log_dropped_total",
-            Counter,
-            "Events that the log no longer holds",
-        ),
-        (
-            "process_resident_memory_bytes",
-            Gauge,
-            "Memory of the process",
-        ),
-        ("process_open_fds", Gauge, "Open file descriptors"),
-        (
-            "process_start_time_seconds",
-            Gauge,
-            "When the process began, in seconds since 1970",
-        ),
-    ]
-};
 
 /// The numbers of a relay.
 pub(super) struct Metrics {
@@ -288,13 +139,15 @@ fn tell_node(web: &Web) {
         let medium = medium.map_or("memory", Medium::as_str);
         gauge!("peerage_links", "medium" => medium).set(count as f64);
     }
-    let bytes = links.fold((0, 0), |(came, left), c| {
-        (came + c.bytes_in, left + c.bytes_out)
-    });
-    gauge!("peerage_link_received_bytes").set(bytes.0 as f64);
-    gauge!("peerage_link_sent_bytes").set(bytes.1 as f64);
     gauge!("peerage_sessions").set(node.sessions() as f64);
     let traffic = node.traffic();
+    counter!("peerage_received_bytes_total").absolute(traffic.received_bytes);
+    counter!("peerage_sent_bytes_total").absolute(traffic.sent_bytes);
+    counter!("peerage_refused_links_total").absolute(traffic.refused_links);
+    gauge!("peerage_queued_bytes").set(traffic.queued_bytes as f64);
+    gauge!("peerage_unacknowledged_bytes").set(traffic.unacknowledged_bytes as f64);
+    gauge!("peerage_unread_bytes").set(traffic.unread_bytes as f64);
+    gauge!("peerage_streams").set(traffic.streams as f64);
     gauge!("peerage_routes").set(traffic.routes as f64);
     counter!("peerage_forwarded_records_total").absolute(traffic.forwarded_records);
     counter!("peerage_forwarded_bytes_total").absolute(traffic.forwarded_bytes);
@@ -328,6 +181,12 @@ fn tell_broker(web: &Web) {
 }
 
 fn tell_fronts(web: &Web) {
+    tell_enet(web);
+    let turn = &web.node.runtime().turn;
+    gauge!("peerage_turn_allocations").set(turn.allocations() as f64);
+    counter!("peerage_turn_relayed_bytes_total").absolute(turn.relayed_bytes());
+    let events = web.events.as_ref();
+    gauge!("peerage_events_clients").set(events.map_or(0, |events| events.connected()) as f64);
     let mqtt = web.mqtt.as_ref();
     gauge!("peerage_mqtt_connections").set(mqtt.map_or(0, |mqtt| mqtt.connected()) as f64);
     gauge!("peerage_mqtt_sessions").set(mqtt.map_or(0, |mqtt| mqtt.sessions()) as f64);
@@ -337,4 +196,31 @@ fn tell_fronts(web: &Web) {
     }
     let journal = peerage::log::Journal::of_process();
     counter!("peerage_log_dropped_total").absolute(journal.dropped());
+}
+
+/// The ports at which ENet is listened for, together.
+fn tell_enet(web: &Web) {
+    let tallies: Vec<_> = web
+        .node
+        .runtime()
+        .enet_ports()
+        .iter()
+        .map(Port::tally)
+        .collect();
+    let peers: usize = tallies.iter().map(|tally| tally.peers).sum();
+    gauge!("peerage_enet_peers").set(peers as f64);
+    let sum = |of: fn(&Counters) -> u64| tallies.iter().map(|tally| of(&tally.datagrams)).sum();
+    let name = "peerage_enet_datagrams_total";
+    counter!(name, "direction" => "received").absolute(sum(|seen| seen.received));
+    counter!(name, "direction" => "sent").absolute(sum(|seen| seen.sent));
+    let name = "peerage_enet_ignored_datagrams_total";
+    counter!(name, "reason" => "unknown").absolute(sum(|seen| seen.unknown));
+    counter!(name, "reason" => "malformed").absolute(sum(|seen| seen.malformed));
+    counter!(name, "reason" => "checksum").absolute(sum(|seen| seen.checksum));
+    counter!(name, "reason" => "compression").absolute(sum(|seen| seen.compression));
+    counter!(name, "reason" => "no-room").absolute(sum(|seen| seen.no_room));
+    let name = "peerage_enet_refused_peers_total";
+    counter!(name, "reason" => "full").absolute(sum(|seen| seen.refused));
+    counter!(name, "reason" => "no-room").absolute(sum(|seen| seen.crowded));
+    counter!(name, "reason" => "hurried").absolute(sum(|seen| seen.forgotten));
 }

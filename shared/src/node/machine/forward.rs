@@ -13,9 +13,15 @@ use crate::node::machine::Machine;
 use crate::routing::routes::{End, NoRoute};
 use crate::session::Via;
 
-/// What a node has forwarded since it began.
+/// What a node has passed on, sent and received since it began, and what waits at it now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
+    /// Bytes of packets that came by links, those that have ended among them.
+    pub received_bytes: u64,
+    /// Bytes of packets that left.
+    pub sent_bytes: u64,
+    /// Links that this node has ended before they were in use: for who called, or how.
+    pub refused_links: u64,
     /// Records passed on.
     pub forwarded_records: u64,
     /// Their bytes.
@@ -24,6 +30,14 @@ pub struct Traffic {
     pub dropped_records: u64,
     /// Routes in use.
     pub routes: usize,
+    /// Streams that are open, and those that have ended and are still looked at.
+    pub streams: usize,
+    /// Bytes that wait to leave by links.
+    pub queued_bytes: usize,
+    /// Bytes of sessions that others have not acknowledged yet.
+    pub unacknowledged_bytes: usize,
+    /// Bytes that came by sessions and are not read yet.
+    pub unread_bytes: u64,
 }
 
 /// A route that somebody opens.
@@ -35,12 +49,26 @@ pub(super) struct Opening {
 }
 
 impl Machine {
-    /// What this node has forwarded.
+    /// What goes over this node.
     pub fn traffic(&self) -> Traffic {
-        Traffic {
+        let mut traffic = Traffic {
             routes: self.routes.passing(),
             ..self.hub.traffic
+        };
+        for link in self.links.values() {
+            traffic.received_bytes += link.bytes_in;
+            traffic.sent_bytes += link.bytes_out;
+            traffic.queued_bytes += link.queue.len_bytes();
         }
+        let sessions = self.peers.values().filter_map(|peer| peer.session.as_ref());
+        for transport in sessions.clone().filter_map(|s| s.transport.as_ref()) {
+            traffic.unacknowledged_bytes += transport.unacknowledged_bytes();
+        }
+        for mux in sessions.map(|s| &s.mux).chain(self.ended.values()) {
+            traffic.streams += mux.len();
+            traffic.unread_bytes += mux.held_bytes();
+        }
+        traffic
     }
 
     /// The routes that use a link. At rest, both ends of it know the same ones.

@@ -57,6 +57,34 @@ fn hello(challenge: &Challenge) -> Hello {
 }
 
 #[test]
+fn who_is_refused_is_counted_and_bytes_count_when_their_link_has_ended() {
+    let mut net = Net::new();
+    let b = net.tab(2, "b");
+    net.run();
+    let before = net.at(0).traffic();
+    assert_eq!(before.refused_links, 0);
+    assert!(before.received_bytes > 0 && before.sent_bytes > 0);
+    let (link, _) = stranger(&mut net);
+    net.deliver(0, link, Bytes::from_static(b"GET / HTTP/1.1"));
+    net.run();
+    let after = net.at(0).traffic();
+    assert_eq!(after.refused_links, 1);
+    assert_eq!(after.received_bytes, before.received_bytes + 14);
+
+    let key = net.open(0, b);
+    net.send(0, key, "to somebody who does not read it");
+    net.run();
+    assert_eq!(net.at(0).traffic().streams, 1);
+    assert!(net.at(2).traffic().unread_bytes >= 32);
+    assert_eq!(net.at(0).traffic().unacknowledged_bytes, 0);
+    let sent = net.at(0).traffic().sent_bytes;
+    let uplink = *net.links.keys().next().unwrap();
+    net.cut(uplink);
+    net.run();
+    assert!(net.at(0).traffic().sent_bytes >= sent);
+}
+
+#[test]
 fn garbage_is_refused_as_a_bad_message() {
     for garbage in [
         &b"\x05hello"[..],
