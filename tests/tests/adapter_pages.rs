@@ -152,53 +152,35 @@ async fn the_pour_page_pours_by_an_adapter_and_says_at_once_that_it_is_interrupt
     let mut adapter = Adapter::start(&args);
     adapter.until_said("linked: dispenser").await;
     let browsers = Browsers::start().await;
-    let remote = browsers.open(&relay.page("pour/?name=remote")).await;
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
-        .await;
-    let watch = "window.ends = []; window.shown = 0;
-        const bar = document.querySelector('[data-testid=bar]'), end = document.querySelector('[data-testid=end]');
+    let tab = remote(&browsers, &relay).await;
+    let watch = "window.shown = 0; const bar = document.querySelector('[data-testid=bar]');
         new MutationObserver(records => shown += records.length).observe(bar, { attributes: true, attributeFilter: ['value'] });
-        new MutationObserver(() => { if (end.dataset.end) ends.push([end.dataset.end, end.textContent]) })
-            .observe(end, { attributes: true, attributeFilter: ['data-end'] });
         return 0";
-    remote.ask(watch).await;
-    let pour = "document.querySelector('[data-testid=pour]').click(); return 0";
-    remote.ask(pour).await;
-    remote.until("return ends.length === 1").await;
-    assert_eq!(
-        remote.ask("return ends[0]").await,
-        json!(["success", "250 ml poured by dispenser."])
-    );
+    tab.ask(watch).await;
+    press_pour(&tab).await;
+    let poured = json!(["success", "250 ml poured by dispenser."]);
+    assert_eq!(until_ended(&tab, 1).await, poured);
     // Five seconds of pouring.
-    assert!(remote.ask("return shown").await.as_u64().unwrap() >= 25);
-    remote
-        .until("return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'")
-        .await;
-    remote.ask(pour).await;
-    remote
-        .until("return document.querySelector('[data-testid=bar]').value > 0.1")
-        .await;
+    assert!(tab.ask("return shown").await.as_u64().unwrap() >= 25);
+    tab.until(
+        "return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'",
+    )
+    .await;
+    pour_to_the_middle(&tab).await;
     adapter.kill();
-    remote.until("return ends.length === 2").await;
     let interrupted = json!(["fail", "Failed: the machine was lost in the midst of it."]);
-    assert_eq!(remote.ask("return ends[1]").await, interrupted);
+    assert_eq!(until_ended(&tab, 2).await, interrupted);
     // It is known that it is not there.
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent === 'dispenser is unplugged'")
+    tab.until("return document.querySelector('[data-testid=connection]').textContent === 'dispenser is unplugged'")
         .await;
-    remote.ask(pour).await;
-    remote.until("return ends.length === 3").await;
+    press_pour(&tab).await;
     let unreachable = json!(["fail", "Failed: the machine cannot be reached."]);
-    assert_eq!(remote.ask("return ends[2]").await, unreachable);
+    assert_eq!(until_ended(&tab, 3).await, unreachable);
     let again = Adapter::start(&args);
     again.until_said("linked: dispenser").await;
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
-        .await;
-    remote.ask(pour).await;
-    remote.until("return ends.length === 4").await;
-    assert_eq!(remote.ask("return ends[3][0]").await, "success");
+    until_connection(&tab, "connected").await;
+    press_pour(&tab).await;
+    assert_eq!(until_ended(&tab, 4).await[0], "success");
 }
 
 /// A page that pours, and keeps what it has said of ends.
