@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use peerage_tests::adapter::Adapter;
 use peerage_tests::{Browsers, Relay, Tab, free_port};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Debian's, which has the library.
 const PYTHON: &str = "/usr/bin/python3";
@@ -64,84 +65,112 @@ async fn given(tab: &Tab, body: &str) -> Value {
     tab.wait_for(&script, vec![]).await
 }
 
+/// A device whose points are in the mesh as `plant`.
+struct Plant {
+    port: u16,
+    device: Device,
+    adapter: Adapter,
+    _folder: TempDir,
+}
+
+impl Plant {
+    async fn start(adapters: &str) -> Self {
+        let port = free_port();
+        let device = Device::start(port);
+        let folder = tempfile::tempdir().unwrap();
+        let map = folder.path().join("plant.json");
+        let points = json!({ "pump": { "coil": 3 }, "door": { "discrete": 0 },
+            "setpoint": { "holding": 0, "scale": 0.1 }, "level": { "input": 0, "as": "i16" } });
+        let text = json!({ "device": format!("127.0.0.1:{port}"), "pollMs": 50, "points": points });
+        std::fs::write(&map, text.to_string()).unwrap();
+        let map = map.to_str().unwrap();
+        let adapter = Adapter::start(&[
+            "modbus",
+            "--connect",
+            adapters,
+            "--name",
+            "plant",
+            "--map",
+            map,
+        ]);
+        adapter.until_said("linked: plant").await;
+        Self {
+            port,
+            device,
+            adapter,
+            _folder: folder,
+        }
+    }
+}
+
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, told from its beginning to its end"
-)]
 async fn a_coil_is_moved_from_a_tab_and_a_device_that_is_unplugged_is_a_failure_there_at_once() {
     let mut relay = Relay::start("127.0.0.1:0");
-    let address = relay.adapters();
-    let port = free_port();
-    let mut device = Device::start(port);
-    let folder = tempfile::tempdir().unwrap();
-    let map = folder.path().join("plant.json");
-    let points = json!({ "pump": { "coil": 3 }, "door": { "discrete": 0 },
-        "setpoint": { "holding": 0, "scale": 0.1 }, "level": { "input": 0, "as": "i16" } });
-    let text = json!({ "device": format!("127.0.0.1:{port}"), "pollMs": 50, "points": points });
-    std::fs::write(&map, text.to_string()).unwrap();
-    let map = map.to_str().unwrap();
-    let adapter = Adapter::start(&[
-        "modbus",
-        "--connect",
-        &address,
-        "--name",
-        "plant",
-        "--map",
-        map,
-    ]);
-    adapter.until_said("linked: plant").await;
+    let mut plant = Plant::start(&relay.adapters()).await;
     let browsers = Browsers::start().await;
     let tab = browsers.open(&relay.console("tab")).await;
     tab.until("return peerage.peers().some(p => p.name === 'plant' && p.kind === 'adapter')")
         .await;
-    let read = "const plant = window.plant = peerage.proxy('plant', 'Modbus');
-        return [await plant.get('pump'), await plant.get('door'), await plant.get('setpoint'), await plant.get('level')]";
-    let read = given(&tab, read).await;
+    tab.ask("window.plant = peerage.proxy('plant', 'Modbus'); return 0")
+        .await;
+    every_point_is_read(&tab).await;
+    points_are_set(&tab, &mut plant.device).await;
+    what_a_point_does_not_take_is_refused(&tab).await;
+    the_plug_is_pulled_and_put_back(&tab, &mut plant).await;
+}
+
+async fn every_point_is_read(tab: &Tab) {
+    let read = "return [await plant.get('pump'), await plant.get('door'), await plant.get('setpoint'), await plant.get('level')]";
+    let read = given(tab, read).await;
     assert_eq!(
         (&read[0], &read[1], &read[3]),
         (&json!(false), &json!(true), &json!(-2)),
         "{read}"
     );
     assert!((read[2].as_f64().unwrap() - 21.5).abs() < 1e-9, "{read}");
+}
+
+/// The device gets what a page sets, and whoever watches a point sees it.
+async fn points_are_set(tab: &Tab, device: &mut Device) {
     let moved = "window.seen = []; const watch = plant.watch('pump', on => seen.push(on));
         await plant.set('pump', true); await plant.set('setpoint', 30); return await plant.get('pump')";
-    assert_eq!(given(&tab, moved).await, true);
+    assert_eq!(given(tab, moved).await, true);
     assert_eq!(device.line(), "coil 3 [True]");
     assert_eq!(device.line(), "holding 0 [300]");
     tab.until("return seen.at(-1) === true").await;
+}
+
+async fn what_a_point_does_not_take_is_refused(tab: &Tab) {
     for (wrong, expected) in [
         ("plant.set('pump', 'on')", "bad-message"),
         ("plant.set('door', true)", "refused"),
         ("plant.open()", "unknown-method"),
     ] {
-        let failed = given(&tab, &format!("return await {wrong}")).await;
+        let failed = given(tab, &format!("return await {wrong}")).await;
         assert_eq!(failed["code"], expected, "{wrong}: {failed}");
     }
-    let failed = given(&tab, "return await plant.set('setpoint', 1e9)").await;
+    let failed = given(tab, "return await plant.set('setpoint', 1e9)").await;
     assert_eq!(failed["message"], "errRange");
-    // The plug is pulled: nothing is asked for in vain from then on, and the page knows.
+}
+
+/// Nothing is asked for in vain while the device is away, and the page knows; then it is as before.
+async fn the_plug_is_pulled_and_put_back(tab: &Tab, plant: &mut Plant) {
     tab.ask("window.linked = []; peerage.proxy('plant', 'peerage/adapter/1').watch('linked', is => linked.push(is)); return 0")
         .await;
     tab.until("return linked.at(-1) === true").await;
-    device.unplug();
+    plant.device.unplug();
     tab.until("return linked.at(-1) === false").await;
-    let failed = given(&tab, "return await plant.set('pump', false)").await;
+    let failed = given(tab, "return await plant.set('pump', false)").await;
     assert_eq!(failed["code"], "unreachable");
-    adapter
+    plant
+        .adapter
         .until_said("blocked: the Modbus device is gone")
         .await;
-    let mut device = Device::start(port);
+    plant.device = Device::start(plant.port);
     tab.until("return linked.at(-1) === true").await;
-    assert_eq!(
-        given(
-            &tab,
-            "await plant.set('pump', true); return await plant.get('pump')"
-        )
-        .await,
-        true
-    );
-    assert_eq!(device.line(), "coil 3 [True]");
+    let moved = "await plant.set('pump', true); return await plant.get('pump')";
+    assert_eq!(given(tab, moved).await, true);
+    assert_eq!(plant.device.line(), "coil 3 [True]");
 }
 
 #[tokio::test]
@@ -152,53 +181,35 @@ async fn the_pour_page_pours_by_an_adapter_and_says_at_once_that_it_is_interrupt
     let mut adapter = Adapter::start(&args);
     adapter.until_said("linked: dispenser").await;
     let browsers = Browsers::start().await;
-    let remote = browsers.open(&relay.page("pour/?name=remote")).await;
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
-        .await;
-    let watch = "window.ends = []; window.shown = 0;
-        const bar = document.querySelector('[data-testid=bar]'), end = document.querySelector('[data-testid=end]');
+    let tab = remote(&browsers, &relay).await;
+    let watch = "window.shown = 0; const bar = document.querySelector('[data-testid=bar]');
         new MutationObserver(records => shown += records.length).observe(bar, { attributes: true, attributeFilter: ['value'] });
-        new MutationObserver(() => { if (end.dataset.end) ends.push([end.dataset.end, end.textContent]) })
-            .observe(end, { attributes: true, attributeFilter: ['data-end'] });
         return 0";
-    remote.ask(watch).await;
-    let pour = "document.querySelector('[data-testid=pour]').click(); return 0";
-    remote.ask(pour).await;
-    remote.until("return ends.length === 1").await;
-    assert_eq!(
-        remote.ask("return ends[0]").await,
-        json!(["success", "250 ml poured by dispenser."])
-    );
+    tab.ask(watch).await;
+    press_pour(&tab).await;
+    let poured = json!(["success", "250 ml poured by dispenser."]);
+    assert_eq!(until_ended(&tab, 1).await, poured);
     // Five seconds of pouring.
-    assert!(remote.ask("return shown").await.as_u64().unwrap() >= 25);
-    remote
-        .until("return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'")
-        .await;
-    remote.ask(pour).await;
-    remote
-        .until("return document.querySelector('[data-testid=bar]').value > 0.1")
-        .await;
+    assert!(tab.ask("return shown").await.as_u64().unwrap() >= 25);
+    tab.until(
+        "return document.querySelector('[data-testid=level]').textContent === '250 ml of 500 ml'",
+    )
+    .await;
+    pour_to_the_middle(&tab).await;
     adapter.kill();
-    remote.until("return ends.length === 2").await;
     let interrupted = json!(["fail", "Failed: the machine was lost in the midst of it."]);
-    assert_eq!(remote.ask("return ends[1]").await, interrupted);
+    assert_eq!(until_ended(&tab, 2).await, interrupted);
     // It is known that it is not there.
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent === 'dispenser is unplugged'")
+    tab.until("return document.querySelector('[data-testid=connection]').textContent === 'dispenser is unplugged'")
         .await;
-    remote.ask(pour).await;
-    remote.until("return ends.length === 3").await;
+    press_pour(&tab).await;
     let unreachable = json!(["fail", "Failed: the machine cannot be reached."]);
-    assert_eq!(remote.ask("return ends[2]").await, unreachable);
+    assert_eq!(until_ended(&tab, 3).await, unreachable);
     let again = Adapter::start(&args);
     again.until_said("linked: dispenser").await;
-    remote
-        .until("return document.querySelector('[data-testid=connection]').textContent.includes('connected')")
-        .await;
-    remote.ask(pour).await;
-    remote.until("return ends.length === 4").await;
-    assert_eq!(remote.ask("return ends[3][0]").await, "success");
+    until_connection(&tab, "connected").await;
+    press_pour(&tab).await;
+    assert_eq!(until_ended(&tab, 4).await[0], "success");
 }
 
 /// A page that pours, and keeps what it has said of ends.

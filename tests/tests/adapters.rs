@@ -14,7 +14,7 @@ mod supervised;
 
 use futures_util::StreamExt;
 use peerage::rpc::{CallError, Parcel};
-use peerage::service::broker::Item;
+use peerage::service::broker::{Item, Subscription};
 use peerage::service::operation::{Options, Unsuccessful};
 use peerage::{Code, Kind};
 use peerage_relay::Node;
@@ -94,10 +94,6 @@ async fn an_adapter_waits_for_whoever_lets_it_in_and_for_its_node_and_waits_agai
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, told from its beginning to its end"
-)]
 async fn what_is_asked_is_held_to_the_schema_and_done() {
     let mut relay = Relay::start("127.0.0.1:0");
     let address = relay.adapters();
@@ -107,12 +103,20 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
     until("it is linked", async || is_linked(&node, "dispenser").await).await;
     let mut topics = node.subscribe("dispenser/#").await.unwrap();
     let dispenser = node.proxy("dispenser", "Dispenser");
-    let simulator = node.proxy("dispenser", "Simulator");
     let state: Value = dispenser.get("state").await.unwrap();
     assert_eq!(
         state,
         json!({ "ml": 0.0, "most": 500.0, "isOpen": false, "hasWater": true, "hasGlass": true })
     );
+    what_the_schema_does_not_have_is_refused(&node).await;
+    a_pour_has_progress(&node).await;
+    a_pour_fails_for_what_is_missing(&node).await;
+    the_valve_is_open_in_a_lane_until_closed(&node).await;
+    the_valves_events_are_told(&mut topics).await;
+}
+
+async fn what_the_schema_does_not_have_is_refused(node: &Node) {
+    let dispenser = node.proxy("dispenser", "Dispenser");
     for (args, expected) in [
         (
             json!({ "ml": "a lot" }),
@@ -121,22 +125,21 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
         (json!({}), "pour.ml: expected a number, got nothing"),
         (json!({ "ml": 1, "ice": true }), "pour: there is no `ice`"),
     ] {
-        let (reason, data) = failure(&node, "dispenser", "pour", &args).await;
+        let (reason, data) = failure(node, "dispenser", "pour", &args).await;
         assert_eq!((reason.as_str(), data), ("bad-message", json!(expected)));
     }
+    let simulator = node.proxy("dispenser", "Simulator");
     let set = simulator.set("hasWater", &"yes").await;
     assert_eq!(set.unwrap_err().code(), Some(Code::BadMessage));
     let set = dispenser.set("state", &1).await;
     assert_eq!(set.unwrap_err().code(), Some(Code::Refused));
     let called = dispenser.call::<Value>("pour", &(5,)).await;
     assert_eq!(called.unwrap_err().code(), Some(Code::UnknownMethod));
-    // It has progress, and a glass.
-    let mut pour = node.start(
-        "dispenser",
-        "pour",
-        &json!({ "ml": 100 }),
-        Options::default(),
-    );
+}
+
+async fn a_pour_has_progress(node: &Node) {
+    let order = json!({ "ml": 100 });
+    let mut pour = node.start("dispenser", "pour", &order, Options::default());
     let mut fractions = Vec::new();
     while let Some(progress) = pour.progress().await {
         fractions.push(progress.fraction.unwrap());
@@ -146,18 +149,24 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
         fractions.len() > 2 && fractions.is_sorted(),
         "{fractions:?}"
     );
+}
+
+async fn a_pour_fails_for_what_is_missing(node: &Node) {
+    let simulator = node.proxy("dispenser", "Simulator");
     for (name, value, expected) in [
         ("hasWater", false, "errNoWater"),
         ("hasGlass", false, "errNoGlass"),
         ("hasBoard", false, "errNoBoard"),
     ] {
         simulator.set(name, &value).await.unwrap();
-        let (reason, _) = failure(&node, "dispenser", "pour", &json!({ "ml": 1 })).await;
+        let (reason, _) = failure(node, "dispenser", "pour", &json!({ "ml": 1 })).await;
         assert_eq!(reason, expected);
         simulator.set(name, &true).await.unwrap();
     }
     simulator.call::<()>("empty", &()).await.unwrap();
-    // Open in a lane, until closed.
+}
+
+async fn the_valve_is_open_in_a_lane_until_closed(node: &Node) {
     let lane = || Options {
         lane: Some("valve".into()),
         ..Options::default()
@@ -166,8 +175,13 @@ async fn what_is_asked_is_held_to_the_schema_and_done() {
     let close = node.start("dispenser", "close", &json!({}), lane());
     assert_eq!(read(close.await), json!(true));
     assert!(read(open.await)["ml"].as_f64().is_some());
+    let simulator = node.proxy("dispenser", "Simulator");
+    // Once for the pour, and once now.
     assert_eq!(simulator.get::<u32>("actuations").await.unwrap(), 2);
-    // Its events are topics, too.
+}
+
+/// Events are topics, too: of a valve that was opened twice, and closed.
+async fn the_valves_events_are_told(topics: &mut Subscription) {
     let mut told = Vec::new();
     while told.len() < 4 {
         if let Item::Message(message) = topics.next().await.unwrap().unwrap() {

@@ -46,48 +46,54 @@ fn assert_told(chain: &[Span], expected: &[(String, SpanKind, String)]) {
     }
 }
 
-/// A relay for adapters, which tells a collector of traces.
-fn relay(collector: &Collector) -> (Relay, String) {
-    let config = json!({
-        "adapters": { "listen": "127.0.0.1:0" },
-        "traces": { "otlp": collector.address, "headers": { "x-key": "open" } },
-    });
-    let mut relay = Relay::configured(&config);
-    let adapters = relay.adapters();
-    (relay, adapters)
+/// A relay and a dispenser, which tell a collector of traces.
+struct Stage {
+    collector: Collector,
+    relay: Relay,
+    _dispenser: Adapter,
 }
 
-async fn caller(relay: &Relay, collector: &Collector, ratio: f64) -> (Node, Arc<Traces>) {
-    let group = json!({ "otlp": collector.address, "ratio": ratio });
-    let traces = Traces::open(&serde_json::from_value(group).unwrap()).unwrap();
-    let mut config = Config::new(Kind::Native).named("caller".parse().unwrap());
-    config.tracer = Some(traces.clone());
-    let node = Node::join(config, vec![relay.mesh().parse().unwrap()]);
-    (node.await.unwrap(), traces)
-}
+impl Stage {
+    async fn set() -> Self {
+        let collector = Collector::start().await;
+        let mut relay = Relay::configured(&json!({
+            "adapters": { "listen": "127.0.0.1:0" },
+            "traces": { "otlp": collector.address, "headers": { "x-key": "open" } },
+        }));
+        let dispenser = Adapter::start(&[
+            "dispenser",
+            "--connect",
+            &relay.adapters(),
+            "--rate",
+            "200",
+            "--traces",
+            &collector.address,
+        ]);
+        dispenser.until_said("linked: dispenser").await;
+        relay.until_here("dispenser", true).await;
+        Self {
+            collector,
+            relay,
+            _dispenser: dispenser,
+        }
+    }
 
-async fn dispenser(adapters: &str, collector: &Collector) -> Adapter {
-    let traces = collector.address.as_str();
-    let adapter = Adapter::start(&[
-        "dispenser",
-        "--connect",
-        adapters,
-        "--rate",
-        "200",
-        "--traces",
-        traces,
-    ]);
-    adapter.until_said("linked: dispenser").await;
-    adapter
+    /// A node that keeps this share of its traces, and tells whoever is at the address `otlp` of them.
+    async fn caller(&self, otlp: &str, ratio: f64) -> (Node, Arc<Traces>) {
+        let group = json!({ "otlp": otlp, "ratio": ratio });
+        let traces = Traces::open(&serde_json::from_value(group).unwrap()).unwrap();
+        let mut config = Config::new(Kind::Native).named("caller".parse().unwrap());
+        config.tracer = Some(traces.clone());
+        let node = Node::join(config, vec![self.relay.mesh().parse().unwrap()]);
+        (node.await.unwrap(), traces)
+    }
 }
 
 #[tokio::test]
 async fn one_trace_follows_an_operation_from_its_caller_through_the_relay_to_the_adapter() {
-    let collector = Collector::start().await;
-    let (relay, adapters) = relay(&collector);
-    let _adapter = dispenser(&adapters, &collector).await;
-    relay.until_here("dispenser", true).await;
-    let (node, _traces) = caller(&relay, &collector, 1.0).await;
+    let stage = Stage::set().await;
+    let collector = &stage.collector;
+    let (node, _traces) = stage.caller(&collector.address, 1.0).await;
     let poured = node.start("dispenser", "pour", &json!({ "ml": 1 }), Options::default());
     assert_eq!(poured.value::<Value>().await.unwrap(), json!({ "ml": 1.0 }));
     let chain = collector.chain("pour", 3).await;
@@ -115,11 +121,9 @@ async fn one_trace_follows_an_operation_from_its_caller_through_the_relay_to_the
 
 #[tokio::test]
 async fn a_call_of_an_adapter_that_throws_fails_in_each_of_its_spans() {
-    let collector = Collector::start().await;
-    let (relay, adapters) = relay(&collector);
-    let _adapter = dispenser(&adapters, &collector).await;
-    relay.until_here("dispenser", true).await;
-    let (node, _traces) = caller(&relay, &collector, 1.0).await;
+    let stage = Stage::set().await;
+    let collector = &stage.collector;
+    let (node, _traces) = stage.caller(&collector.address, 1.0).await;
     let options = Options::default();
     let spilt = node.start("dispenser", "pour", &json!({ "ml": 1000 }), options);
     assert!(spilt.await.is_err());
@@ -133,22 +137,17 @@ async fn a_call_of_an_adapter_that_throws_fails_in_each_of_its_spans() {
 
 #[tokio::test]
 async fn what_is_not_kept_is_told_by_nobody_and_a_collector_that_is_gone_is_no_ones_trouble() {
-    let collector = Collector::start().await;
-    let (relay, adapters) = relay(&collector);
-    let _adapter = dispenser(&adapters, &collector).await;
-    relay.until_here("dispenser", true).await;
-    let (unsampled, _traces) = caller(&relay, &collector, 0.0).await;
+    let stage = Stage::set().await;
+    let collector = &stage.collector;
+    let (unsampled, _traces) = stage.caller(&collector.address, 0.0).await;
     let pour = async |node: &Node| {
         let poured = node.start("dispenser", "pour", &json!({ "ml": 1 }), Options::default());
         poured.value::<Value>().await.unwrap()
     };
     assert_eq!(pour(&unsampled).await, json!({ "ml": 1.0 }));
     unsampled.close().await;
-    let nobody = Collector {
-        address: String::from("http://127.0.0.1:1"),
-        ..Collector::default()
-    };
-    let (node, traces) = caller(&relay, &nobody, 1.0).await;
+    let nobody = "http://127.0.0.1:1";
+    let (node, traces) = stage.caller(nobody, 1.0).await;
     assert_eq!(pour(&node).await, json!({ "ml": 1.0 }));
     traces.flush().await;
     // Of the second the others tell, and of the first nobody.

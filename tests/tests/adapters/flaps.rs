@@ -1,24 +1,28 @@
 //! An adapter that is lost a thousand times, in the midst of what it does.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use peerage::rpc::Proxy;
 use peerage::service::operation::{Options, Unsuccessful};
 use peerage_relay::Node;
 use peerage_relay::front::adapter::AGENT;
 use peerage_tests::adapter::{Adapter, Way};
-use peerage_tests::{Relay, join};
+use peerage_tests::{Relay, join, until};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 const ROUNDS: u32 = 1000;
 /// How often it is the node that goes, and how often the process is killed.
 const NODE_EVERY: u32 = 40;
 const KILL_EVERY: u32 = 55;
+/// How often the glass is emptied.
+const EMPTY_EVERY: u32 = 50;
 const SEED: u64 = 24;
 
 /// The states of an adapter, as a caller hears of them.
@@ -55,6 +59,101 @@ impl States {
     }
 }
 
+/// A dispenser whose lines can be cut at any moment, and a caller who has it pour.
+struct Stage {
+    adapter: Adapter,
+    /// The dispenser's way to the relay, and its node's.
+    way: Way,
+    kitchens: Way,
+    _kitchen: Node,
+    caller: Node,
+    states: States,
+    journal: PathBuf,
+    _folder: TempDir,
+    random: ChaCha8Rng,
+}
+
+impl Stage {
+    async fn set(relay: &mut Relay) -> Self {
+        let way = Way::to(&relay.adapters()).await;
+        let kitchens = Way::to(&relay.address).await;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        let kitchen = kitchens.join("kitchen").await;
+        let adapter = dispenser(&way, &journal);
+        adapter.until_said("linked").await;
+        let caller = join(relay, "caller").await;
+        relay.until_here("dispenser", true).await;
+        let states = States::of(&caller, "dispenser").await;
+        Self {
+            adapter,
+            way,
+            kitchens,
+            _kitchen: kitchen,
+            caller,
+            states,
+            journal,
+            _folder: folder,
+            random: ChaCha8Rng::seed_from_u64(SEED),
+        }
+    }
+
+    /// Loses the dispenser in the midst of a pour, until it is linked again; how the pour ended.
+    async fn flap(&mut self, round: u32) -> String {
+        let links = self.states.links();
+        let order = json!({ "ml": 1 + self.random.next_u32() % 6, "label": round.to_string() });
+        let options = Options::default();
+        let pour = self.caller.start("dispenser", "pour", &order, options);
+        let moment = Duration::from_micros((self.random.next_u32() % 40_000).into());
+        tokio::time::sleep(moment).await;
+        self.lose(round);
+        let end = match pour.await {
+            Ok(_) => String::from("success"),
+            Err(Unsuccessful::Fail { reason, .. }) => reason,
+            Err(other) => panic!("round {round}: {other:?}"),
+        };
+        let known = ["success", "interrupted", "unreachable", "errGlassFull"];
+        assert!(known.contains(&end.as_str()), "round {round}: {end}");
+        self.states.until_linked_after(links).await;
+        if round % EMPTY_EVERY == 0 {
+            self.simulator().call::<()>("empty", &()).await.unwrap();
+        }
+        end
+    }
+
+    /// Its process is killed, its node goes, or its line is cut.
+    fn lose(&mut self, round: u32) {
+        if round % KILL_EVERY == 0 {
+            self.adapter.kill();
+            self.adapter = dispenser(&self.way, &self.journal);
+        } else if round % NODE_EVERY == 0 {
+            self.kitchens.cut();
+        } else {
+            self.way.cut();
+        }
+    }
+
+    fn simulator(&self) -> Proxy {
+        self.caller.proxy("dispenser", "Simulator")
+    }
+}
+
+fn dispenser(way: &Way, journal: &Path) -> Adapter {
+    Adapter::start(&[
+        "dispenser",
+        "--connect",
+        &way.address,
+        "--node",
+        "kitchen",
+        "--instance",
+        "board-1",
+        "--rate",
+        "200",
+        "--journal",
+        journal.to_str().unwrap(),
+    ])
+}
+
 /// How many files a process has open (Linux).
 fn files(process: u32) -> usize {
     std::fs::read_dir(format!("/proc/{process}/fd"))
@@ -72,73 +171,29 @@ fn poured(journal: &Path) -> HashMap<u32, u32> {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, told from its beginning to its end"
-)]
 async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
     // Who is gone is gone at once.
     let config = json!({ "adapters": { "listen": "127.0.0.1:0" }, "timeouts": { "goneMs": 0 } });
     let mut relay = Relay::configured(&config);
-    let way = Way::to(&relay.adapters()).await;
-    let kitchens = Way::to(&relay.address).await;
-    let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("journal");
-    let args = [
-        "dispenser",
-        "--connect",
-        &way.address,
-        "--node",
-        "kitchen",
-        "--instance",
-        "board-1",
-        "--rate",
-        "200",
-        "--journal",
-        journal.to_str().unwrap(),
-    ];
-    let kitchen = kitchens.join("kitchen").await;
-    let mut adapter = Adapter::start(&args);
-    adapter.until_said("linked").await;
-    let node = join(&relay, "caller").await;
-    relay.until_here("dispenser", true).await;
-    let mut states = States::of(&node, "dispenser").await;
+    let mut stage = Stage::set(&mut relay).await;
     let files_before = files(relay.id());
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut ends: HashMap<u32, String> = HashMap::new();
     for round in 1..=ROUNDS {
-        let links = states.links();
-        let order = json!({ "ml": 1 + random.next_u32() % 6, "label": round.to_string() });
-        let pour = node.start("dispenser", "pour", &order, Options::default());
-        tokio::time::sleep(Duration::from_micros((random.next_u32() % 40_000).into())).await;
-        if round % KILL_EVERY == 0 {
-            adapter.kill();
-            adapter = Adapter::start(&args);
-        } else if round % NODE_EVERY == 0 {
-            kitchens.cut();
-        } else {
-            way.cut();
-        }
-        let end = match pour.await {
-            Ok(_) => String::from("success"),
-            Err(Unsuccessful::Fail { reason, .. }) => reason,
-            Err(other) => panic!("round {round}: {other:?}"),
-        };
-        let known = ["success", "interrupted", "unreachable", "errGlassFull"];
-        assert!(known.contains(&end.as_str()), "round {round}: {end}");
-        ends.insert(round, end);
-        states.until_linked_after(links).await;
-        if round % 50 == 0 {
-            node.proxy("dispenser", "Simulator")
-                .call::<()>("empty", &())
-                .await
-                .unwrap();
-        }
+        ends.insert(round, stage.flap(round).await);
     }
-    let times = poured(&journal);
+    let times = poured(&stage.journal);
+    assert_poured_as_told(&ends, &times);
+    assert_links_take_turns(&stage.states.0.borrow(), &stage.adapter.said());
+    nothing_is_left_of_those_that_have_gone(&relay, files_before).await;
+    let still: u32 = stage.simulator().get("actuations").await.unwrap();
+    assert!(still as usize <= times.len());
+}
+
+/// Nothing is poured twice, what succeeds is poured, and what cannot be reached is not.
+fn assert_poured_as_told(ends: &HashMap<u32, String>, times: &HashMap<u32, u32>) {
     assert!(times.values().all(|times| *times == 1), "{times:?}");
     let count = |wanted: &str| ends.values().filter(|end| *end == wanted).count();
-    for (round, end) in &ends {
+    for (round, end) in ends {
         match end.as_str() {
             "success" => assert_eq!(times.get(round), Some(&1), "round {round}"),
             "unreachable" => assert_eq!(times.get(round), None, "round {round}"),
@@ -153,32 +208,28 @@ async fn a_thousand_flaps_do_nothing_twice_and_leave_nothing_behind() {
         times.len()
     );
     assert!(count("success") > 0 && count("interrupted") > 0);
-    // Linked and not linked take turns, and no link is left out.
-    let told = states.0.borrow().clone();
+}
+
+/// Linked and not linked take turns, and no link is left out: so has a caller heard it, and so says the adapter.
+fn assert_links_take_turns(told: &[(bool, u64)], said: &[String]) {
     let first = told[0].1;
     for (n, (linked, links)) in told.iter().enumerate() {
         let expected = (n % 2 == 1, first + (n as u64).div_ceil(2));
         assert_eq!((*linked, *links), expected, "change {n}");
     }
-    let said = adapter.said();
     assert!(
         said.windows(2)
             .all(|pair| pair[0].starts_with("linked") != pair[1].starts_with("linked")),
         "{said:?}"
     );
-    // Nothing is left of those that have gone.
-    peerage_tests::until("the relay has let go", async || {
+}
+
+async fn nothing_is_left_of_those_that_have_gone(relay: &Relay, files_before: usize) {
+    until("the relay has let go", async || {
         files(relay.id()) <= files_before + 4
     })
     .await;
     let (_, listed) = relay.get("/api/v1/nodes", "").await;
     // The kitchen, the dispenser and the caller, each once: the relay does not list itself.
     assert_eq!(listed.matches("\"id\"").count(), 3, "{listed}");
-    let still: u32 = node
-        .proxy("dispenser", "Simulator")
-        .get("actuations")
-        .await
-        .unwrap();
-    assert!(still as usize <= times.len());
-    drop(kitchen);
 }

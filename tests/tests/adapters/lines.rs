@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use peerage::Code;
-use peerage::rpc::CallError;
+use peerage::rpc::{CallError, Proxy, Subscription};
 use peerage::service::operation::Options;
 use peerage_tests::adapter::Adapter;
 use peerage_tests::{Relay, join, until};
@@ -57,10 +59,6 @@ fn instrument(ours: OwnedFd) -> JoinHandle<Vec<String>> {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, told from its beginning to its end"
-)]
 async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
     let mut relay = Relay::start("127.0.0.1:0");
     let address = relay.adapters();
@@ -80,6 +78,21 @@ async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
     relay.until_here("thermo", true).await;
     let node = join(&relay, "caller").await;
     let thermo = node.proxy("thermo", "Scpi");
+    questions_are_answered(&thermo).await;
+    let mut unasked = thermo.on("unasked");
+    what_it_says_unasked_is_told(&thermo, &mut unasked).await;
+    a_question_without_an_answer_is_over(&thermo).await;
+    whoever_waits_hears_that_it_is_pulled_out(&thermo).await;
+    let heard = instrument.join().unwrap();
+    assert!(heard.contains(&String::from("SYST:ALARM")));
+    adapter.until_said("blocked: the instrument is gone").await;
+    until("that is known", async || !is_linked(&node, "thermo").await).await;
+    let asked = thermo.call::<String>("query", &("MEAS:TEMP?",)).await;
+    assert_eq!(asked.unwrap_err().code(), Some(Code::Unreachable));
+}
+
+/// Who it is, and many at once.
+async fn questions_are_answered(thermo: &Proxy) {
     until("it has said who it is", async || {
         thermo
             .get::<Value>("identity")
@@ -87,60 +100,45 @@ async fn an_instrument_is_asked_by_lines_of_text_until_it_is_pulled_out() {
             .is_ok_and(|identity| identity == "ACME,Thermometer,7,1.0")
     })
     .await;
-    let asked: Vec<String> = futures_util::future::try_join_all(
-        (0..20).map(|_| thermo.call::<String>("query", &("MEAS:TEMP?",))),
-    )
-    .await
-    .unwrap();
+    let asked = (0..20).map(|_| thermo.call::<String>("query", &("MEAS:TEMP?",)));
+    let asked = try_join_all(asked).await.unwrap();
     assert!(asked.iter().all(|answer| answer == "21.5"), "{asked:?}");
-    let mut unasked = thermo.on::<Value>("unasked");
+}
+
+async fn what_it_says_unasked_is_told(thermo: &Proxy, unasked: &mut Subscription<Value>) {
     unasked.begun().await.unwrap();
     thermo
         .call::<()>("command", &("SYST:ALARM",))
         .await
         .unwrap();
-    let told = futures_util::StreamExt::next(&mut unasked)
-        .await
-        .unwrap()
-        .unwrap();
+    let told = unasked.next().await.unwrap().unwrap();
     assert_eq!(told, json!({ "line": "ALARM" }));
-    // What is not answered is over, and what comes next is answered all the same.
-    let silent = thermo
-        .call::<String>("query", &("WHO?", 50))
-        .await
-        .unwrap_err();
-    assert!(matches!(silent, CallError::Thrown(thrown) if thrown.message == "errTimeout"));
-    assert_eq!(
-        thermo
-            .call::<String>("query", &("MEAS:TEMP?",))
-            .await
-            .unwrap(),
-        "21.5"
+}
+
+/// What comes next is answered all the same, if it is one line.
+async fn a_question_without_an_answer_is_over(thermo: &Proxy) {
+    let silent = thermo.call::<String>("query", &("WHO?", 50)).await;
+    assert_thrown(&silent.unwrap_err(), "errTimeout");
+    let next = thermo.call::<String>("query", &("MEAS:TEMP?",)).await;
+    assert_eq!(next.unwrap(), "21.5");
+    let two = thermo.call::<String>("query", &("A\nB",)).await;
+    assert_thrown(&two.unwrap_err(), "errLine");
+}
+
+#[track_caller]
+fn assert_thrown(error: &CallError, reason: &str) {
+    assert!(
+        matches!(error, CallError::Thrown(thrown) if thrown.message == reason),
+        "{error:?}"
     );
-    let two = thermo
-        .call::<String>("query", &("A\nB",))
-        .await
-        .unwrap_err();
-    assert!(matches!(two, CallError::Thrown(thrown) if thrown.message == "errLine"));
-    // It is pulled out while somebody waits for it.
-    let lost = thermo
-        .call::<String>("query", &("QUIT", 600_000))
-        .await
-        .unwrap_err();
-    match lost {
+}
+
+async fn whoever_waits_hears_that_it_is_pulled_out(thermo: &Proxy) {
+    let lost = thermo.call::<String>("query", &("QUIT", 600_000)).await;
+    match lost.unwrap_err() {
         CallError::Failed(failure) => assert_eq!(failure.code, Code::Interrupted),
         CallError::Thrown(thrown) => assert_eq!(thrown.message, "errNoDevice"),
     }
-    assert!(
-        instrument
-            .join()
-            .unwrap()
-            .contains(&String::from("SYST:ALARM"))
-    );
-    adapter.until_said("blocked: the instrument is gone").await;
-    until("that is known", async || !is_linked(&node, "thermo").await).await;
-    let asked = thermo.call::<String>("query", &("MEAS:TEMP?",)).await;
-    assert_eq!(asked.unwrap_err().code(), Some(Code::Unreachable));
 }
 
 /// Carries bytes from one terminal to another; of what comes at once it loses one in the middle, if it is told to:

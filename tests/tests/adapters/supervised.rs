@@ -4,7 +4,7 @@ use std::path::Path;
 
 use peerage::rpc::CallError;
 use peerage_tests::{Relay, free_port, join, program, until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::is_linked;
 
@@ -20,6 +20,20 @@ fn processes(word: &str) -> Vec<i32> {
     ids.filter(has).collect()
 }
 
+/// How a relay starts a dispenser that calls `address`: by the word `instance` its processes are known.
+fn command(address: &str, instance: &str) -> Value {
+    let program = program().into_string().unwrap();
+    json!([
+        program,
+        "adapter",
+        "dispenser",
+        "--connect",
+        address,
+        "--instance",
+        instance
+    ])
+}
+
 fn signal(id: i32, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_raw(id).unwrap();
     rustix::process::kill_process(id, signal).unwrap();
@@ -28,18 +42,8 @@ fn signal(id: i32, signal: rustix::process::Signal) {
 #[tokio::test]
 async fn a_supervised_adapter_is_started_again_when_it_ends_and_stopped_with_its_relay() {
     let address = format!("127.0.0.1:{}", free_port());
-    // By this word its processes are known.
     let instance = format!("supervised-{}", std::process::id());
-    let program = program().into_string().unwrap();
-    let command = [
-        &program,
-        "adapter",
-        "dispenser",
-        "--connect",
-        &address,
-        "--instance",
-        &instance,
-    ];
+    let command = command(&address, &instance);
     let supervised =
         json!([{ "name": "left", "command": command, "restart": { "minMs": 50, "maxMs": 200 } }]);
     let relay =
@@ -64,16 +68,7 @@ async fn a_supervised_adapter_is_started_again_when_it_ends_and_stopped_with_its
 async fn a_supervised_adapter_does_not_outlive_a_relay_that_is_killed() {
     let address = format!("127.0.0.1:{}", free_port());
     let instance = format!("orphan-{}", std::process::id());
-    let program = program().into_string().unwrap();
-    let command = [
-        &program,
-        "adapter",
-        "dispenser",
-        "--connect",
-        &address,
-        "--instance",
-        &instance,
-    ];
+    let command = command(&address, &instance);
     let supervised = json!([{ "name": "left", "command": command }]);
     let mut relay =
         Relay::configured(&json!({ "adapters": { "listen": address, "supervised": supervised } }));
@@ -89,19 +84,9 @@ async fn an_adapter_comes_and_goes_with_its_device() {
     let (sysfs, usb) = (folder.path().join("tty"), folder.path().join("usb"));
     std::fs::create_dir_all(&sysfs).unwrap();
     let address = format!("127.0.0.1:{}", free_port());
-    // By these words its processes are known.
     let instance = format!("{{device}}-{}", std::process::id());
     let of_device = |device| processes(&instance.replace("{device}", device));
-    let program = program().into_string().unwrap();
-    let command = [
-        &program,
-        "adapter",
-        "dispenser",
-        "--connect",
-        &address,
-        "--instance",
-        &instance,
-    ];
+    let command = command(&address, &instance);
     let supervised = json!([{ "name": "usb", "command": command, "restart": { "minMs": 50 },
         "when": { "vendor": "2341", "product": "0043" } }]);
     let adapters = json!({ "listen": address, "supervised": supervised, "sysfs": sysfs });
@@ -109,7 +94,7 @@ async fn an_adapter_comes_and_goes_with_its_device() {
     let node = join(&relay, "caller").await;
     let unknown = node
         .proxy("dispenser", "Dispenser")
-        .get::<serde_json::Value>("state")
+        .get::<Value>("state")
         .await;
     assert!(
         matches!(unknown, Err(CallError::Failed(failure)) if failure.code == peerage::Code::UnknownName)
