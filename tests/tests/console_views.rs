@@ -94,6 +94,8 @@ async fn a_nodes_page_calls_its_methods_and_shows_what_they_return_or_throw() {
     click(&tab, "[data-testid=node-sensor-2] a").await;
     until_says(&tab, "[data-testid=links]", "websocket").await;
     until_says(&tab, "[data-testid=latency]", "mean").await;
+    until_says(&tab, "[data-testid=node-page] dl", "clock").await;
+    until_says(&tab, "[data-testid=node-page] dl", " ms ").await;
 
     click(&tab, "[data-testid=agent-Sensor] summary").await;
     until_says(&tab, "[data-testid=property-limit]", "85").await;

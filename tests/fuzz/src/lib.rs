@@ -2,6 +2,7 @@
 //! found is committed, and replayed on each test run. A target that returns has found nothing amiss.
 
 mod enet;
+mod events;
 mod kai;
 mod program;
 mod session;
@@ -25,6 +26,7 @@ use peerage::wire::{Reader, put_varint};
 use peerage::{Config, Identity, Kind, Time};
 
 pub use enet::enet;
+pub use events::events;
 pub use kai::kai;
 pub use program::program;
 pub use session::session;
@@ -33,7 +35,7 @@ pub use session::session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("varint", varint),
     ("link", link),
     ("greeting", greeting),
@@ -45,6 +47,7 @@ pub const TARGETS: [Target; 11] = [
     ("enet", enet),
     ("program", program),
     ("kai", kai),
+    ("events", events),
 ];
 
 /// An integer that is read is written the same way.
