@@ -120,6 +120,7 @@ async fn browsers(State(events): State<Events>) -> Response {
         json!({
             "id": { "nodeId": node_view(&events, peer), "browserName": null },
             "online": true,
+            "lastUrl": events.0.sent.last(peer.id),
         })
     };
     let views: Vec<_> = peers.iter().filter(is_page).map(view).collect();
@@ -173,7 +174,14 @@ async fn send_page(
 
 async fn send(events: &Events, name: &str, url: &str) -> Response {
     match navigate(&events.0.node, name, url).await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(()) => {
+            let peers = events.relay().peers();
+            let is_it = |peer: &&Peer| peer.name.as_str() == name || peer.id.to_string() == name;
+            if let Some(peer) = peers.iter().find(is_it) {
+                events.0.sent.to(peer.id, url, &peers);
+            }
+            StatusCode::OK.into_response()
+        }
         Err(failure) => {
             let status = match failure.code {
                 Code::BadMessage => StatusCode::BAD_REQUEST,

@@ -92,11 +92,12 @@ impl Frame {
         Self { body, ..self }
     }
 
-    /// The same, with headers of HTTP that are no words of the dialect.
+    /// The same, with headers of HTTP that are no words of the dialect. A value that is no text in UTF-8 is left out.
     pub(super) fn with_http(mut self, headers: &http::HeaderMap) -> Self {
         for name in headers.keys() {
             let values = headers.get_all(name).iter();
-            let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+            let values = values.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
+            let values: Vec<_> = values.collect();
             if !is_word(name.as_str()) {
                 // One that is no header here, too long or one too many, is left out.
                 let _ = self.add(name.as_str(), &values.join(", "));
@@ -291,6 +292,15 @@ mod tests {
                 .sort_by_key(|(name, _)| order.iter().position(|other| other == name));
             self
         }
+    }
+
+    #[test]
+    fn headers_of_http_keep_any_text() {
+        let frame = read("type:x\ncontent-type:text/plain\nx-name: Café Ɛ\n\n");
+        let headers = frame.http_headers().unwrap();
+        let passed_on = Frame::new("y").with_http(&headers);
+        assert_eq!(passed_on.get("x-name"), Some("Café Ɛ"));
+        assert_eq!(passed_on.http_headers(), Ok(headers));
     }
 
     #[test]

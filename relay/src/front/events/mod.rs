@@ -10,6 +10,7 @@ mod future;
 mod http;
 mod json;
 mod letter;
+mod sent;
 mod serve;
 mod session;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::link::websocket::Socket;
 use crate::{JoinError, Node};
 use frame::{Frame, FrameError};
 use future::Futures;
+use sent::Sent;
 use session::{Say, Session, error_frame, wish};
 
 /// Who speaks for clients of `/events`. Clones are the same.
@@ -50,6 +52,7 @@ struct Shared {
     holder: Holder,
     settings: Settings,
     futures: Futures,
+    sent: Sent,
     /// Those that are connected.
     clients: TaskTracker,
 }
@@ -85,6 +88,7 @@ impl Events {
             holder,
             settings,
             futures: Futures::default(),
+            sent: Sent::default(),
             clients: TaskTracker::new(),
         }))
     }

@@ -555,6 +555,30 @@ async fn what_is_no_frame_is_answered_and_the_conversation_goes_on() {
 }
 
 #[tokio::test]
+async fn it_is_known_where_a_browser_was_sent_last() {
+    let stage = Stage::start(PATIENCE).await;
+    let mut ui = stage.client("ui").await;
+    let mut other = stage.client("other").await;
+    let json = "content-type:application/json\n";
+    for url in ["/n/a/", "/n/dispenser/"] {
+        let to = json!({ "url": url }).to_string();
+        let (status, _) = other.fetch("POST", "/api/kos/browser/ui", json, &to).await;
+        assert_eq!(status, 200);
+        let told = ui.hear_of("kos.message.request").await;
+        assert_eq!(told.get("topic"), Some("/kos/browser/url"));
+        assert!(told.body.contains(url), "{told}");
+    }
+    let to = json!({ "url": "javascript:alert(1)" }).to_string();
+    let (status, _) = other.fetch("POST", "/api/kos/browser/ui", json, &to).await;
+    assert_eq!(status, 400);
+    let (_, told) = other.fetch("GET", "/api/kos/browser", "", "").await;
+    let told: Vec<Value> = serde_json::from_str(&told).unwrap();
+    let mut last: Vec<_> = told.iter().map(|browser| &browser["lastUrl"]).collect();
+    last.sort_by_key(|url| url.is_null());
+    assert_eq!(last, [&json!("/n/dispenser/"), &Value::Null]);
+}
+
+#[tokio::test]
 async fn clocks_of_nodes_are_compared() {
     let stage = Stage::start(PATIENCE).await;
     let node = stage.node("dispenser").await;
