@@ -228,18 +228,26 @@ async fn a_restarted_relay_finds_its_peers_again_under_their_names() {
 #[tokio::test]
 async fn the_web_side_answers_programs() {
     let relay = relay();
-    let _b = Peer::start(&relay, "B", &json!({})).await;
+    let _b = Peer::start(&relay, "B", &json!({ "type": "calculator" })).await;
     assert_eq!(relay.get("/healthz", "").await.0, 200);
     let (_, nodes) = relay.get("/api/v1/nodes", "").await;
     let nodes: Value = serde_json::from_str(&nodes).unwrap();
     assert_eq!(nodes[0]["name"], "B");
     assert_eq!(nodes[0]["kind"], "native");
+    assert_eq!(nodes[0]["type"], "calculator");
     assert_eq!(nodes[0]["links"], 1);
     assert_eq!(nodes[0]["id"].as_str().map(str::len), Some(52));
     assert_eq!(relay.metric("peerage_nodes{kind=\"native\"}").await, 1);
     assert_eq!(relay.forwarded_bytes().await, 0);
     assert_eq!(relay.run("calc 1+2 @B", &[]).await.output, "3");
     assert!(relay.forwarded_bytes().await > 0);
+    // Nodes know it of each other.
+    let peers = join(&relay, "A").await.peers();
+    let b = peers.iter().find(|peer| peer.name.as_str() == "B").unwrap();
+    assert_eq!(
+        b.role.as_ref().map(|role| role.as_str()),
+        Some("calculator")
+    );
     assert_eq!(relay.get("/none", "").await.0, 404);
 }
 
