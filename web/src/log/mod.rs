@@ -71,6 +71,11 @@ pub(crate) fn EventLog(shown: Shown) -> impl IntoView {
         entries.reverse();
         entries
     };
+    let nothing = move || {
+        let who = name.get().unwrap_or_else(|| "This node".into());
+        let none = newest_first().is_empty();
+        none.then(|| view! { <p class="empty">{format!("{who} has told nothing yet of what is chosen here.")}</p> })
+    };
     let hold = move |_| {
         let now = held
             .with_untracked(Option::is_none)
@@ -93,6 +98,7 @@ pub(crate) fn EventLog(shown: Shown) -> impl IntoView {
         <ol class="lines" data-testid="log" tabindex="0" aria-label="Lines, the latest first">
             <For each=newest_first key=key children=row />
         </ol>
+        {nothing}
     }
 }
 
