@@ -1,7 +1,7 @@
 //! Processes of the program `peerage`.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write, stderr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
@@ -316,7 +316,7 @@ impl Drop for Peer {
         let ended = self.process.try_wait();
         if std::thread::panicking() {
             // Its part in what went wrong.
-            eprintln!("a peer, {ended:?}, has said:\n{}", self.log());
+            let _ = writeln!(stderr(), "a peer, {ended:?}, has said:\n{}", self.log());
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
