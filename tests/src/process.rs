@@ -11,8 +11,10 @@ use tokio::net::TcpStream;
 
 use crate::until;
 
-/// What peers log: the steps of commands, who is online, and what is amiss.
-const LOG: &str = "warn,peerage::command=info,peerage::discovery=info";
+/// What programs log that run to their end: the steps of commands, and what is amiss.
+const LOG: &str = "warn,peerage::command=info";
+/// What peers log: also that they are online.
+const PEER_LOG: &str = "warn,peerage::command=info,peerage::discovery=info";
 
 /// A relay process, which ends with this.
 pub struct Relay {
@@ -267,7 +269,7 @@ impl Peer {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
-            .env("PEERAGE_LOG", LOG)
+            .env("PEERAGE_LOG", PEER_LOG)
             .spawn()
             .unwrap();
         let prompt = process.stdin.take();
