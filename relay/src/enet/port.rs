@@ -219,7 +219,8 @@ impl Loop {
                     Ok(()) => self.receive(),
                     Err(error) => {
                         tracing::error!(target: ERROR, %error, "the ENet port is lost");
-                        return;
+                        self.peers.clear();
+                        return self.note();
                     }
                 },
                 () = sleep_until(wake) => self.host.handle_time(self.start.elapsed()),
@@ -248,6 +249,10 @@ impl Loop {
             }
             datagram.clear();
         }
+        self.note();
+    }
+
+    fn note(&self) {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = Tally {
             peers: self.peers.len(),
             datagrams: self.host.counters(),

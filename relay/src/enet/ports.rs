@@ -44,6 +44,11 @@ impl Ports {
         self.with(|state| state.listening.clone())
     }
 
+    /// All of them, those by which it only calls among them.
+    pub(crate) fn all(&self) -> Vec<Port> {
+        self.with(|state| [&state.listening[..], &state.calling].concat())
+    }
+
     /// A port from which an address can be called.
     pub(crate) fn to(&self, address: SocketAddr) -> Result<Port, PortError> {
         self.with(|state| {

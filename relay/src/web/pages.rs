@@ -34,7 +34,12 @@ pub(super) async fn navigate_page(
     Json(to): Json<Destination>,
 ) -> Response {
     match navigate(&web.node, &name, &to.url).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(page) => {
+            if let Some(events) = &web.events {
+                events.sent(page, &to.url);
+            }
+            StatusCode::NO_CONTENT.into_response()
+        }
         Err(failure) if failure.code == Code::BadMessage => {
             refusal(StatusCode::BAD_REQUEST, &failure)
         }
@@ -92,19 +97,19 @@ async fn locate(node: &Node, name: &str) -> Result<String, Failure> {
     }
 }
 
-/// Tells a page, by its node's name, to go to an address.
+/// Tells a page, by its node's name, to go to an address; which node that is.
 ///
 /// # Errors
 /// `bad-message` for what is no address that a page may be sent to; `unauthorised` if the page does not want that; `unknown-method` for
 /// what is no page; why it cannot be reached.
-pub(crate) async fn navigate(node: &Node, name: &str, url: &str) -> Result<(), Failure> {
+pub(crate) async fn navigate(node: &Node, name: &str, url: &str) -> Result<NodeId, Failure> {
     check_url(url)?;
     if name.parse::<Name>().is_err() && name.parse::<NodeId>().is_err() {
         return Err(Code::BadMessage.because("expected a node's name or id"));
     }
-    let id = node.resolve(name).await?;
+    let id = node.resolve(name).await?.unwrap_or(node.id());
     let mut peers = node.peers().into_iter();
-    let kind = peers.find(|peer| Some(peer.id) == id).map(|peer| peer.kind);
+    let kind = peers.find(|peer| peer.id == id).map(|peer| peer.kind);
     if kind == Some(Kind::Client) {
         let body = json!({ "url": url }).to_string();
         let letter = json!({ "topic": "/kos/browser/url", "body": body });
@@ -112,7 +117,7 @@ pub(crate) async fn navigate(node: &Node, name: &str, url: &str) -> Result<(), F
             .proxy(name, "kos")
             .call::<()>("message", &(letter,))
             .await;
-        return told.map_err(|error| match error {
+        return told.map(|()| id).map_err(|error| match error {
             CallError::Failed(failure) => failure,
             thrown @ CallError::Thrown(_) => Code::Refused.because(thrown.to_string()),
         });
@@ -120,7 +125,7 @@ pub(crate) async fn navigate(node: &Node, name: &str, url: &str) -> Result<(), F
     let outcome = node.run(&format!("navigate {url} @{name}")).await?;
     let output = outcome.output.trim_end();
     match outcome.status {
-        Status::OK => Ok(()),
+        Status::OK => Ok(id),
         Status::UNKNOWN => Err(Code::UnknownMethod.because("it is no page").of(name)),
         Status::FORBIDDEN => Err(Code::Unauthorised.because(output).of(name)),
         _ => Err(Code::Refused.because(output).of(name)),

@@ -98,6 +98,8 @@ pub const EVENTS_FUTURES_MAX: usize = 4096;
 pub const EVENTS_FUTURES_OF_CLIENT_MAX: usize = 256;
 /// Events of a future that are kept.
 pub const EVENTS_TRACE_MAX: usize = 32;
+/// Pages of which is known where they were sent last.
+pub const EVENTS_SENT_MAX: usize = 1024;
 /// How long a request of a client there may take, its wait for its turn included, unless it is told otherwise.
 pub const EVENTS_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// After how much silence a client there is asked whether it is still there.

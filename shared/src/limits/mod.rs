@@ -410,6 +410,8 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node goes by what it has found of its clock, until it asks its relay again.
 pub const CLOCK_KEPT: Duration = Duration::from_secs(60);
+/// How long it leaves a relay alone that did not tell the time.
+pub const CLOCK_RETRY: Duration = Duration::from_secs(5);
 /// How long an answer to a request of the relay is awaited.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A link that has been silent this long is asked for a sign of life.

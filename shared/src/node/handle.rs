@@ -106,6 +106,11 @@ impl Node {
         self.lock().machine.traffic()
     }
 
+    /// What goes by its links, and what waits: a look at all of them.
+    pub fn load(&self) -> crate::node::Load {
+        self.lock().machine.load()
+    }
+
     /// How many links a node has to this relay, and how long it has been here.
     pub fn presence(&self, id: NodeId) -> (usize, Option<Time>) {
         let inner = self.lock();
@@ -149,13 +154,14 @@ impl Node {
                 }
                 State::Connecting | State::Offline => {}
             }
-            // All that has happened so far: it may have been online, and be so no more.
+            // All that has happened so far: it may have been online, and have lost that link.
             let mut next = Some(events.next().await);
             while let Some(event) = next {
-                if let Event::State(State::Online(name)) = event {
-                    return Ok(name);
+                let is_over = || matches!(self.state(), State::Refused(_) | State::Closed);
+                match event {
+                    Event::State(State::Online(name)) if !is_over() => return Ok(name),
+                    _ => next = events.next().now_or_never(),
                 }
-                next = events.next().now_or_never();
             }
         }
     }

@@ -19,6 +19,6 @@ pub use datagrams::Datagrams;
 pub use driver::{Action, Driver, Input};
 pub use events::{Event, PathKind, Peer, Pong, State, StreamKey};
 pub use handle::{Events, Listener, Node};
-pub use machine::{Backlog, Machine, Output, Resolution, Traffic};
+pub use machine::{Backlog, Load, Machine, Output, Resolution, Traffic};
 pub use stream::Stream;
 pub use tap::{Captured, Direction, Tap, What};

@@ -239,9 +239,11 @@ fn storm(mode: Mode) {
     };
     let mut stock = Stock::listen(mode, 8, 0, "e");
     let way = Way::new(stock.port, weather);
-    // A packet that is lost six times in a row would end the connection, as it ends one of stock's.
+    // Each way loses a fifth, so a packet or its answer is lost eight times in a row once in some thousand: that would
+    // end the connection, as it ends one of stock's.
     let timeouts = Timeouts {
-        limit: 1024,
+        limit: 65_536,
+        maximum: Duration::from_secs(600),
         ..Timeouts::default()
     };
     let config = Config {
@@ -251,7 +253,7 @@ fn storm(mode: Mode) {
     let mut ours = Ours::new(mode, config);
     let peer = ours.connect(way.port, 4, 1);
     ours.until("we are connected", |ours| !ours.events.is_empty());
-    stock.tell("timeout 0 1024 5000 30000");
+    stock.tell("timeout 0 65536 5000 600000");
     ours.events.clear();
     for n in 0..200 {
         let len = if n % 20 == 0 { 5000 } else { 50 };

@@ -81,7 +81,7 @@ impl Ours {
 
     /// Goes on until something is true.
     pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(300);
         while !done(self) {
             assert!(
                 Instant::now() < end,

@@ -174,12 +174,8 @@ async fn send_page(
 
 async fn send(events: &Events, name: &str, url: &str) -> Response {
     match navigate(&events.0.node, name, url).await {
-        Ok(()) => {
-            let peers = events.relay().peers();
-            let is_it = |peer: &&Peer| peer.name.as_str() == name || peer.id.to_string() == name;
-            if let Some(peer) = peers.iter().find(is_it) {
-                events.0.sent.to(peer.id, url, &peers);
-            }
+        Ok(page) => {
+            events.sent(page, url);
             StatusCode::OK.into_response()
         }
         Err(failure) => {

@@ -98,6 +98,11 @@ impl Events {
         self.0.clients.len()
     }
 
+    /// A page was sent to an address.
+    pub(crate) fn sent(&self, page: NodeId, url: &str) {
+        self.0.sent.to(page, url, &self.0.node.peers());
+    }
+
     /// What a page of KOS asks for at `/api/kos` when it begins.
     pub fn api<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         api::router(self.clone())

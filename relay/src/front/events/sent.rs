@@ -1,30 +1,31 @@
-//! To which pages browsers were sent last.
+//! To which addresses pages were sent last.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use peerage::limits::EVENTS_SENT_MAX;
 use peerage::{NodeId, Peer};
 
-/// Bytes of an address that is remembered.
-const URL_BYTES_MAX: usize = 2048;
-
-/// The addresses, of nodes that are here.
+/// The addresses, by the pages' nodes.
 #[derive(Default)]
 pub(super) struct Sent(Mutex<HashMap<NodeId, String>>);
 
 impl Sent {
-    /// A node was sent there; of those who are not among `here`, nothing is remembered.
-    pub(super) fn to(&self, node: NodeId, url: &str, here: &[Peer]) {
+    /// A page was sent there. If that is one too many, those are forgotten who are not `here`; one that is too many still
+    /// is not remembered.
+    pub(super) fn to(&self, page: NodeId, url: &str, here: &[Peer]) {
         let mut sent = self.lock();
-        sent.retain(|known, _| here.iter().any(|peer| peer.id == *known));
-        if url.len() <= URL_BYTES_MAX {
-            sent.insert(node, url.to_owned());
+        if sent.len() >= EVENTS_SENT_MAX {
+            sent.retain(|known, _| here.iter().any(|peer| peer.id == *known));
+        }
+        if sent.len() < EVENTS_SENT_MAX || sent.contains_key(&page) {
+            sent.insert(page, url.to_owned());
         }
     }
 
-    /// Where a node was sent last.
-    pub(super) fn last(&self, node: NodeId) -> Option<String> {
-        self.lock().get(&node).cloned()
+    /// Where a page was sent last.
+    pub(super) fn last(&self, page: NodeId) -> Option<String> {
+        self.lock().get(&page).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, String>> {

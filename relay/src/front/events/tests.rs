@@ -585,7 +585,7 @@ async fn clocks_of_nodes_are_compared() {
     let mut client = stage.client("ui").await;
     let offset = stage.relay.clock().offset("dispenser").await.unwrap();
     // It is the same clock.
-    assert!(offset.ms.abs() <= offset.error_ms + 1.0, "{offset:?}");
+    assert!(offset.ms.abs() <= offset.error_ms, "{offset:?}");
     let (_, told) = client.fetch("GET", "/api/v1/time", "", "").await;
     let told: Value = serde_json::from_str(&told).unwrap();
     let of = |name: &str| {

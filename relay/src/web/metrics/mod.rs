@@ -141,17 +141,18 @@ fn tell_node(web: &Web) {
     }
     gauge!("peerage_sessions").set(node.sessions() as f64);
     let traffic = node.traffic();
-    counter!("peerage_received_bytes_total").absolute(traffic.received_bytes);
-    counter!("peerage_sent_bytes_total").absolute(traffic.sent_bytes);
-    counter!("peerage_refused_links_total").absolute(traffic.refused_links);
-    gauge!("peerage_queued_bytes").set(traffic.queued_bytes as f64);
-    gauge!("peerage_unacknowledged_bytes").set(traffic.unacknowledged_bytes as f64);
-    gauge!("peerage_unread_bytes").set(traffic.unread_bytes as f64);
-    gauge!("peerage_streams").set(traffic.streams as f64);
     gauge!("peerage_routes").set(traffic.routes as f64);
     counter!("peerage_forwarded_records_total").absolute(traffic.forwarded_records);
     counter!("peerage_forwarded_bytes_total").absolute(traffic.forwarded_bytes);
     counter!("peerage_dropped_records_total").absolute(traffic.dropped_records);
+    let load = node.load();
+    counter!("peerage_received_bytes_total").absolute(load.received_bytes);
+    counter!("peerage_sent_bytes_total").absolute(load.sent_bytes);
+    counter!("peerage_refused_links_total").absolute(load.refused_links);
+    gauge!("peerage_queued_bytes").set(load.queued_bytes as f64);
+    gauge!("peerage_unacknowledged_bytes").set(load.unacknowledged_bytes as f64);
+    gauge!("peerage_unread_bytes").set(load.unread_bytes as f64);
+    gauge!("peerage_streams").set(load.streams as f64);
     gauge!("peerage_discovered_nodes").set(node.discovery().entries().len() as f64);
 }
 
@@ -198,12 +199,13 @@ fn tell_fronts(web: &Web) {
     counter!("peerage_log_dropped_total").absolute(journal.dropped());
 }
 
-/// The ports at which ENet is listened for, together.
+/// All ports of ENet together.
 fn tell_enet(web: &Web) {
     let tallies: Vec<_> = web
         .node
         .runtime()
-        .enet_ports()
+        .enet
+        .all()
         .iter()
         .map(Port::tally)
         .collect();

@@ -36,7 +36,7 @@ pub(super) const NAMES: [(&str, Shape, &str); 43] = {
         (
             "peerage_refused_links_total",
             Counter,
-            "Links that were refused before they were in use",
+            "Callers that were turned away before their link was in use",
         ),
         (
             "peerage_queued_bytes",
@@ -141,15 +141,11 @@ pub(super) const NAMES: [(&str, Shape, &str); 43] = {
             Gauge,
             "Nodes known by discovery",
         ),
-        (
-            "peerage_enet_peers",
-            Gauge,
-            "Connections of ENet at the ports where it is spoken",
-        ),
+        ("peerage_enet_peers", Gauge, "Connections of ENet"),
         (
             "peerage_enet_datagrams_total",
             Counter,
-            "Datagrams there, by direction",
+            "Datagrams at its ports, by direction",
         ),
         (
             "peerage_enet_ignored_datagrams_total",

@@ -13,15 +13,9 @@ use crate::node::machine::Machine;
 use crate::routing::routes::{End, NoRoute};
 use crate::session::Via;
 
-/// What a node has passed on, sent and received since it began, and what waits at it now.
+/// What a node has passed on since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes of packets that came by links, those that have ended among them.
-    pub received_bytes: u64,
-    /// Bytes of packets that left.
-    pub sent_bytes: u64,
-    /// Links that this node has ended before they were in use: for who called, or how.
-    pub refused_links: u64,
     /// Records passed on.
     pub forwarded_records: u64,
     /// Their bytes.
@@ -30,6 +24,17 @@ pub struct Traffic {
     pub dropped_records: u64,
     /// Routes in use.
     pub routes: usize,
+}
+
+/// What goes by a node's links, and what waits at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Bytes of packets that came by links since it began, those that have ended among them.
+    pub received_bytes: u64,
+    /// Bytes of packets that left.
+    pub sent_bytes: u64,
+    /// Callers that were turned away before their link was in use: for who they are, or how they call.
+    pub refused_links: u64,
     /// Streams that are open, and those that have ended and are still looked at.
     pub streams: usize,
     /// Bytes that wait to leave by links.
@@ -49,26 +54,31 @@ pub(super) struct Opening {
 }
 
 impl Machine {
-    /// What goes over this node.
+    /// What this node has forwarded.
     pub fn traffic(&self) -> Traffic {
-        let mut traffic = Traffic {
+        Traffic {
             routes: self.routes.passing(),
             ..self.hub.traffic
-        };
+        }
+    }
+
+    /// What goes by its links, and what waits: a look at all of them.
+    pub fn load(&self) -> Load {
+        let mut load = self.hub.load;
         for link in self.links.values() {
-            traffic.received_bytes += link.bytes_in;
-            traffic.sent_bytes += link.bytes_out;
-            traffic.queued_bytes += link.queue.len_bytes();
+            load.received_bytes += link.bytes_in;
+            load.sent_bytes += link.bytes_out;
+            load.queued_bytes += link.queue.len_bytes();
         }
         let sessions = self.peers.values().filter_map(|peer| peer.session.as_ref());
         for transport in sessions.clone().filter_map(|s| s.transport.as_ref()) {
-            traffic.unacknowledged_bytes += transport.unacknowledged_bytes();
+            load.unacknowledged_bytes += transport.unacknowledged_bytes();
         }
         for mux in sessions.map(|s| &s.mux).chain(self.ended.values()) {
-            traffic.streams += mux.len();
-            traffic.unread_bytes += mux.held_bytes();
+            load.streams += mux.len();
+            load.unread_bytes += mux.held_bytes();
         }
-        traffic
+        load
     }
 
     /// The routes that use a link. At rest, both ends of it know the same ones.

@@ -14,7 +14,7 @@ use crate::link::hello::{Hello, Welcome};
 use crate::link::{Frame, LinkId, Origin};
 use crate::log::event;
 use crate::node::connection::Change;
-use crate::node::machine::forward::Traffic;
+use crate::node::machine::forward::{Load, Traffic};
 use crate::node::machine::neighbour::Phase;
 use crate::node::machine::{Machine, Output};
 use crate::quality::Quality;
@@ -39,6 +39,8 @@ pub(super) struct Hub {
     /// Questions passed on to the primary.
     asked: BTreeMap<u32, (Time, Asked)>,
     pub(super) traffic: Traffic,
+    /// What has gone by links that have ended.
+    pub(super) load: Load,
 }
 
 /// Who asked what of the primary.

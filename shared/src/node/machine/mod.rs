@@ -51,7 +51,7 @@ use crate::routing::routes::Routes;
 use crate::stream::Mux;
 
 pub use backlog::Backlog;
-pub use forward::Traffic;
+pub use forward::{Load, Traffic};
 pub use members::Resolution;
 
 /// What is to be done outside.

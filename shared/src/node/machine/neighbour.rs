@@ -461,8 +461,9 @@ impl Machine {
         event!(CONNECTION, DEBUG, self.id, link = id.0, %failure, "refused");
         // What it did not take so far would only stand before the reason.
         link.queue = Queue::default();
-        let was_in_use = matches!(link.phase, Phase::Up(_) | Phase::Probing(_));
-        self.hub.traffic.refused_links += u64::from(!was_in_use);
+        if link.origin == Origin::Accepted && !matches!(link.phase, Phase::Up(_)) {
+            self.hub.load.refused_links += 1;
+        }
         self.flush_with(id, &Frame::Control(Control::Refuse(failure.clone())));
         self.outputs.push_back(Output::Close(id, failure.clone()));
         let change = match failure.code {
@@ -501,8 +502,8 @@ impl Machine {
         let Some(link) = self.links.remove(&id) else {
             return;
         };
-        self.hub.traffic.received_bytes += link.bytes_in;
-        self.hub.traffic.sent_bytes += link.bytes_out;
+        self.hub.load.received_bytes += link.bytes_in;
+        self.hub.load.sent_bytes += link.bytes_out;
         self.disconnected(id, &link, change, why);
         match link.origin {
             Origin::Direct(peer) => self.direct_down(peer, id),

@@ -61,27 +61,38 @@ fn who_is_refused_is_counted_and_bytes_count_when_their_link_has_ended() {
     let mut net = Net::new();
     let b = net.tab(2, "b");
     net.run();
-    let before = net.at(0).traffic();
+    let before = net.at(0).load();
     assert_eq!(before.refused_links, 0);
     assert!(before.received_bytes > 0 && before.sent_bytes > 0);
     let (link, _) = stranger(&mut net);
     net.deliver(0, link, Bytes::from_static(b"GET / HTTP/1.1"));
     net.run();
-    let after = net.at(0).traffic();
+    let after = net.at(0).load();
     assert_eq!(after.refused_links, 1);
     assert_eq!(after.received_bytes, before.received_bytes + 14);
 
     let key = net.open(0, b);
-    net.send(0, key, "to somebody who does not read it");
     net.run();
-    assert_eq!(net.at(0).traffic().streams, 1);
-    assert!(net.at(2).traffic().unread_bytes >= 32);
-    assert_eq!(net.at(0).traffic().unacknowledged_bytes, 0);
-    let sent = net.at(0).traffic().sent_bytes;
+    let (link, now) = (*net.at(0).links.keys().next().unwrap(), net.now);
+    net.at(0).handle_writable(now, link, false);
+    net.send(0, key, "to somebody who does not read it");
+    net.drain();
+    let waits = net.at(0).load();
+    assert!(waits.queued_bytes > 32 && waits.unacknowledged_bytes >= 32);
+    assert_eq!(waits.streams, 1);
+    net.at(0).handle_writable(now, link, true);
+    net.run();
+    net.advance(1000);
+    let is_there = net.at(0).load();
+    assert_eq!(
+        (is_there.queued_bytes, is_there.unacknowledged_bytes),
+        (0, 0)
+    );
+    assert!(net.at(2).load().unread_bytes >= 32);
     let uplink = *net.links.keys().next().unwrap();
     net.cut(uplink);
     net.run();
-    assert!(net.at(0).traffic().sent_bytes >= sent);
+    assert!(net.at(0).load().sent_bytes >= is_there.sent_bytes);
 }
 
 #[test]
