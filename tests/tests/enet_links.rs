@@ -181,6 +181,11 @@ async fn many_nodes_share_one_port() {
     for n in 0..NODES {
         nodes.push(join_at(&[&enet], &format!("n{n}")).await);
     }
+    // Who came last is known to the first a little later.
+    until("the first knows all", async || {
+        nodes[0].peers().len() == NODES
+    })
+    .await;
     let everyone = nodes[0].run("echo here @*").await.unwrap();
     assert_eq!(everyone.results.len(), NODES);
 }
