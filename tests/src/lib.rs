@@ -33,6 +33,8 @@ pub use recorder::Recorder;
 pub use swarm::Swarm;
 pub use terminal::Terminal;
 
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How often a test looks whether what it waits for has come.
@@ -40,10 +42,21 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often it looks before it gives up: a machine under load is slow, not wrong.
 pub const LOOKS_MAX: usize = 600;
 
-/// A port of TCP on this machine that nobody listens at.
+/// A port of TCP and UDP on this machine that nobody has. It is none of those that the system gives to whoever calls
+/// another, so nobody gets it in the meantime but who asks for it.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u32> = 15_000..32_000;
+    // Tests that run at once do not look in the same order.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(131).wrapping_add(n) % PORTS.len() as u32;
+        let port = (PORTS.start + place) as u16;
+        let address = ("127.0.0.1", port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until `look` says so.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use peerage::object::Blob;
 use peerage::{Config, Kind};
 use peerage_relay::Node;
-use peerage_tests::{Bystanders, Peer, Ran, Relay, join, until};
+use peerage_tests::{Bystanders, Peer, Ran, Relay, free_port, join, until};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -193,9 +193,7 @@ async fn many_nodes_share_one_port() {
 #[tokio::test]
 async fn kais_port_lets_nodes_in_by_enet() {
     let relay = Relay::start("127.0.0.1:0");
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let _peer = Peer::start(&relay, "kai-like", &json!({ "listenPort": port })).await;
     let at = format!("enet://127.0.0.1:{port}");
     let ran = Ran::of(&["peer", "-c", "calc 1+2 @kai-like", "--relay", &at]).await;

@@ -426,7 +426,7 @@ fn timeouts(mode: Mode) {
         ..Config::default()
     };
     let mut ours = Ours::new(mode, config);
-    let nobody = super::stock::free_port();
+    let nobody = peerage_tests::free_port();
     let peer = ours.connect(nobody, 1, 0);
     ours.until("nobody answers", |ours| {
         ours.events == [disconnected(peer, 0, Reason::TimedOut)]

@@ -1,8 +1,8 @@
 //! The other end: a program in C around the system's libenet (`tests/enet/stock.c`).
 
 use super::pattern;
+use peerage_tests::free_port;
 use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -145,11 +145,6 @@ pub(crate) fn receive_line(peer: usize, batch: Batch, n: u32) -> String {
         "receive {peer} {} {flags} {} {hash}",
         batch.channel, batch.len
     )
-}
-
-pub(crate) fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 /// The program, built once.
