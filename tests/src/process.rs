@@ -315,13 +315,12 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let ended = self.process.try_wait();
         if std::thread::panicking() {
             // Its part in what went wrong.
-            let _ = writeln!(stderr(), "a peer, {ended:?}, has said:\n{}", self.log());
+            let status = self.process.try_wait();
+            let _ = writeln!(stderr(), "a peer, {status:?}, has said:\n{}", self.log());
         }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        ended(&mut self.process);
     }
 }
 
