@@ -229,6 +229,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Browser,
+        Self::Native,
+        Self::Relay,
+        Self::Enet,
+        Self::Adapter,
+        Self::Client,
+    ];
+
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -201,16 +201,6 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         let interface = address::interface(&url);
         Some(address::with(url, id, interface.as_deref()))
     });
-    let kinds = HashMap::from(
-        [
-            Kind::Browser,
-            Kind::Native,
-            Kind::Relay,
-            Kind::Enet,
-            Kind::Adapter,
-        ]
-        .map(|k| (k.as_str(), k)),
-    );
     // Who has told of it is not known; where it is said to be counts instead.
     let sender = at.first().map(SocketAddr::ip);
     Sighting {
@@ -221,7 +211,8 @@ fn sighting(found: &ResolvedService, scheme: &str) -> Sighting {
         id,
         zone: text("zone").map(str::to_owned),
         name: text("name").and_then(|name| name.parse().ok()),
-        kind: text("kind").and_then(|kind| kinds.get(kind).copied()),
+        kind: text("kind")
+            .and_then(|kind| Kind::ALL.into_iter().find(|known| known.as_str() == kind)),
         kept: Some(SERVICE_KEPT),
     }
 }

@@ -34,15 +34,7 @@ const SECONDS: [f64; 12] = [
 /// Requests of which each time is kept until they are sorted into those bounds.
 const UNSORTED_MAX: u64 = 1024;
 
-/// Each kind of node, and each medium of a link; one in memory has none.
-const KINDS: [Kind; 6] = [
-    Kind::Browser,
-    Kind::Native,
-    Kind::Relay,
-    Kind::Enet,
-    Kind::Adapter,
-    Kind::Client,
-];
+/// Each medium of a link; one in memory has none.
 const MEDIA: [Option<Medium>; 4] = [
     Some(Medium::WebSocket),
     Some(Medium::WebRtc),
@@ -128,7 +120,7 @@ fn tell_node(web: &Web) {
         .map_or_else(String::new, |name| name.to_string());
     gauge!("peerage_info", "version" => env!("CARGO_PKG_VERSION"), "node" => name).set(1.0);
     let peers = node.peers();
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let count = peers.iter().filter(|peer| peer.kind == kind).count();
         gauge!("peerage_nodes", "kind" => kind.as_str()).set(count as f64);
     }
@@ -212,17 +204,26 @@ fn tell_enet(web: &Web) {
     let peers: usize = tallies.iter().map(|tally| tally.peers).sum();
     gauge!("peerage_enet_peers").set(peers as f64);
     let sum = |of: fn(&Counters) -> u64| tallies.iter().map(|tally| of(&tally.datagrams)).sum();
-    let name = "peerage_enet_datagrams_total";
-    counter!(name, "direction" => "received").absolute(sum(|seen| seen.received));
-    counter!(name, "direction" => "sent").absolute(sum(|seen| seen.sent));
-    let name = "peerage_enet_ignored_datagrams_total";
-    counter!(name, "reason" => "unknown").absolute(sum(|seen| seen.unknown));
-    counter!(name, "reason" => "malformed").absolute(sum(|seen| seen.malformed));
-    counter!(name, "reason" => "checksum").absolute(sum(|seen| seen.checksum));
-    counter!(name, "reason" => "compression").absolute(sum(|seen| seen.compression));
-    counter!(name, "reason" => "no-room").absolute(sum(|seen| seen.no_room));
-    let name = "peerage_enet_refused_peers_total";
-    counter!(name, "reason" => "full").absolute(sum(|seen| seen.refused));
-    counter!(name, "reason" => "no-room").absolute(sum(|seen| seen.crowded));
-    counter!(name, "reason" => "hurried").absolute(sum(|seen| seen.forgotten));
+    for (direction, count) in [
+        ("received", sum(|seen| seen.received)),
+        ("sent", sum(|seen| seen.sent)),
+    ] {
+        counter!("peerage_enet_datagrams_total", "direction" => direction).absolute(count);
+    }
+    for (reason, count) in [
+        ("unknown", sum(|seen| seen.unknown)),
+        ("malformed", sum(|seen| seen.malformed)),
+        ("checksum", sum(|seen| seen.checksum)),
+        ("compression", sum(|seen| seen.compression)),
+        ("no-room", sum(|seen| seen.no_room)),
+    ] {
+        counter!("peerage_enet_ignored_datagrams_total", "reason" => reason).absolute(count);
+    }
+    for (reason, count) in [
+        ("full", sum(|seen| seen.refused)),
+        ("no-room", sum(|seen| seen.crowded)),
+        ("hurried", sum(|seen| seen.forgotten)),
+    ] {
+        counter!("peerage_enet_refused_peers_total", "reason" => reason).absolute(count);
+    }
 }
